@@ -1,0 +1,154 @@
+//! What is known of a meter before it speaks: the part of the asset model that rules need.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::ids::{ChannelNo, CollectorId, MeterId, UsagePointId};
+use crate::reading_type::ReadingType;
+use crate::time::UtcTime;
+
+macro_rules! word_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum $name { $($(#[$vdoc])* $variant),* }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// Stable text, as stored and exported.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = WordError;
+            fn from_str(text: &str) -> Result<Self, WordError> {
+                Self::ALL.iter().find(|this| this.word() == text).copied().ok_or_else(|| WordError {
+                    text: text.chars().take(40).collect(),
+                    allowed: [$($text),*].join(", "),
+                })
+            }
+        }
+    };
+}
+
+/// The text is none of the allowed words.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("`{text}` is none of: {allowed}")]
+pub struct WordError {
+    text: String,
+    allowed: String,
+}
+
+word_enum! {
+    /// What a meter meters.
+    Commodity { Electricity = "electricity", Water = "water", Gas = "gas", Heat = "heat", }
+}
+
+word_enum! {
+    /// Class of the customer at the usage point.
+    CustomerClass {
+        Residential = "residential",
+        SmallCommercial = "small_commercial",
+        LargeCommercial = "large_commercial",
+        MultiDwelling = "multi_dwelling",
+        Municipal = "municipal",
+    }
+}
+
+word_enum! {
+    /// What a channel carries.
+    ChannelKind {
+        /// The meter sends consumption per interval (and perhaps its register).
+        Interval = "interval",
+        /// The meter sends a cumulative counter; intervals are derived on the channel's grid.
+        Register = "register",
+        /// A momentary value such as a voltage; no intervals.
+        Instant = "instant",
+    }
+}
+
+word_enum! {
+    /// Facts about a usage point that rules take into account.
+    Tag {
+        Hospital = "hospital",
+        CoolingTower = "cooling_tower",
+        Fire = "fire",
+        IrrigationOnly = "irrigation_only",
+        Irrigation = "irrigation",
+        PoolFill = "pool_fill",
+        StreetLight = "street_light",
+        Telecom = "telecom",
+        NetMeter = "netmeter",
+        Pv = "pv",
+        Ev = "ev",
+        Vacant = "vacant",
+        Seasonal = "seasonal",
+        Critical = "critical",
+        ProcessGas = "process_gas",
+        Hydrant = "hydrant",
+    }
+}
+
+/// A meter with its place in the network, as the rules and the normaliser see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MeterAsset {
+    pub meter: MeterId,
+    pub usage_point: UsagePointId,
+    pub commodity: Commodity,
+    pub class: CustomerClass,
+    /// IANA name of the usage point's zone.
+    pub zone: String,
+    pub tags: Vec<Tag>,
+    pub battery_powered: bool,
+    pub account_active: bool,
+    pub primary_collector: Option<CollectorId>,
+    pub installed_at: UtcTime,
+    /// The meter is heard at least this often when all is well, in seconds.
+    pub contact_every_s: i32,
+    /// Water: permanent flow rate Q3; gas: Qmax; in litres per hour. 0 = unknown.
+    pub flow_rated_lph: i32,
+    pub channels: Vec<ChannelAsset>,
+}
+
+/// One measured series of a meter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChannelAsset {
+    pub channel: ChannelNo,
+    pub reading_type: ReadingType,
+    pub kind: ChannelKind,
+    /// Interval length in seconds; 0 for instant channels.
+    pub len_s: i32,
+    /// Smallest step of the channel in milli-units (one pulse, one digit).
+    pub resolution: i64,
+    /// No more than this can be used in an hour (REG-CAP), in milli-units. 0 = unknown.
+    pub cap_per_hour: i64,
+    /// A slot is missing when it has not arrived this long after its end, in seconds.
+    pub delivery_lag_s: i32,
+}
+
+/// A collector as the rules see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CollectorAsset {
+    pub collector: CollectorId,
+    /// A heartbeat is due this often, in seconds. 0 = sends none.
+    pub heartbeat_s: i32,
+}
+
+impl MeterAsset {
+    pub fn channel(&self, channel: ChannelNo) -> Option<&ChannelAsset> {
+        self.channels.iter().find(|c| c.channel == channel)
+    }
+
+    pub fn has_tag(&self, tag: Tag) -> bool {
+        self.tags.contains(&tag)
+    }
+}

@@ -1,0 +1,54 @@
+//! Records of the event log: what the rule engine, the live console and other nodes read.
+//!
+//! A frame is appended in the transaction that stores its readings. `log_time` is stamped once, at
+//! append; the rules never read a clock.
+
+use crate::asset::{CollectorAsset, MeterAsset};
+use crate::event::EventCode;
+use crate::ids::{ChannelNo, CollectorId, MeterId, Subject};
+use crate::quality::SlotCode;
+use crate::time::UtcTime;
+use crate::verdict::RuleMask;
+
+/// A frame as read back. Records stand in log order; record i has sequence `first_seq + i`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LoggedFrame {
+    pub shard: i16,
+    pub first_seq: i64,
+    pub log_time: UtcTime,
+    pub records: Vec<LogRecord>,
+}
+
+/// One fact, in the order in which it was committed.
+#[derive(Clone, PartialEq, Debug)]
+pub enum LogRecord {
+    /// A new interval value (or a derived one). Ends name intervals.
+    Interval {
+        meter: MeterId,
+        channel: ChannelNo,
+        end: UtcTime,
+        len_s: i32,
+        value: i64,
+        code: SlotCode,
+        failed: RuleMask,
+    },
+    /// A new register value in milli-units.
+    Register {
+        meter: MeterId,
+        channel: ChannelNo,
+        read_at: UtcTime,
+        value: i64,
+        code: SlotCode,
+        failed: RuleMask,
+    },
+    /// A new event of a device. `detail` is a small number such as a bin, else 0.
+    Event { subject: Subject, occurred_at: UtcTime, code: EventCode, detail: i32 },
+    /// The meter was heard (also by a repeated telegram), through this collector if any.
+    Heard { meter: MeterId, collector: Option<CollectorId>, rssi_dbm: Option<i16> },
+    /// Time passed without data; timers fire up to the frame's `log_time`.
+    Tick,
+    /// A meter was provisioned or changed.
+    Meter(Box<MeterAsset>),
+    /// A collector was provisioned or changed.
+    Collector(CollectorAsset),
+}
