@@ -1,1 +1,7 @@
+//! The program: puts the crates together, talks HTTP, keeps time.
+//!
+//! The map, in the order a reading travels: [`ingest`](crate) takes frames from the adapters and
+//! commits them, [`jobs`](crate) feed the rules and keep the issues, `api` and `console` show them,
+//! `demo` runs all of it against a simulated utility.
 
+pub mod clock;
