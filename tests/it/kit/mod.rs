@@ -1,0 +1,3 @@
+//! What the tests share: skips that are counted, and the real things to test against.
+
+pub(crate) mod skip;
