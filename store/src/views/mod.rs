@@ -1,0 +1,16 @@
+//! Questions of the console, the API and the command line, one file per subject. Nothing here
+//! writes. Every answer is bounded; lists are read by key ([`page`]). Intervals are named by their
+//! END outside SQL; values are milli-units of the reading type's base unit.
+
+pub mod activity;
+pub mod collectors;
+pub mod export;
+pub mod fleet;
+pub mod intake;
+pub mod issues;
+pub mod meters;
+pub mod page;
+pub mod series;
+pub mod system;
+
+pub use page::{Cursor, CursorError, Page};
