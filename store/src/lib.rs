@@ -1,1 +1,24 @@
-//! placeholder
+//! The only SQL of the program.
+//!
+//! In the order a reading meets them: the database and its schema ([`database`]), what a batch is
+//! ([`batch`]), questions by subject ([`views`]).
+//!
+//! Tables name an interval by its START; everything outside this crate, and every argument and
+//! answer here, names it by its END. The conversion is made in this crate only.
+
+pub mod batch;
+pub mod database;
+mod error;
+pub mod frame;
+mod migrate;
+mod types;
+pub mod views;
+
+pub use batch::{
+    Batch, ChannelStateRow, DeadRow, EventRow, HeardRow, IntervalRow, RawRow, RegisterRow, Stored,
+    UnknownRow,
+};
+pub use database::{Connection, Database, DatabaseConfig};
+pub use error::StoreError;
+pub use migrate::schema_version;
+pub use types::{Day, Stamp};
