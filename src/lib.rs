@@ -5,3 +5,4 @@
 //! `demo` runs all of it against a simulated utility.
 
 pub mod clock;
+pub mod config;
