@@ -1,1 +1,24 @@
-//! placeholder
+//! Validation of readings: what the rules #1 to #24 of the catalogue say of one reading and its
+//! neighbours.
+//!
+//! In the order a reading is judged: the limits ([`params`]), the catalogue of rules that run here
+//! ([`rules`]), what a counter did since its last read ([`register`]), each rule by itself
+//! ([`checks`]) and the door that makes one verdict of all of them ([`validate`]).
+//!
+//! Judging never fails and never drops: a wrong reading is a reading with a quality. Rules that
+//! need a whole local day (spike, zero run, sum check, day shape) run when the day closes and are
+//! not here. This crate reads no clock, no environment and no random source, and does no I/O.
+
+pub mod checks;
+pub mod params;
+pub mod register;
+pub mod rules;
+pub mod validate;
+
+pub use params::Params;
+pub use register::{Advance, Counter, CounterLimits, classify};
+pub use rules::Rule;
+pub use validate::{
+    Agreement, Arrival, Finding, IntervalContext, RegisterContext, Verdict, judge_interval,
+    judge_register,
+};
