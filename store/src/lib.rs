@@ -6,6 +6,7 @@
 //! Tables name an interval by its START; everything outside this crate, and every argument and
 //! answer here, names it by its END. The conversion is made in this crate only.
 
+pub mod assets;
 pub mod batch;
 pub mod database;
 mod error;
