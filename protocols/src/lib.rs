@@ -1,1 +1,17 @@
-//! placeholder
+//! Bytes to observations, sans-io; and the thin drivers that fetch the bytes.
+//!
+//! In the order a reading travels: [`mqtt`] (feature `mqtt`) brings a message and owes the broker
+//! an acknowledgement; [`format`] says what the payload is and opens the one door, [`decode`];
+//! [`bundle`] (our own format) and [`amr`] (radio receivers) read it; [`observation`] is what they
+//! return. Decoders read no clock, touch no socket and know no meter: the caller says when a
+//! message arrived, and `src/ingest` says whose it is.
+
+pub mod bundle;
+pub mod format;
+pub mod observation;
+mod stamp;
+
+pub use format::{
+    DecodeContext, Format, FormatError, PAYLOAD_BYTES_MAX, RejectReason, Rejected, decode,
+};
+pub use observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};

@@ -1,0 +1,203 @@
+//! What a decoder makes of a message: who spoke, when it was heard, what was measured and what the
+//! device says about itself. Nothing here knows of meters that are provisioned, of channels or of
+//! stored units; `src/ingest` resolves and scales.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use metering::{DeviceFlags, EventCode, Exact, SourceId, Unit, UtcTime};
+
+/// Everything one device said in one message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeviceReport {
+    /// The device as it names itself: `ert:44448439`, `ami:E-1001`, `collector:C-01`.
+    pub source_id: SourceId,
+    /// Code of the collector that heard it, from the message or else from the topic.
+    pub collector: Option<String>,
+    /// When it was heard; the arrival time when the stamp cannot be trusted (liveness).
+    pub heard_at: ObservedTime,
+    pub rssi_dbm: Option<i16>,
+    pub battery_mv: Option<i32>,
+    pub observations: Vec<Observation>,
+    pub events: Vec<ObservedEvent>,
+    /// The untouched status fields as `name=value` words, or the status text.
+    pub raw_status: String,
+    /// Copies of one telegram that arrive within this many seconds, on any path, are one reading.
+    /// 0: the device sends each value once, no path de-duplication.
+    pub repeat_window_s: u32,
+}
+
+/// An instant with its origin and what is known against it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ObservedTime {
+    pub at: UtcTime,
+    pub origin: TimeOrigin,
+    /// The stamp had no zone; the configured one was taken (or UTC when none is configured and the
+    /// stamp is not the time of a current reading).
+    pub zone_assumed: bool,
+    /// Local time of the repeated autumn hour; the instant nearer to the arrival was taken.
+    pub ambiguous: bool,
+    /// Absurd (before 2000, more than 24 h ahead) or absent stamp; values are kept as suspect.
+    pub doubtful: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TimeOrigin {
+    /// The meter's own clock.
+    Device,
+    /// The collector's clock at reception.
+    Collector,
+    /// The head-end's clock at arrival.
+    Arrival,
+}
+
+/// One measured thing. `field` names it as sent (or by our name for the format's only counter);
+/// a channel is found by (meter, field). `unit` is `None` where the message does not tell.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Observation {
+    /// Consumption per interval, oldest first, gapless; value n ends at
+    /// `first_end + n * len_s`. A value is `values[n] * 10^exponent` of the unit; `None` = missing.
+    Series {
+        field: Cow<'static, str>,
+        unit: Option<Unit>,
+        len_s: i32,
+        first_end: UtcTime,
+        exponent: i8,
+        values: Vec<Option<i64>>,
+        /// Empty, or one per value.
+        flags: Vec<DeviceFlags>,
+        /// `at` is the end of the newest value.
+        time: ObservedTime,
+        history: bool,
+    },
+    /// A cumulative counter. `modulus` is where the telegram's field wraps, when the format fixes it.
+    Register {
+        field: Cow<'static, str>,
+        unit: Option<Unit>,
+        value: Option<Exact>,
+        modulus: Option<i64>,
+        time: ObservedTime,
+        /// An old value told again (billing date, last month): never the live value.
+        history: bool,
+        /// Unchecked packet, or the device reports a fault that touches its values.
+        suspect: bool,
+    },
+    /// A momentary value such as a voltage.
+    Instant {
+        field: Cow<'static, str>,
+        unit: Option<Unit>,
+        value: Option<Exact>,
+        time: ObservedTime,
+        history: bool,
+    },
+}
+
+/// What the device reports about itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ObservedEvent {
+    pub code: EventCode,
+    pub at: ObservedTime,
+    pub seq: i32,
+    pub detail: String,
+    /// True: a state repeated in each telegram; it is an event when it begins, not each time.
+    /// False: a one-time event.
+    pub level: bool,
+    /// True (with `level`): `detail` holds counters such as `phy=3 enc=2`. The first sighting is no
+    /// event; a detail that differs from the last one is (tamper counters are vendor-specific).
+    pub counter: bool,
+}
+
+impl DeviceReport {
+    /// A report without content; decoders fill it.
+    pub fn new(source_id: SourceId, heard_at: ObservedTime) -> Self {
+        Self {
+            source_id,
+            collector: None,
+            heard_at,
+            rssi_dbm: None,
+            battery_mv: None,
+            observations: Vec::new(),
+            events: Vec::new(),
+            raw_status: String::new(),
+            repeat_window_s: 0,
+        }
+    }
+
+    /// Values offered: non-null interval, register and instant values. Events are counted apart.
+    pub fn reads(&self) -> u64 {
+        self.observations.iter().map(Observation::reads).sum()
+    }
+}
+
+impl Observation {
+    pub fn field(&self) -> &str {
+        match self {
+            Self::Series { field, .. }
+            | Self::Register { field, .. }
+            | Self::Instant { field, .. } => field,
+        }
+    }
+
+    pub const fn time(&self) -> ObservedTime {
+        match self {
+            Self::Series { time, .. }
+            | Self::Register { time, .. }
+            | Self::Instant { time, .. } => *time,
+        }
+    }
+
+    /// Non-null values.
+    pub fn reads(&self) -> u64 {
+        match self {
+            Self::Series { values, .. } => values.iter().map(|v| u64::from(v.is_some())).sum(),
+            Self::Register { value, .. } | Self::Instant { value, .. } => {
+                u64::from(value.is_some())
+            }
+        }
+    }
+}
+
+impl ObservedEvent {
+    pub fn once(code: EventCode, at: ObservedTime, detail: impl Into<String>) -> Self {
+        Self { code, at, seq: 0, detail: detail.into(), level: false, counter: false }
+    }
+
+    pub fn level(code: EventCode, at: ObservedTime, detail: impl Into<String>) -> Self {
+        Self { level: true, ..Self::once(code, at, detail) }
+    }
+
+    pub fn counter(code: EventCode, at: ObservedTime, detail: impl Into<String>) -> Self {
+        Self { level: true, counter: true, ..Self::once(code, at, detail) }
+    }
+}
+
+impl ObservedTime {
+    pub const fn sure(at: UtcTime, origin: TimeOrigin) -> Self {
+        Self { at, origin, zone_assumed: false, ambiguous: false, doubtful: false }
+    }
+
+    pub const fn arrival(at: UtcTime) -> Self {
+        Self::sure(at, TimeOrigin::Arrival)
+    }
+
+    #[must_use]
+    pub const fn doubted(self) -> Self {
+        Self { doubtful: true, ..self }
+    }
+}
+
+impl TimeOrigin {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Collector => "collector",
+            Self::Arrival => "arrival",
+        }
+    }
+}
+
+impl fmt::Display for TimeOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
