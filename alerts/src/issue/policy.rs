@@ -1,0 +1,84 @@
+//! When an issue changes by the mere passing of time (`metering-rules` 4.4). All limits `default`.
+
+use metering::{Severity, UtcTime};
+
+use super::{IssueChange, IssueView, State};
+use crate::cause::{Cause, Family};
+
+const HOUR_S: i64 = 3_600;
+const DAY_S: i64 = 86_400;
+
+/// How long a cleared condition must stay away before the issue closes by itself, in seconds.
+/// `None`: only staff close it.
+pub const fn verify_after_s(family: Family, cause: Cause, severity: Severity) -> Option<i64> {
+    match (family, cause) {
+        (Family::Comm, Cause::RfMarginal) | (Family::Metrology, _) => Some(7 * DAY_S),
+        // A single long gap: 24 h of delivery.
+        (Family::Comm | Family::Clock, _) => Some(DAY_S),
+        (Family::Power, _) => Some(HOUR_S),
+        (Family::Leak, _) => Some(DAY_S),
+        (Family::Battery, _) => Some(30 * DAY_S),
+        (Family::Gas, _) => match severity {
+            Severity::P1 => None,
+            _ => Some(DAY_S),
+        },
+        // The latch bit is down for 35 d before the rule clears; data are valid before it clears.
+        (Family::Backflow | Family::Data, _) => Some(0),
+        // Tamper needs findings; a configuration needs its register check, which is not run here.
+        (Family::Tamper | Family::Config, _) => None,
+    }
+}
+
+/// A closed issue is the same trouble when it comes back within this time, in seconds.
+pub const fn reopen_within_s(family: Family) -> i64 {
+    match family {
+        Family::Leak => 7 * DAY_S,
+        _ => 30 * DAY_S,
+    }
+}
+
+/// The step that is due for an issue at log time `now` although no alert spoke: close after
+/// verification, end of a snooze, the fate of a child whose parent closed. At most one; call again
+/// after applying it.
+pub fn due_changes(view: &IssueView, now: UtcTime) -> Option<IssueChange> {
+    if !view.state.is_active() {
+        return None;
+    }
+    if view.suppressed && !view.parent_open {
+        return Some(after_parent(view));
+    }
+    if view.snoozed_until.is_some_and(|until| until <= now) {
+        return Some(IssueChange::SnoozeEnded { issue_id: view.issue_id.clone() });
+    }
+    if view.state != State::FixedPending || view.work_order_open || view.suppressed {
+        return None;
+    }
+    let verify_s = verify_after_s(view.family, view.cause, view.severity)?;
+    let cleared_at = view.cleared_at?;
+    (cleared_at.plus_seconds(verify_s) <= now).then(|| IssueChange::Transition {
+        issue_id: view.issue_id.clone(),
+        from: State::FixedPending,
+        to: State::Closed,
+        reason: format!("verified: clear since {cleared_at}"),
+        cleared_at: None,
+        date_fixed: None,
+    })
+}
+
+fn after_parent(view: &IssueView) -> IssueChange {
+    let reason = "the parent issue closed";
+    match (view.state, view.cleared_at) {
+        (State::Detected, Some(_)) => IssueChange::Transition {
+            issue_id: view.issue_id.clone(),
+            from: State::Detected,
+            to: State::ClosedWithParent,
+            reason: format!("{reason} and the condition is clear"),
+            cleared_at: None,
+            date_fixed: None,
+        },
+        _ => IssueChange::Unsuppress {
+            issue_id: view.issue_id.clone(),
+            reason: format!("{reason}, the condition persists"),
+        },
+    }
+}
