@@ -1,5 +1,6 @@
 //! The database: two pools of connections and the schema they expect.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
@@ -8,6 +9,7 @@ use tokio_postgres::{Config, NoTls};
 
 use crate::error::StoreError;
 use crate::migrate;
+use crate::partitions::{Partitions, Touched};
 
 /// Where the database is and how many connections we may hold.
 #[derive(Clone, Debug)]
@@ -52,6 +54,7 @@ pub struct Database {
     config: Config,
     question_wait: Duration,
     work_wait: Duration,
+    partitions: Arc<Partitions>,
 }
 
 /// A pooled connection; back to the pool on drop. Dereferences to `tokio_postgres::Client` and has
@@ -99,6 +102,7 @@ impl Database {
             config: with_options(&pg, ""),
             question_wait: config.question_wait,
             work_wait: config.work_wait,
+            partitions: Arc::default(),
         })
     }
 
@@ -165,6 +169,15 @@ impl Database {
     pub fn close(&self) {
         self.questions.close();
         self.work.close();
+    }
+
+    /// Makes the partitions that the work needs, on a connection of its own.
+    pub(crate) async fn ensure_partitions(&self, touched: &Touched) -> Result<(), StoreError> {
+        self.partitions.ensure(self, touched).await
+    }
+
+    pub(crate) fn partitions(&self) -> &Partitions {
+        &self.partitions
     }
 
     async fn patient_connect(

@@ -41,6 +41,8 @@ pub enum StoreError {
         "batch does not reconcile: offered {offered}, inserted {inserted}, duplicate {duplicate}, conflicting {conflicting}, dead {dead}; rolled back"
     )]
     Unreconciled { offered: u64, inserted: u64, duplicate: u64, conflicting: u64, dead: u64 },
+    #[error("day {day} since 1970-01-01 lies outside the dates that the store can hold")]
+    DateRange { day: i64 },
     #[error("event-log frame at sequence {seq} cannot be read")]
     Frame {
         seq: i64,
@@ -77,6 +79,7 @@ impl StoreError {
                 let class = source.code().map(|code| &code.code()[..2]);
                 matches!(class, Some("22" | "23"))
             }
+            Self::DateRange { .. } => true,
             _ => false,
         }
     }

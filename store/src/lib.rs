@@ -10,8 +10,11 @@ pub mod assets;
 pub mod batch;
 pub mod database;
 mod error;
+pub mod event_log;
 pub mod frame;
 mod migrate;
+mod partitions;
+mod tx;
 mod types;
 pub mod views;
 
@@ -21,5 +24,6 @@ pub use batch::{
 };
 pub use database::{Connection, Database, DatabaseConfig};
 pub use error::StoreError;
+pub use event_log::{EventLog, MemoryLog, Offset, PgLog, Snapshot};
 pub use migrate::schema_version;
 pub use types::{Day, Stamp};
