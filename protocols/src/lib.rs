@@ -11,6 +11,8 @@ pub mod format;
 pub mod observation;
 mod stamp;
 
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
 pub use format::{
     DecodeContext, Format, FormatError, PAYLOAD_BYTES_MAX, RejectReason, Rejected, decode,
 };

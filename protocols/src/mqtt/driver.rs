@@ -1,0 +1,425 @@
+//! The task that owns the connection. It parses nothing and waits for nothing but the network and
+//! room in the queue: never for an acknowledgement to be sent.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, DisconnectReasonCode, Filter, Packet, Publish, RetainForwardRule, SubAck,
+    SubscribeReasonCode,
+};
+use rumqttc::v5::mqttbytes::{Error as MqttError, QoS};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, StateError};
+use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::backoff::Backoff;
+use super::config::MqttConfig;
+use super::guard::{AckGuard, Shared};
+use super::source::{ArrivalClock, RawFrame};
+use super::stats::count;
+
+/// After 0x8E another instance runs with our client id; to return at once would take it over.
+const CONFLICT_PAUSE: Duration = Duration::from_secs(30);
+/// The watchdog looks this often,
+const WATCH_EVERY: Duration = Duration::from_secs(10);
+/// and replaces a connection that made no progress with the outbox in so many looks.
+const WATCH_LOOKS: u32 = 6;
+/// Oversized packets in a row that raise an alarm: a broker that ignores our limit.
+const OVERSIZED_ALARM: u32 = 3;
+
+pub(crate) struct Driver {
+    config: MqttConfig,
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<RawFrame>,
+    clock: ArrivalClock,
+    backoff: Backoff,
+    oversized_in_a_row: u32,
+    /// The channel had no room for our SUBSCRIBE.
+    must_subscribe: bool,
+    watch: Watch,
+}
+
+/// Finds a connection that no longer sends (id collision or in-flight leak in the library).
+#[derive(Default)]
+struct Watch {
+    published: u64,
+    looks: u32,
+}
+
+/// Why the loop over one event loop ended.
+enum End {
+    Stopped,
+    Stuck,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        config: MqttConfig,
+        shared: Arc<Shared>,
+        queue: mpsc::Sender<RawFrame>,
+        clock: ArrivalClock,
+    ) -> Self {
+        let backoff = Backoff::new(config.reconnect_first_ms, &config.client_id);
+        Self {
+            config,
+            shared,
+            queue,
+            clock,
+            backoff,
+            oversized_in_a_row: 0,
+            must_subscribe: false,
+            watch: Watch::default(),
+        }
+    }
+
+    pub(crate) async fn run(mut self, mut events: EventLoop) {
+        loop {
+            match self.drive(&mut events).await {
+                End::Stopped => break,
+                End::Stuck => {
+                    tracing::error!("Nothing was sent for 60 s; the connection is replaced.");
+                    count(&self.shared.stats.rebuilt);
+                    let (client, fresh) =
+                        AsyncClient::new(self.config.options(), self.config.request_capacity());
+                    self.lost(&mut events);
+                    let mut link = self.shared.lock();
+                    link.outbox.session_lost();
+                    link.client = client;
+                    drop(link);
+                    events = fresh;
+                }
+            }
+        }
+        self.lost(&mut events);
+    }
+
+    async fn drive(&mut self, events: &mut EventLoop) -> End {
+        let mut ticks = tokio::time::interval(WATCH_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let Some(polled) = self.poll(events, &mut ticks).await else { return End::Stuck };
+            match polled {
+                Ok(Event::Outgoing(Outgoing::Disconnect)) => return End::Stopped,
+                Ok(event) => self.handle(event).await,
+                Err(error) => {
+                    self.lost(events);
+                    count(&self.shared.stats.reconnects);
+                    let pause = self.pause_after(&error);
+                    if self.closing() || self.stopped_within(pause).await {
+                        return End::Stopped;
+                    }
+                }
+            }
+            if self.must_subscribe {
+                self.subscribe();
+            }
+            if self.shared.acks_wait.load(Ordering::Relaxed) {
+                let mut link = self.shared.lock();
+                self.shared.send_acks(&mut link);
+            }
+        }
+    }
+
+    /// One event; `None` when the watchdog gives the connection up. The poll is never cancelled
+    /// otherwise: a request taken from the channel but not yet written would be lost with it.
+    async fn poll(
+        &mut self,
+        events: &mut EventLoop,
+        ticks: &mut Interval,
+    ) -> Option<Result<Event, ConnectionError>> {
+        let mut poll = pin!(events.poll());
+        loop {
+            tokio::select! {
+                biased;
+                polled = &mut poll => return Some(polled),
+                _ = ticks.tick() => {
+                    if self.watch.is_stuck(&self.shared) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn handle(&mut self, event: Event) {
+        match event {
+            Event::Incoming(Packet::Publish(publish)) => self.deliver(publish).await,
+            Event::Incoming(Packet::ConnAck(ack)) => self.connected(&ack),
+            Event::Incoming(Packet::SubAck(ack)) => self.granted(&ack),
+            Event::Incoming(Packet::PubAck(ack)) => {
+                let mut link = self.shared.lock();
+                if link.outbox.acknowledged(ack.pkid) {
+                    count(&self.shared.stats.published);
+                }
+                self.shared.send_outbox(&mut link);
+                drop(link);
+                self.shared.outbox_room.notify_waiters();
+            }
+            Event::Outgoing(Outgoing::Publish(pkid)) if pkid != 0 => {
+                let mut link = self.shared.lock();
+                link.outbox.sent(pkid);
+                // The channel has room again.
+                self.shared.send_outbox(&mut link);
+            }
+            _ => {}
+        }
+    }
+
+    fn connected(&mut self, ack: &ConnAck) {
+        let properties = ack.properties.as_ref();
+        let mut link = self.shared.lock();
+        link.ledger.connected();
+        link.open = true;
+        let epoch = link.ledger.epoch();
+        let dropped = link.outbox.connected(
+            ack.session_present,
+            properties.and_then(|p| p.receive_max),
+            properties.and_then(|p| p.max_packet_size),
+        );
+        drop(link);
+        let stats = &self.shared.stats;
+        stats.epoch.store(epoch, Ordering::Relaxed);
+        stats.connected.store(true, Ordering::Relaxed);
+        stats.subscribed.store(self.config.subscriptions.is_empty(), Ordering::Relaxed);
+        if dropped > 0 {
+            tracing::error!(
+                dropped,
+                "The broker takes no packets of this size; own messages lost."
+            );
+        }
+        if ack.session_present {
+            tracing::info!(epoch, "Connected to the broker, which kept our session.");
+        } else if epoch > 1 {
+            count(&stats.possible_gaps);
+            tracing::warn!(epoch, "The broker lost our session: messages may be missing.");
+        } else {
+            tracing::info!(epoch, "Connected to the broker with a new session.");
+        }
+        self.backoff.reset();
+        // Also with a session: it may be one of another configuration.
+        self.subscribe();
+        self.shared.send_outbox(&mut self.shared.lock());
+    }
+
+    fn subscribe(&mut self) {
+        if self.config.subscriptions.is_empty() {
+            return;
+        }
+        let filters = self.config.subscriptions.iter().map(|wanted| {
+            let qos = if wanted.qos1 { QoS::AtLeastOnce } else { QoS::AtMostOnce };
+            Filter {
+                // Stored copies are state, not readings: once per new subscription is enough.
+                retain_forward_rule: RetainForwardRule::OnNewSubscribe,
+                ..Filter::new(wanted.filter.as_str(), qos)
+            }
+        });
+        let client = self.shared.lock().client.clone();
+        self.must_subscribe = client.try_subscribe_many(filters).is_err();
+    }
+
+    /// Compares what the broker granted with what was asked; the library only logs it.
+    fn granted(&mut self, ack: &SubAck) {
+        let mut all = ack.return_codes.len() == self.config.subscriptions.len();
+        for (wanted, code) in self.config.subscriptions.iter().zip(&ack.return_codes) {
+            let enough = match code {
+                SubscribeReasonCode::Success(granted) => {
+                    !wanted.qos1 || *granted != QoS::AtMostOnce
+                }
+                _ => false,
+            };
+            if !enough {
+                all = false;
+                count(&self.shared.stats.suback_failures);
+                tracing::error!(
+                    filter = wanted.filter,
+                    code = ?code,
+                    "The broker refused a subscription; check its access rules."
+                );
+            }
+        }
+        self.shared.stats.subscribed.store(all, Ordering::Relaxed);
+    }
+
+    async fn deliver(&mut self, publish: Publish) {
+        let stats = &self.shared.stats;
+        count(&stats.received);
+        if publish.dup {
+            count(&stats.redelivered);
+        }
+        let qos1 = publish.qos != QoS::AtMostOnce;
+        let ticket = qos1.then(|| self.shared.lock().ledger.received(publish.pkid));
+        let frame = RawFrame {
+            topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+            received_at: (self.clock)(),
+            retain: publish.retain,
+            redelivered: publish.dup,
+            guard: AckGuard::new(Arc::clone(&self.shared), ticket),
+            payload: publish.payload,
+        };
+        if self.closing() {
+            frame.guard.abandoned();
+            return;
+        }
+        let bytes = frame.payload.len();
+        let fits = stats.queue_bytes.load(Ordering::Relaxed) + bytes <= self.config.queue_bytes_max;
+        let frame = if fits || stats.queue_len.load(Ordering::Relaxed) == 0 {
+            self.entered(bytes);
+            match self.queue.try_send(frame) {
+                Ok(()) => return,
+                Err(mpsc::error::TrySendError::Full(frame)) => {
+                    self.withdrawn(bytes);
+                    frame
+                }
+                Err(mpsc::error::TrySendError::Closed(frame)) => {
+                    self.withdrawn(bytes);
+                    return frame.guard.abandoned();
+                }
+            }
+        } else {
+            frame
+        };
+        if qos1 && cfg!(not(feature = "sabotage-drop-when-full")) {
+            count(&stats.queue_full);
+            self.deliver_late(frame, bytes).await;
+        } else {
+            count(&stats.dropped_qos0);
+            frame.guard.rejected();
+        }
+    }
+
+    /// The queue is full: nothing is read from the broker until there is room. If that takes
+    /// longer than the keep-alive, the broker closes the connection and delivers again.
+    async fn deliver_late(&self, frame: RawFrame, bytes: usize) {
+        let stats = &self.shared.stats;
+        loop {
+            let room = self.shared.room.notified();
+            let len = stats.queue_len.load(Ordering::Relaxed);
+            let held = stats.queue_bytes.load(Ordering::Relaxed);
+            if len == 0 || held + bytes <= self.config.queue_bytes_max {
+                break;
+            }
+            tokio::select! {
+                () = room => {}
+                () = self.shared.stop.notified() => return frame.guard.abandoned(),
+            }
+        }
+        tokio::select! {
+            permit = self.queue.reserve() => match permit {
+                Ok(permit) => {
+                    self.entered(bytes);
+                    permit.send(frame);
+                }
+                Err(_) => frame.guard.abandoned(),
+            },
+            () = self.shared.stop.notified() => frame.guard.abandoned(),
+        }
+    }
+
+    fn entered(&self, bytes: usize) {
+        self.shared.stats.queue_len.fetch_add(1, Ordering::Relaxed);
+        self.shared.stats.queue_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn withdrawn(&self, bytes: usize) {
+        self.shared.stats.queue_len.fetch_sub(1, Ordering::Relaxed);
+        self.shared.stats.queue_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// The connection ended. First the ledger refuses its acknowledgements, then the channel is
+    /// cleared of those that were in it: in this order none can get onto the next connection.
+    fn lost(&self, events: &mut EventLoop) {
+        let mut link = self.shared.lock();
+        link.ledger.disconnected();
+        link.open = false;
+        drop(link);
+        events.clean();
+        self.shared.stats.connected.store(false, Ordering::Relaxed);
+        self.shared.stats.subscribed.store(false, Ordering::Relaxed);
+        self.shared.stats.outstanding.store(0, Ordering::Relaxed);
+    }
+
+    fn pause_after(&mut self, error: &ConnectionError) -> Duration {
+        let pause = self.backoff.next();
+        match error {
+            ConnectionError::MqttState(StateError::ServerDisconnect {
+                reason_code: DisconnectReasonCode::SessionTakenOver,
+                ..
+            }) => {
+                count(&self.shared.stats.client_id_conflicts);
+                tracing::error!(
+                    client_id = self.config.client_id,
+                    "Another client took our client id over; give each instance its own."
+                );
+                return CONFLICT_PAUSE;
+            }
+            ConnectionError::MqttState(StateError::ServerDisconnect {
+                reason_code,
+                reason_string,
+            }) => tracing::warn!(
+                reason = ?reason_code,
+                text = reason_string.as_deref().unwrap_or(""),
+                "The broker ended the connection."
+            ),
+            ConnectionError::MqttState(
+                StateError::IncomingPacketTooLarge { .. }
+                | StateError::Deserialization(MqttError::PayloadSizeLimitExceeded { .. }),
+            ) => {
+                count(&self.shared.stats.oversized_errors);
+                self.oversized_in_a_row += 1;
+                let text = error.to_string();
+                if self.oversized_in_a_row >= OVERSIZED_ALARM {
+                    tracing::error!(
+                        text,
+                        "The broker sends packets above packet_bytes_max; raise it (16 MiB at most)."
+                    );
+                } else {
+                    tracing::warn!(text, "A packet above packet_bytes_max ended the connection.");
+                }
+                let doublings = self.oversized_in_a_row.min(7);
+                return pause.max(Duration::from_millis(500 << (doublings - 1)));
+            }
+            ConnectionError::ConnectionRefused(code) => {
+                tracing::error!(code = ?code, "The broker refused us; check user, password and rights.");
+            }
+            other => tracing::warn!(text = other.to_string(), "The connection was lost."),
+        }
+        self.oversized_in_a_row = 0;
+        pause
+    }
+
+    fn closing(&self) -> bool {
+        self.shared.closing.load(Ordering::Relaxed)
+    }
+
+    async fn stopped_within(&self, pause: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => self.closing(),
+            () = self.shared.stop.notified() => self.closing(),
+        }
+    }
+}
+
+impl Watch {
+    fn is_stuck(&mut self, shared: &Shared) -> bool {
+        let published = shared.stats.published.load(Ordering::Relaxed);
+        let waits = {
+            let link = shared.lock();
+            link.open && link.outbox.len() > 0
+        };
+        if !waits || published != self.published {
+            self.looks = 0;
+        } else {
+            self.looks += 1;
+        }
+        self.published = published;
+        if self.looks >= WATCH_LOOKS {
+            self.looks = 0;
+            return true;
+        }
+        false
+    }
+}
