@@ -255,6 +255,7 @@ impl Driver {
         let frame = RawFrame {
             topic: String::from_utf8_lossy(&publish.topic).into_owned(),
             received_at: (self.clock)(),
+            arrived: tokio::time::Instant::now(),
             retain: publish.retain,
             redelivered: publish.dup,
             guard: AckGuard::new(Arc::clone(&self.shared), ticket),

@@ -28,6 +28,8 @@ pub struct RawFrame {
     pub topic: String,
     pub payload: Bytes,
     pub received_at: UtcTime,
+    /// The same on a clock that never jumps, for latencies only.
+    pub arrived: tokio::time::Instant,
     /// The broker's stored copy: current state, never a new reading.
     pub retain: bool,
     /// The broker says that it may have sent this before (DUP).
