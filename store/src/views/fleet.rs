@@ -1,6 +1,16 @@
 //! Is data coming in, is anything burning, what waits for a person?
 
-use metering::{Commodity, UtcTime};
+use futures_util::future::try_join5;
+use metering::{LocalCalendar, ReadingType, Severity, UtcTime};
+use tokio_postgres::Row;
+
+use super::ask::{self, Columns};
+use super::sql::{
+    active_states, clamped_sum, identity_sums, installed_now, main_channels, reporting,
+};
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::types::Stamp;
 
 /// State of the whole fleet at one instant.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,18 +91,361 @@ pub struct ZoneRow {
     pub reporting: i64,
     pub issues: i64,
     /// Worst severity among the open issues.
-    pub worst: Option<metering::Severity>,
+    pub worst: Option<Severity>,
     pub usage: Vec<ZoneUsage>,
 }
 
-/// Use of one commodity in a zone since local midnight.
+/// Use in a zone since local midnight, by what is measured: sum of the meters' main channels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ZoneUsage {
-    pub commodity: Commodity,
+    pub reading_type: ReadingType,
     /// Milli-units since local midnight.
     pub today: i64,
     /// Mean of the same part of the same weekday over the weeks that have data; milli-units.
     pub usual: Option<i64>,
     /// Weeks that `usual` is made of, at most 4.
     pub weeks: i16,
+}
+
+/// Counts beside the navigation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NavCounts {
+    /// Open issues that are not folded under another.
+    pub issues: i64,
+    pub waiting: Waiting,
+}
+
+impl Identity {
+    /// True when every reading offered is accounted for.
+    pub const fn balanced(&self) -> bool {
+        self.offered == self.committed + self.duplicate + self.conflicting + self.dead
+    }
+
+    pub(super) const fn add(&mut self, other: &Self) {
+        self.batches += other.batches;
+        self.messages += other.messages;
+        self.offered += other.offered;
+        self.committed += other.committed;
+        self.duplicate += other.duplicate;
+        self.conflicting += other.conflicting;
+        self.dead += other.dead;
+        self.derived += other.derived;
+        self.events += other.events;
+    }
+
+    pub(super) fn read(columns: &mut Columns<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            batches: columns.get()?,
+            messages: columns.get()?,
+            offered: columns.get()?,
+            committed: columns.get()?,
+            duplicate: columns.get()?,
+            conflicting: columns.get()?,
+            dead: columns.get()?,
+            derived: columns.get()?,
+            events: columns.get()?,
+        })
+    }
+}
+
+impl SeverityCounts {
+    pub const fn total(&self) -> i64 {
+        self.p1 + self.p2 + self.p3 + self.p4
+    }
+}
+
+/// How many meters are installed and report, and how old is their newest interval?
+const METERS: &str = concat!(
+    "SELECT count(*), count(*) FILTER (WHERE r), \
+     (SELECT extract(epoch FROM $1::timestamptz - percentile_disc(0.5) WITHIN GROUP \
+        (ORDER BY last_event_end))::int8 FROM meter_state WHERE last_event_end <= $1::timestamptz) \
+     FROM (SELECT ",
+    reporting!(),
+    " AS r FROM meter m \
+       JOIN installation i ON ",
+    installed_now!(),
+    " \
+       LEFT JOIN meter_state s ON s.meter_id = m.meter_id) x"
+);
+
+/// How many slots that started since `$1` were due by the calendar, and how many are missing?
+const DUE: &str = "SELECT coalesce(sum(greatest(0, floor(extract(epoch FROM \
+      e.through - greatest($1::timestamptz, c.valid_from)) / c.len_s)))::int8, 0), \
+     (SELECT count(*) FROM read_gap WHERE filled_at IS NULL AND starts_at >= $1::timestamptz) \
+     FROM meter_channel c JOIN expected_through e USING (meter_id, channel) \
+     WHERE c.len_s > 0 AND c.kind <> 'instant' AND e.through > $1::timestamptz";
+
+/// Which open issues stand on their own?
+const ISSUES: &str = concat!(
+    "SELECT count(*) FILTER (WHERE severity = 1), count(*) FILTER (WHERE severity = 2), \
+     count(*) FILTER (WHERE severity = 3), count(*) FILTER (WHERE severity = 4), \
+     count(*) FILTER (WHERE acknowledged_at IS NULL), \
+     count(*) FILTER (WHERE subject_kind = 'collector') \
+     FROM meter_issue WHERE NOT suppressed AND state IN ",
+    active_states!()
+);
+
+/// What waits at the door?
+const INTAKE: &str = "SELECT (SELECT count(*) FROM commissioning WHERE NOT ignored), \
+     (SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL AND reason <> 'unknown_device')";
+
+/// What became of the readings offered since `$1`?
+const IDENTITY: &str = concat!(
+    "SELECT ",
+    identity_sums!(),
+    " FROM ingest_batch WHERE committed_at >= $1::timestamptz"
+);
+
+/// State of the fleet at `now`; the day is the local day of `calendar`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn summary(
+    db: &Database,
+    now: UtcTime,
+    calendar: &LocalCalendar,
+) -> Result<FleetSummary, StoreError> {
+    const WHAT: &str = "reading the state of the fleet";
+    let day_start = Stamp(calendar.day_containing(now).start);
+    let now_stamp = Stamp(now);
+    let (meters, due, (issues, mut waiting), door, today) = try_join5(
+        one(db, METERS, &[&now_stamp]),
+        one(db, DUE, &[&day_start]),
+        open_issues(db),
+        one(db, INTAKE, &[]),
+        one(db, IDENTITY, &[&day_start]),
+    )
+    .await?;
+    let (mut meters, mut due) = (Columns::of(&meters, WHAT), Columns::of(&due, WHAT));
+    let mut door = Columns::of(&door, WHAT);
+    waiting.commissioning = door.get()?;
+    waiting.dead_letters = door.get()?;
+    Ok(FleetSummary {
+        at: now,
+        meters: meters.get()?,
+        reporting: meters.get()?,
+        behind_s: meters.get()?,
+        due_today: due.get()?,
+        missing_today: due.get()?,
+        issues,
+        waiting,
+        today: Identity::read(&mut Columns::of(&today, WHAT))?,
+    })
+}
+
+/// Counts for the navigation of every page.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn nav_counts(db: &Database) -> Result<NavCounts, StoreError> {
+    let (issues, mut waiting) = open_issues(db).await?;
+    let door = one(db, INTAKE, &[]).await?;
+    let mut door = Columns::of(&door, "counting what waits");
+    waiting.commissioning = door.get()?;
+    waiting.dead_letters = door.get()?;
+    Ok(NavCounts { issues: issues.total(), waiting })
+}
+
+async fn open_issues(db: &Database) -> Result<(SeverityCounts, Waiting), StoreError> {
+    let row = one(db, ISSUES, &[]).await?;
+    let mut columns = Columns::of(&row, "counting open issues");
+    let counts = SeverityCounts {
+        p1: columns.get()?,
+        p2: columns.get()?,
+        p3: columns.get()?,
+        p4: columns.get()?,
+    };
+    let waiting = Waiting {
+        unacknowledged: columns.get()?,
+        collectors: columns.get()?,
+        ..Waiting::default()
+    };
+    Ok((counts, waiting))
+}
+
+async fn one(db: &Database, sql: &'static str, params: ask::Params<'_>) -> Result<Row, StoreError> {
+    const WHAT: &str = "counting the fleet";
+    let mut rows = ask::rows(db, WHAT, sql, params).await?;
+    rows.pop().ok_or_else(|| StoreError::Corrupt { what: WHAT, detail: "no row".to_owned() })
+}
+
+/// Most buckets of the rate of readings.
+const RATE_BUCKETS_MAX: i64 = 2_000;
+
+/// How many readings were committed in each step of `[$1, $2)`?
+const RATE: &str = "SELECT floor(extract(epoch FROM committed_at - $1::timestamptz) \
+     / $3::int8)::int8, \
+     sum(offered)::int8, sum(messages)::int8 FROM ingest_batch \
+     WHERE committed_at >= $1::timestamptz AND committed_at < $2::timestamptz GROUP BY 1";
+
+/// Readings offered in each step of `[from, to)`, empty steps included, oldest first. The step is
+/// `step_s` seconds, or as much longer as 2,000 buckets demand.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn readings_per_minute(
+    db: &Database,
+    from: UtcTime,
+    to: UtcTime,
+    step_s: i64,
+) -> Result<Vec<RateBucket>, StoreError> {
+    let span_s = to.seconds_since(from).max(0);
+    let step_s = step_s.max(1).max(span_s / RATE_BUCKETS_MAX + 1);
+    let steps = (span_s + step_s - 1) / step_s;
+    let mut buckets: Vec<RateBucket> = (0..steps)
+        .map(|n| RateBucket {
+            start: from.plus_seconds(n * step_s),
+            end: from.plus_seconds((n + 1) * step_s),
+            offered: 0,
+            messages: 0,
+        })
+        .collect();
+    let (start, end) = (Stamp(from), Stamp(to));
+    let counts =
+        ask::all(db, "reading the rate of readings", RATE, &[&start, &end, &step_s], |c| {
+            Ok((c.get::<i64>()?, c.get::<i64>()?, c.get::<i64>()?))
+        })
+        .await?;
+    for (n, offered, messages) in counts {
+        let bucket = usize::try_from(n).ok().and_then(|n| buckets.get_mut(n));
+        if let Some(bucket) = bucket {
+            bucket.offered = offered;
+            bucket.messages = messages;
+        }
+    }
+    Ok(buckets)
+}
+
+/// Which zones are there, and do their meters report?
+const ZONES: &str = concat!(
+    "SELECT coalesce(z.code, ''), coalesce(z.name, ''), count(*), count(*) FILTER (WHERE ",
+    reporting!(),
+    ") FROM meter m JOIN installation i ON ",
+    installed_now!(),
+    " JOIN usage_point u ON u.usage_point_id = i.usage_point_id \
+     LEFT JOIN network_zone z ON z.zone_id = u.zone_id \
+     LEFT JOIN meter_state s ON s.meter_id = m.meter_id GROUP BY 1, 2 LIMIT 1000"
+);
+
+/// Which open issues belong to which zone?
+const ZONE_ISSUES: &str = concat!(
+    "SELECT coalesce(z.code, ''), count(*), min(x.severity) FROM meter_issue x \
+     LEFT JOIN meter m ON x.subject_kind = 'meter' AND m.meter_id = x.subject_id \
+     LEFT JOIN installation i ON ",
+    installed_now!(),
+    " LEFT JOIN usage_point u ON u.usage_point_id = i.usage_point_id \
+     LEFT JOIN collector k ON x.subject_kind = 'collector' AND k.collector_id = x.subject_id \
+     LEFT JOIN network_zone z ON z.zone_id = coalesce(u.zone_id, k.zone_id) \
+     WHERE NOT x.suppressed AND x.state IN ",
+    active_states!(),
+    " GROUP BY 1"
+);
+
+/// How much did each zone use in `[$2, $3)`? Suspect and rejected values are left out.
+const ZONE_USAGE: &str = concat!(
+    "SELECT coalesce(z.code, ''), c.reading_type, ",
+    clamped_sum!("r.value"),
+    " FROM read_interval r JOIN ",
+    main_channels!(),
+    " c ON c.meter_id = r.meter_id AND c.channel = r.channel \
+     JOIN meter m ON m.meter_id = r.meter_id \
+     JOIN installation i ON ",
+    installed_now!(),
+    " JOIN usage_point u ON u.usage_point_id = i.usage_point_id \
+     LEFT JOIN network_zone z ON z.zone_id = u.zone_id \
+     WHERE r.starts_at >= $2::timestamptz AND r.starts_at < $3::timestamptz \
+     AND (r.flags & 15) NOT IN (2, 7) GROUP BY 1, 2"
+);
+
+/// Weeks that "usual" looks back.
+const WEEKS: i64 = 4;
+
+/// The zones, worst first: most severe issue, then smallest share of meters that report.
+///
+/// Reads five days of the whole fleet: keep the answer for a while (`services::fleet` does).
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn zones(
+    db: &Database,
+    now: UtcTime,
+    calendar: &LocalCalendar,
+) -> Result<Vec<ZoneRow>, StoreError> {
+    const WHAT: &str = "reading the zones";
+    let now_stamp = Stamp(now);
+    let mut zones = ask::all(db, WHAT, ZONES, &[&now_stamp], |c| {
+        Ok(ZoneRow {
+            code: c.get()?,
+            name: c.get()?,
+            meters: c.get()?,
+            reporting: c.get()?,
+            issues: 0,
+            worst: None,
+            usage: Vec::new(),
+        })
+    })
+    .await?;
+    let issues = ask::all(db, WHAT, ZONE_ISSUES, &[&now_stamp], |c| {
+        Ok((c.get::<String>()?, c.get::<i64>()?, c.severity()?))
+    })
+    .await?;
+    for (code, count, worst) in issues {
+        if let Some(zone) = zones.iter_mut().find(|zone| zone.code == code) {
+            zone.issues = count;
+            zone.worst = Some(worst);
+        }
+    }
+    for week in 0..=WEEKS {
+        let sums = usage_of_week(db, now, calendar, week).await?;
+        for zone in &mut zones {
+            for (code, reading_type, sum) in &sums {
+                if *code == zone.code {
+                    zone.add_usage(week, *reading_type, *sum);
+                }
+            }
+        }
+    }
+    zones.sort_by_key(|zone| {
+        let silent_ppm = 1_000_000 - zone.reporting * 1_000_000 / zone.meters.max(1);
+        (zone.worst.map_or(9, Severity::number), -silent_ppm, zone.code.clone())
+    });
+    Ok(zones)
+}
+
+impl ZoneRow {
+    fn add_usage(&mut self, week: i64, reading_type: ReadingType, sum: i64) {
+        let known = self.usage.iter().position(|usage| usage.reading_type == reading_type);
+        let at = known.unwrap_or_else(|| {
+            self.usage.push(ZoneUsage { reading_type, today: 0, usual: None, weeks: 0 });
+            self.usage.len() - 1
+        });
+        let usage = &mut self.usage[at];
+        if week == 0 {
+            usage.today = sum;
+        } else {
+            // A running mean; weeks without data do not count as zero.
+            let weeks = i64::from(usage.weeks);
+            let total = usage.usual.unwrap_or(0).saturating_mul(weeks).saturating_add(sum);
+            usage.usual = Some(total / (weeks + 1));
+            usage.weeks += 1;
+        }
+    }
+}
+
+/// Use of each zone from local midnight to the time of day of `now`, `week` weeks ago.
+async fn usage_of_week(
+    db: &Database,
+    now: UtcTime,
+    calendar: &LocalCalendar,
+    week: i64,
+) -> Result<Vec<(String, ReadingType, i64)>, StoreError> {
+    let today = calendar.day_containing(now);
+    let date = today.date.saturating_sub(jiff::Span::new().weeks(week));
+    let day = calendar.day(date);
+    let until = day.start.plus_seconds(now.seconds_since(today.start)).min(day.end);
+    let (now, start, end) = (Stamp(now), Stamp(day.start), Stamp(until));
+    ask::all(db, "summing the use of the zones", ZONE_USAGE, &[&now, &start, &end], |c| {
+        Ok((c.get()?, c.word()?, c.get()?))
+    })
+    .await
 }

@@ -1,6 +1,15 @@
 //! What do staff work on, and why is it so?
 
-use metering::{Commodity, RuleNo, Severity, Subject, UtcTime};
+use metering::{ChannelNo, Commodity, RuleNo, Severity, Subject, UtcTime};
+
+use super::meters::UnknownWord;
+
+mod detail;
+mod evidence;
+mod list;
+
+pub use detail::by_number;
+pub use list::{counts, list, of_subject, row, worst};
 
 /// Saved filters of the issue list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -21,6 +30,56 @@ pub enum IssueSet {
     Snoozed,
     /// Final or closed, newest first.
     Closed,
+}
+
+impl IssueSet {
+    pub const ALL: [Self; 8] = [
+        Self::Open,
+        Self::Urgent,
+        Self::Unacknowledged,
+        Self::Leaks,
+        Self::Silent,
+        Self::FixedPending,
+        Self::Snoozed,
+        Self::Closed,
+    ];
+
+    /// Stable text, as in URLs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Urgent => "urgent",
+            Self::Unacknowledged => "unacknowledged",
+            Self::Leaks => "leaks",
+            Self::Silent => "silent",
+            Self::FixedPending => "fixed_pending",
+            Self::Snoozed => "snoozed",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl std::str::FromStr for IssueSet {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.into_iter().find(|this| this.word() == text).ok_or(UnknownWord)
+    }
+}
+
+impl IssueCounts {
+    pub const fn of(&self, set: IssueSet) -> i64 {
+        match set {
+            IssueSet::Open => self.open,
+            IssueSet::Urgent => self.urgent,
+            IssueSet::Unacknowledged => self.unacknowledged,
+            IssueSet::Leaks => self.leaks,
+            IssueSet::Silent => self.silent,
+            IssueSet::FixedPending => self.fixed_pending,
+            IssueSet::Snoozed => self.snoozed,
+            IssueSet::Closed => self.closed,
+        }
+    }
 }
 
 /// Which issues to list. Empty fields do not restrict.
@@ -110,7 +169,7 @@ pub struct IssueDetail {
     pub ranked: Vec<RankedCause>,
     pub rule_no: Option<RuleNo>,
     pub rule: String,
-    pub channel: Option<metering::ChannelNo>,
+    pub channel: Option<ChannelNo>,
     pub date_fixed: Option<UtcTime>,
     pub suppressed: bool,
     pub parent: Option<ParentIssue>,

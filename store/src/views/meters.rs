@@ -6,6 +6,16 @@ use metering::{
     ReadingType, Severity, UtcTime,
 };
 
+mod detail;
+mod list;
+mod search;
+
+pub(super) use detail::channels;
+pub use detail::{by_number, installations};
+pub use list::{choices, list};
+pub(super) use list::{date, open_issue};
+pub use search::search;
+
 /// Which meters to list. Empty fields do not restrict.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct MeterFilter {
@@ -35,6 +45,11 @@ pub enum MeterStatus {
     NeverHeard,
 }
 
+/// The text names no status or order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the word is not known here")]
+pub struct UnknownWord;
+
 /// Order of the list. Each has one direction: what staff look for stands first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum MeterSort {
@@ -45,6 +60,29 @@ pub enum MeterSort {
     LastHeard,
     /// Worst open issue first.
     Issue,
+}
+
+impl MeterSort {
+    /// Stable text, as in URLs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Address => "address",
+            Self::LastHeard => "last_heard",
+            Self::Issue => "issue",
+        }
+    }
+}
+
+impl std::str::FromStr for MeterSort {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        [Self::Number, Self::Address, Self::LastHeard, Self::Issue]
+            .into_iter()
+            .find(|this| this.word() == text)
+            .ok_or(UnknownWord)
+    }
 }
 
 /// One line of the list.
@@ -114,6 +152,38 @@ pub struct SparkDay {
     /// Milli-units.
     pub total: i64,
     pub n: i32,
+}
+
+/// What the filters of the list can be set to; each at most 1,000.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FilterChoices {
+    /// Code and name.
+    pub zones: Vec<(String, String)>,
+    pub routes: Vec<(String, String)>,
+    pub collectors: Vec<(String, String)>,
+    pub tags: Vec<String>,
+}
+
+impl MeterStatus {
+    /// Stable text, as in URLs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Reporting => "reporting",
+            Self::Silent => "silent",
+            Self::NeverHeard => "never_heard",
+        }
+    }
+}
+
+impl std::str::FromStr for MeterStatus {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        [Self::Reporting, Self::Silent, Self::NeverHeard]
+            .into_iter()
+            .find(|this| this.word() == text)
+            .ok_or(UnknownWord)
+    }
 }
 
 /// Everything in the head of a meter's page.

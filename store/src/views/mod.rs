@@ -3,14 +3,17 @@
 //! END outside SQL; values are milli-units of the reading type's base unit.
 
 pub mod activity;
+mod ask;
 pub mod collectors;
 pub mod export;
 pub mod fleet;
 pub mod intake;
 pub mod issues;
+pub mod live;
 pub mod meters;
 pub mod page;
 pub mod series;
+mod sql;
 pub mod system;
 
 pub use page::{Cursor, CursorError, Page};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::error::StoreError;
+
 /// Most rows of one page.
 pub const LIMIT_MAX: u32 = 1_000;
 /// Rows of a page when nobody says.
@@ -26,6 +28,12 @@ pub struct Cursor(Vec<String>);
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the cursor is not one of this list: start again without `cursor`")]
 pub struct CursorError;
+
+impl From<CursorError> for StoreError {
+    fn from(error: CursorError) -> Self {
+        Self::Refused { what: "paging", detail: error.to_string() }
+    }
+}
 
 impl Cursor {
     pub(super) fn new<const N: usize>(parts: [String; N]) -> Self {

@@ -4,10 +4,29 @@ use metering::{
     ChannelKind, ChannelNo, DeviceFlags, MeterId, QualityStatus, ReadingType, RuleMask, UtcTime,
 };
 
+mod buckets;
+mod intervals;
+mod registers;
+
+pub use buckets::series;
+pub use intervals::{gaps, interval_versions, intervals};
+pub use registers::registers;
+
 /// Most buckets of one answer.
 pub const BUCKETS_MAX: u32 = 1_000;
 /// Longest range of one question, in seconds: ten years.
 pub const RANGE_S_MAX: i64 = 3_660 * 86_400;
+
+/// Which stretch of which channel, in at most how many buckets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SeriesQuery {
+    pub meter: MeterId,
+    pub channel: ChannelNo,
+    pub from: UtcTime,
+    pub to: UtcTime,
+    /// At most [`BUCKETS_MAX`].
+    pub max_buckets: u32,
+}
 
 /// A channel over a range, in buckets of one step.
 #[derive(Clone, PartialEq, Debug)]
@@ -50,6 +69,8 @@ pub struct Bucket {
     pub expected: i32,
     /// Due slots that have not arrived.
     pub missing: i32,
+    /// Intervals inside that are suspect or rejected.
+    pub suspect: i32,
     /// The least trustworthy status inside; `Missing` when nothing arrived.
     pub status: QualityStatus,
     /// All flags inside.

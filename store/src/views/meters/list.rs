@@ -1,0 +1,348 @@
+//! The list of meters: one statement for the page, two for what its meters measured.
+
+use std::collections::HashMap;
+
+use metering::time::DAY_S;
+use metering::{LocalCalendar, MeterId, UtcTime};
+
+use super::{
+    Battery, FilterChoices, LastValue, MeterFilter, MeterRow, MeterSort, MeterStatus, OpenIssue,
+    SparkDay,
+};
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::types::{Day, Stamp};
+use crate::views::ask::{self, Columns, contains_pattern, exact};
+use crate::views::page::{Cursor, Page, fetch_limit, page};
+use crate::views::sql::{
+    active_states, clamped_sum, installed_now, meter_filter, meter_joins, reporting,
+};
+
+/// Days of the spark line.
+const SPARK_DAYS: i64 = 7;
+
+/// Which meters match, in the order of the given key, after `($10, $11)`?
+macro_rules! list_sql {
+    ($key:literal) => {
+        concat!(
+            "SELECT ",
+            $key,
+            ", m.meter_id, m.number, m.commodity, coalesce(u.address, ''), \
+             coalesce(u.account_no, ''), coalesce(z.code, ''), coalesce(z.name, ''), \
+             coalesce(t.code, ''), k.code, u.class, coalesce(u.time_zone, 'UTC'), \
+             s.last_heard_at, ",
+            reporting!(),
+            ", m.battery_powered, coalesce(s.battery_low, false), \
+             s.rssi_dbm, coalesce(o.n, 0), o.number, o.severity, o.cause, o.condition_start \
+             FROM meter m ",
+            meter_joins!(),
+            " \
+             LEFT JOIN LATERAL (SELECT count(*) OVER () AS n, x.number, x.severity, \
+               coalesce(x.identified_cause, x.cause_detected) AS cause, x.condition_start \
+               FROM meter_issue x WHERE x.subject_kind = 'meter' AND x.subject_id = m.meter_id \
+               AND x.state IN ",
+            active_states!(),
+            " \
+               ORDER BY x.severity, x.condition_start LIMIT 1) o ON true \
+             WHERE ",
+            meter_filter!(),
+            " \
+             AND ($10::text IS NULL OR (",
+            $key,
+            ", m.number) > ($10, $11::text)) \
+             ORDER BY ",
+            $key,
+            ", m.number LIMIT $12"
+        )
+    };
+}
+
+const BY_NUMBER: &str = list_sql!("m.number");
+const BY_ADDRESS: &str = list_sql!("coalesce(u.address, '')");
+const BY_LAST_HEARD: &str = list_sql!(
+    "coalesce(to_char(s.last_heard_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '')"
+);
+const BY_ISSUE: &str = list_sql!(
+    "coalesce(o.severity || to_char(o.condition_start AT TIME ZONE 'UTC', \
+     'YYYY-MM-DD HH24:MI:SS'), '9')"
+);
+
+/// What is the newest value of the main channel of each of these meters?
+const LAST: &str = "SELECT m.meter_id, c.channel, c.reading_type, c.len_s, c.delivery_lag_s, \
+     c.valid_from, v.starts_at, v.value, v.flags \
+     FROM unnest($1::int4[]) m(meter_id) \
+     JOIN LATERAL (SELECT * FROM meter_channel c WHERE c.meter_id = m.meter_id \
+       AND c.kind <> 'instant' AND c.len_s > 0 ORDER BY c.channel LIMIT 1) c ON true \
+     LEFT JOIN meter_state s ON s.meter_id = m.meter_id \
+     LEFT JOIN LATERAL (SELECT r.starts_at, r.value, r.flags FROM read_interval r \
+       WHERE r.meter_id = m.meter_id AND r.channel = c.channel \
+       AND r.starts_at >= coalesce(s.last_event_end, $2::timestamptz) - interval '3 days' \
+       ORDER BY r.starts_at DESC LIMIT 1) v ON true";
+
+/// How much by local day, and how many good values in the newest 24 h that were due?
+const DAYS: &str = concat!(
+    "SELECT r.meter_id, (r.starts_at AT TIME ZONE c.zone)::date, ",
+    clamped_sum!("r.value"),
+    ", count(*)::int4, count(*) FILTER (WHERE (r.flags & 15) NOT IN (2, 7) \
+     AND r.starts_at > c.due - c.len_s * interval '1 second' - interval '1 day' \
+     AND r.starts_at <= c.due - c.len_s * interval '1 second') \
+     FROM unnest($1::int4[], $2::int2[], $3::text[], $4::int4[], $5::timestamptz[]) \
+       c(meter_id, channel, zone, len_s, due) \
+     JOIN read_interval r ON r.meter_id = c.meter_id AND r.channel = c.channel \
+     WHERE r.starts_at >= $6::timestamptz AND r.starts_at < $7::timestamptz GROUP BY 1, 2"
+);
+
+/// One page of meters.
+///
+/// # Errors
+/// `Refused` for a cursor of another list; else when the database does not answer.
+pub async fn list(
+    db: &Database,
+    filter: &MeterFilter,
+    order: (MeterSort, Option<&Cursor>),
+    limit: u32,
+    now: UtcTime,
+) -> Result<Page<MeterRow>, StoreError> {
+    let (sort, cursor) = order;
+    let sql = match sort {
+        MeterSort::Number => BY_NUMBER,
+        MeterSort::Address => BY_ADDRESS,
+        MeterSort::LastHeard => BY_LAST_HEARD,
+        MeterSort::Issue => BY_ISSUE,
+    };
+    let [after_key, after_number] = match cursor.map(Cursor::parts::<2>).transpose()? {
+        Some([key, number]) => [Some(key), Some(number)],
+        None => [None, None],
+    };
+    let keyed = ask::all(
+        db,
+        "listing meters",
+        sql,
+        &[
+            &Stamp(now),
+            &contains_pattern(filter.q.as_deref()),
+            &filter.commodity.map(metering::Commodity::word),
+            &exact(filter.zone.as_deref()),
+            &exact(filter.route.as_deref()),
+            &exact(filter.collector.as_deref()),
+            &exact(filter.tag.as_deref()),
+            &exact(filter.issue.as_deref()),
+            &filter.status.map(MeterStatus::word),
+            &after_key,
+            &after_number,
+            &fetch_limit(limit),
+        ],
+        |c| Ok((c.get::<String>()?, read_row(c)?)),
+    )
+    .await?;
+    let cut = page(keyed, limit, |(key, row)| Cursor::new([key.clone(), row.number.clone()]));
+    let mut items: Vec<MeterRow> = cut.items.into_iter().map(|(_, row)| row).collect();
+    measure(db, &mut items, now).await?;
+    Ok(Page { items, next: cut.next })
+}
+
+fn read_row(c: &mut Columns<'_>) -> Result<MeterRow, StoreError> {
+    let meter = MeterId::new(c.get()?);
+    let (number, commodity) = (c.get()?, c.word()?);
+    let (address, account, zone_code, zone_name) = (c.get()?, c.get()?, c.get()?, c.get()?);
+    let (route_code, collector, class, time_zone) = (c.get()?, c.get()?, c.maybe_word()?, c.get()?);
+    let (last_heard, reporting) = (c.maybe_time()?, c.get()?);
+    let battery = battery(c.get()?, c.get()?);
+    let (rssi_dbm, open_issues) = (c.get()?, c.get()?);
+    let issue = open_issue(c)?;
+    Ok(MeterRow {
+        meter,
+        number,
+        commodity,
+        address,
+        account,
+        zone_code,
+        zone_name,
+        route_code,
+        collector,
+        class,
+        time_zone,
+        status: status(last_heard, reporting),
+        last_heard,
+        last: None,
+        quality_24h: None,
+        battery,
+        rssi_dbm,
+        issue,
+        open_issues,
+        spark: Vec::new(),
+    })
+}
+
+/// Number, severity, cause and start of an issue that may be absent.
+pub(in crate::views) fn open_issue(c: &mut Columns<'_>) -> Result<Option<OpenIssue>, StoreError> {
+    let (number, severity): (Option<i64>, Option<i16>) = (c.get()?, c.get()?);
+    let (cause, start): (Option<String>, _) = (c.get()?, c.maybe_time()?);
+    let severity = severity.and_then(metering::Severity::from_number);
+    Ok(match (number, severity, cause, start) {
+        (Some(number), Some(severity), Some(cause), Some(condition_start)) => {
+            Some(OpenIssue { number, severity, cause, condition_start })
+        }
+        _ => None,
+    })
+}
+
+pub(super) const fn status(last_heard: Option<UtcTime>, reporting: bool) -> MeterStatus {
+    match (last_heard, reporting) {
+        (None, _) => MeterStatus::NeverHeard,
+        (Some(_), true) => MeterStatus::Reporting,
+        (Some(_), false) => MeterStatus::Silent,
+    }
+}
+
+pub(super) const fn battery(powered: bool, low: bool) -> Battery {
+    match (powered, low) {
+        (false, false) => Battery::Mains,
+        (true, false) => Battery::Good,
+        (_, true) => Battery::Low,
+    }
+}
+
+/// The main channel of a meter of the page.
+struct Main {
+    channel: i16,
+    len_s: i32,
+    /// Ends up to here were due.
+    due: UtcTime,
+    valid_from: UtcTime,
+    newest: Option<LastValue>,
+}
+
+/// Fills in last value, quality and spark line of the rows of a page.
+async fn measure(db: &Database, rows: &mut [MeterRow], now: UtcTime) -> Result<(), StoreError> {
+    let ids: Vec<i32> = rows.iter().map(|row| row.meter.get()).collect();
+    let mains = main_channels(db, &ids, now).await?;
+    let days = days(db, rows, &mains, now).await?;
+    for row in rows {
+        let Some(main) = mains.get(&row.meter) else { continue };
+        row.last = main.newest;
+        let of_meter = days.get(&row.meter);
+        let good: i64 = of_meter.map_or(0, |days| days.iter().map(|(_, good)| good).sum());
+        let span_s = main.due.seconds_since(main.valid_from).min(DAY_S);
+        let due = span_s / i64::from(main.len_s.max(1));
+        if due > 0 {
+            row.quality_24h = i16::try_from((good * 100 / due).min(100)).ok();
+        }
+        row.spark = spark(&row.time_zone, of_meter.map_or(&[], Vec::as_slice), now);
+    }
+    Ok(())
+}
+
+/// The last seven local days; those without data have `n` 0.
+fn spark(zone: &str, days: &[(SparkDay, i64)], now: UtcTime) -> Vec<SparkDay> {
+    let Ok(calendar) = LocalCalendar::new(zone) else { return Vec::new() };
+    let today = calendar.date_of(now);
+    (0..SPARK_DAYS)
+        .rev()
+        .map(|back| {
+            let date = today.saturating_sub(jiff::Span::new().days(back));
+            let known = days.iter().find(|(day, _)| day.date == date);
+            known.map_or(SparkDay { date, total: 0, n: 0 }, |(day, _)| *day)
+        })
+        .collect()
+}
+
+async fn main_channels(
+    db: &Database,
+    ids: &[i32],
+    now: UtcTime,
+) -> Result<HashMap<MeterId, Main>, StoreError> {
+    let mains = ask::all(db, "reading newest values", LAST, &[&ids, &Stamp(now)], |c| {
+        let meter = MeterId::new(c.get()?);
+        let (channel, reading_type, len_s) = (c.get()?, c.word()?, c.get()?);
+        let lag_s: i32 = c.get()?;
+        let valid_from = c.time()?;
+        let newest = match c.maybe_time()? {
+            Some(start) => Some(LastValue {
+                channel: metering::ChannelNo::new(channel),
+                reading_type,
+                value: c.get()?,
+                end: start.plus_seconds(i64::from(len_s)),
+                len_s,
+                status: c.status()?,
+            }),
+            None => None,
+        };
+        let due = now.plus_seconds(-i64::from(lag_s));
+        Ok((meter, Main { channel, len_s, due, valid_from, newest }))
+    })
+    .await?;
+    Ok(mains.into_iter().collect())
+}
+
+/// Totals by local day with the good values of the last 24 h among them.
+async fn days(
+    db: &Database,
+    rows: &[MeterRow],
+    mains: &HashMap<MeterId, Main>,
+    now: UtcTime,
+) -> Result<HashMap<MeterId, Vec<(SparkDay, i64)>>, StoreError> {
+    let known: Vec<(&MeterRow, &Main)> =
+        rows.iter().filter_map(|row| Some((row, mains.get(&row.meter)?))).collect();
+    let meters: Vec<i32> = known.iter().map(|(row, _)| row.meter.get()).collect();
+    let channels: Vec<i16> = known.iter().map(|(_, main)| main.channel).collect();
+    let zones: Vec<&str> = known.iter().map(|(row, _)| row.time_zone.as_str()).collect();
+    let lens: Vec<i32> = known.iter().map(|(_, main)| main.len_s).collect();
+    let dues: Vec<Stamp> = known.iter().map(|(_, main)| Stamp(main.due)).collect();
+    let from = Stamp(now.plus_seconds(-(SPARK_DAYS + 1) * DAY_S));
+    let to = Stamp(now.plus_seconds(DAY_S));
+    let mut by_meter: HashMap<MeterId, Vec<(SparkDay, i64)>> = HashMap::new();
+    let sums = ask::all(
+        db,
+        "summing the days of meters",
+        DAYS,
+        &[&meters, &channels, &zones, &lens, &dues, &from, &to],
+        |c| {
+            let meter = MeterId::new(c.get()?);
+            let day = SparkDay { date: date(c.get::<Day>()?), total: c.get()?, n: c.get()? };
+            Ok((meter, (day, c.get::<i64>()?)))
+        },
+    )
+    .await?;
+    for (meter, day) in sums {
+        by_meter.entry(meter).or_default().push(day);
+    }
+    Ok(by_meter)
+}
+
+/// A date of the database; beyond what can be told it is the last one.
+pub(in crate::views) fn date(day: Day) -> jiff::civil::Date {
+    let epoch = jiff::civil::date(1970, 1, 1);
+    i32::try_from(day.0)
+        .ok()
+        .and_then(|days| epoch.checked_add(jiff::Span::new().try_days(days).ok()?).ok())
+        .unwrap_or(jiff::civil::Date::MAX)
+}
+
+/// What zones, routes, collectors and tags are in use?
+const CHOICES: &str = "(SELECT 'z', code, name FROM network_zone ORDER BY 2 LIMIT 1000) \
+     UNION ALL (SELECT 'r', code, name FROM route ORDER BY 2 LIMIT 1000) \
+     UNION ALL (SELECT 'c', code, name FROM collector ORDER BY 2 LIMIT 1000) \
+     UNION ALL (SELECT DISTINCT 't', tag, '' FROM usage_point, unnest(tags) tag \
+       ORDER BY 2 LIMIT 1000)";
+
+/// The choices that the filters of the list offer.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn choices(db: &Database) -> Result<FilterChoices, StoreError> {
+    let rows = ask::all(db, "reading filter choices", CHOICES, &[], |c| {
+        Ok((c.get::<String>()?, c.get::<String>()?, c.get::<String>()?))
+    })
+    .await?;
+    let mut choices = FilterChoices::default();
+    for (kind, code, name) in rows {
+        match kind.as_str() {
+            "z" => choices.zones.push((code, name)),
+            "r" => choices.routes.push((code, name)),
+            "c" => choices.collectors.push((code, name)),
+            _ => choices.tags.push(code),
+        }
+    }
+    Ok(choices)
+}
