@@ -199,6 +199,11 @@ impl Partitions {
             .collect())
     }
 
+    /// After a failure that a dropped partition may have caused: look again next time.
+    pub(crate) fn forget(&self) {
+        *self.lock() = Known::default();
+    }
+
     fn all_known(&self, touched: &Touched) -> bool {
         let known = self.lock();
         touched.days.iter().all(|(table, days)| {

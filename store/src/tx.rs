@@ -15,7 +15,11 @@ pub(crate) struct Tx {
 
 impl Tx {
     pub(crate) async fn begin(database: &Database) -> Result<Self, StoreError> {
-        let tx = Self { connection: Some(database.work_client().await?) };
+        Self::on(database.work_client().await?).await
+    }
+
+    pub(crate) async fn on(connection: Connection) -> Result<Self, StoreError> {
+        let tx = Self { connection: Some(connection) };
         tx.client()
             .batch_execute("BEGIN")
             .await
