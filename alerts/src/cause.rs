@@ -148,6 +148,11 @@ words! {
 }
 
 impl Cause {
+    /// Whether staff may name it as what was found; the rest is only ever detected.
+    pub const fn is_identifiable(self) -> bool {
+        (self as u8) < (Self::BadRead as u8)
+    }
+
     /// The family of the cause; `None` for the outcomes, which keep the family of what was detected.
     pub const fn family(self) -> Option<Family> {
         match self {

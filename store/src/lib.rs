@@ -12,6 +12,7 @@ pub mod database;
 mod error;
 pub mod event_log;
 pub mod frame;
+pub mod issues;
 mod migrate;
 mod partitions;
 mod presence;

@@ -18,6 +18,8 @@ pub use memory::MemoryLog;
 pub use pg::{LogTx, PgLog};
 pub use snapshots::{Offset, Snapshot};
 
+pub(crate) use snapshots::advance_in;
+
 pub(crate) use pg::{append_records, log_day};
 
 /// The only shard for now: one writer, one sequence. The column exists for more.

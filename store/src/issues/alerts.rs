@@ -1,0 +1,73 @@
+//! What the rules said, one row per alert.
+
+use alerts::{AlertTransition, Evidence, TransitionKind};
+use serde_json::{Value, json};
+
+use crate::database::Connection;
+use crate::error::StoreError;
+use crate::types::Stamp;
+
+/// Keeps the newest word on an alert. The start and the raising never change.
+const RECORD: &str = "\
+    INSERT INTO alert AS a (alert_id, rule_no, rule, subject_kind, subject_id, cause, family, \
+        severity, condition_start, raised_at, cleared_at, retracted_at, issue_id, evidence) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+    ON CONFLICT (alert_id) DO UPDATE SET cause = excluded.cause, severity = excluded.severity, \
+        cleared_at = excluded.cleared_at, retracted_at = excluded.retracted_at, \
+        issue_id = coalesce(excluded.issue_id, a.issue_id), \
+        evidence = CASE WHEN excluded.evidence = '[]' THEN a.evidence ELSE excluded.evidence END";
+
+pub(super) async fn record(
+    client: &Connection,
+    transition: &AlertTransition,
+    issue_id: Option<&str>,
+) -> Result<(), StoreError> {
+    let query = StoreError::query("recording an alert");
+    let at = Stamp(transition.at);
+    let cleared = (transition.kind == TransitionKind::Cleared).then_some(at);
+    let retracted = (transition.kind == TransitionKind::Retracted).then_some(at);
+    let statement = client.prepare_cached(RECORD).await.map_err(&query)?;
+    client
+        .execute(
+            &statement,
+            &[
+                &transition.alert_id,
+                &i16::from(transition.rule.no.get()),
+                &transition.rule.name,
+                &transition.subject.kind(),
+                &transition.subject.number(),
+                &transition.cause.word(),
+                &transition.family.word(),
+                &transition.severity.number(),
+                &Stamp(transition.condition_start),
+                &at,
+                &cleared,
+                &retracted,
+                &issue_id,
+                &evidence_json(&transition.evidence),
+            ],
+        )
+        .await
+        .map_err(&query)?;
+    Ok(())
+}
+
+/// `[{"key", "value", "unit", "text"}]`.
+pub(super) fn evidence_json(evidence: &[Evidence]) -> Value {
+    evidence
+        .iter()
+        .map(|fact| {
+            json!({
+                "key": fact.key, "value": fact.value, "unit": fact.unit, "text": fact.text,
+            })
+        })
+        .collect()
+}
+
+/// `[{"cause", "log_odds_x100"}]`, best first.
+pub(super) fn ranked_json(ranked: &[(alerts::Cause, i16)]) -> Value {
+    ranked
+        .iter()
+        .map(|(cause, odds)| json!({ "cause": cause.word(), "log_odds_x100": odds }))
+        .collect()
+}

@@ -1,0 +1,295 @@
+//! One planned change, written down: the row of the issue, its history, and the console's notice.
+
+use alerts::Evidence;
+use alerts::issue::{Actor, IssueChange, NewIssue, State, allowed};
+use metering::{Severity, UtcTime};
+use serde_json::{Value, json};
+
+use super::Applied;
+use super::alerts::{evidence_json, ranked_json};
+use super::history::{self, Entry};
+use crate::database::Connection;
+use crate::error::StoreError;
+use crate::types::Stamp;
+
+const OPEN: &str = "\
+    INSERT INTO meter_issue (issue_id, subject_kind, subject_id, channel, commodity, family, \
+        cause_detected, cause_ranked, identified_cause, identified_at, identified_by, state, \
+        severity, rule_no, rule, condition_start, detected_at, updated_at, parent_issue_id, \
+        suppressed, evidence) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'DETECTED', $12, $13, $14, $15, $16, \
+        $16, $17, $18, $19) \
+    ON CONFLICT DO NOTHING";
+
+/// Moves an issue from one state to the next; nothing when it is no longer in the first.
+const MOVE: &str = "\
+    UPDATE meter_issue SET state = $3, updated_at = $4, \
+        cleared_at = CASE WHEN $3 IN ('REOPENED', 'OPEN') THEN NULL \
+            ELSE coalesce($5, cleared_at) END, \
+        date_fixed = CASE WHEN $3 IN ('REOPENED', 'OPEN') THEN NULL \
+            ELSE coalesce($6, date_fixed) END, \
+        closed_at = CASE WHEN $3 IN ('CLOSED', 'DISMISSED', 'FALSE_POSITIVE', 'MERGED', \
+            'CLOSED_WITH_PARENT') THEN $4 WHEN $3 = 'REOPENED' THEN NULL ELSE closed_at END \
+    WHERE issue_id = $1 AND state = $2";
+
+const ADD_EVIDENCE: &str = "\
+    UPDATE meter_issue SET updated_at = $2, cleared_at = coalesce($3, cleared_at), \
+        evidence = CASE WHEN $4::jsonb = '[]' THEN evidence ELSE $4::jsonb END \
+    WHERE issue_id = $1";
+
+const ESCALATE: &str = "\
+    UPDATE meter_issue SET updated_at = $2, severity = $3, cause_detected = $4, \
+        cause_ranked = $5, evidence = CASE WHEN $6::jsonb = '[]' THEN evidence ELSE $6::jsonb END \
+    WHERE issue_id = $1";
+
+const SUPPRESS: &str = "\
+    UPDATE meter_issue SET updated_at = $2, suppressed = true, parent_issue_id = $3 \
+    WHERE issue_id = $1";
+
+const UNSUPPRESS: &str =
+    "UPDATE meter_issue SET updated_at = $2, suppressed = false WHERE issue_id = $1";
+
+const WAKE: &str =
+    "UPDATE meter_issue SET updated_at = $2, snoozed_until = NULL WHERE issue_id = $1";
+
+/// Tells the pages that show this issue.
+const NOTICE: &str = "\
+    WITH told AS ( \
+        INSERT INTO console_event (at, topic, key) \
+        SELECT $2, 'issue', number::text FROM meter_issue WHERE issue_id = $1 RETURNING key) \
+    SELECT pg_notify('headend_issue', key)::text FROM told";
+
+/// Writes the engine's changes.
+pub(super) struct Applier<'a> {
+    pub(super) client: &'a Connection,
+    pub(super) at: UtcTime,
+    pub(super) log_seq: i64,
+}
+
+impl Applier<'_> {
+    pub(super) async fn apply(&self, change: &IssueChange) -> Result<Applied, StoreError> {
+        match change {
+            IssueChange::Open(issue) => return self.open(issue).await,
+            IssueChange::Transition { issue_id, from, to, reason, cleared_at, date_fixed } => {
+                let dates = (*cleared_at, *date_fixed);
+                self.transition(issue_id, (*from, *to), reason, dates).await?;
+            }
+            IssueChange::Evidence { issue_id, note, evidence, cleared_at } => {
+                self.evidence(issue_id, note, evidence, *cleared_at).await?;
+            }
+            IssueChange::Suppress { issue_id, parent_issue_id } => {
+                let at = Stamp(self.at);
+                self.execute(SUPPRESS, &[issue_id, &at, parent_issue_id]).await?;
+                let facts = json!({ "overlay": "suppressed", "parent": parent_issue_id });
+                self.log(issue_id, "overlay", "explained by its parent", facts).await?;
+            }
+            IssueChange::Unsuppress { issue_id, reason } => {
+                self.execute(UNSUPPRESS, &[issue_id, &Stamp(self.at)]).await?;
+                self.log(issue_id, "overlay", reason, json!({ "overlay": "unsuppressed" })).await?;
+            }
+            IssueChange::Escalate { issue_id, severity, cause, ranked, evidence } => {
+                let (ranked, facts) = (ranked_json(ranked), evidence_json(evidence));
+                self.escalate(issue_id, (*severity, cause.word()), ranked, facts).await?;
+            }
+            IssueChange::SnoozeEnded { issue_id } => {
+                self.execute(WAKE, &[issue_id, &Stamp(self.at)]).await?;
+                self.log(issue_id, "overlay", "snooze ended", json!({ "overlay": "awake" }))
+                    .await?;
+            }
+        }
+        notice(self.client, change_id(change), self.at).await?;
+        Ok(Applied { opened: 0, changed: 1 })
+    }
+
+    async fn open(&self, issue: &NewIssue) -> Result<Applied, StoreError> {
+        let identified = issue.identified.map(|cause| cause.word());
+        let (identified_at, by) =
+            (identified.map(|_| Stamp(self.at)), identified.map(|_| "engine"));
+        let opened = self
+            .execute(
+                OPEN,
+                &[
+                    &issue.issue_id,
+                    &issue.subject.kind(),
+                    &issue.subject.number(),
+                    &issue.channel.map(metering::ChannelNo::get),
+                    &issue.commodity.map(metering::Commodity::word),
+                    &issue.family.word(),
+                    &issue.cause.word(),
+                    &ranked_json(&issue.ranked),
+                    &identified,
+                    &identified_at,
+                    &by,
+                    &issue.severity.number(),
+                    &i16::from(issue.rule.no.get()),
+                    &issue.rule.name,
+                    &Stamp(issue.condition_start),
+                    &Stamp(issue.detected_at),
+                    &issue.parent_issue_id,
+                    &issue.parent_issue_id.is_some(),
+                    &evidence_json(&issue.evidence),
+                ],
+            )
+            .await?;
+        if opened == 0 {
+            return Ok(Applied::default());
+        }
+        let entry = Entry {
+            kind: "transition",
+            from: None,
+            to: Some(State::Detected.word()),
+            at: self.at,
+            log_seq: Some(self.log_seq),
+            actor_kind: Actor::Engine.word(),
+            actor: issue.rule.name,
+            reason: "a rule fired",
+            facts: evidence_json(&issue.evidence),
+        };
+        history::append(self.client, &issue.issue_id, &entry).await?;
+        notice(self.client, &issue.issue_id, self.at).await?;
+        Ok(Applied { opened: 1, changed: 0 })
+    }
+
+    async fn transition(
+        &self,
+        issue_id: &str,
+        (from, to): (State, State),
+        reason: &str,
+        (cleared_at, date_fixed): (Option<UtcTime>, Option<UtcTime>),
+    ) -> Result<(), StoreError> {
+        let step = Step { from, to, actor: Actor::Engine, who: "engine", reason };
+        let dates = (cleared_at, date_fixed);
+        move_issue(self.client, issue_id, &step, (self.at, Some(self.log_seq)), dates).await
+    }
+
+    async fn evidence(
+        &self,
+        issue_id: &str,
+        note: &str,
+        evidence: &[Evidence],
+        cleared_at: Option<UtcTime>,
+    ) -> Result<(), StoreError> {
+        let facts = evidence_json(evidence);
+        let cleared = cleared_at.map(Stamp);
+        self.execute(ADD_EVIDENCE, &[&issue_id, &Stamp(self.at), &cleared, &facts]).await?;
+        self.log(issue_id, "evidence", note, facts).await
+    }
+
+    async fn escalate(
+        &self,
+        issue_id: &str,
+        (severity, cause): (Severity, &str),
+        ranked: Value,
+        facts: Value,
+    ) -> Result<(), StoreError> {
+        let (at, number) = (Stamp(self.at), severity.number());
+        self.execute(ESCALATE, &[&issue_id, &at, &number, &cause, &ranked, &facts]).await?;
+        let reason = format!("now {cause}, {severity}");
+        self.log(issue_id, "evidence", &reason, facts).await
+    }
+
+    async fn log(
+        &self,
+        issue_id: &str,
+        kind: &'static str,
+        reason: &str,
+        facts: Value,
+    ) -> Result<(), StoreError> {
+        let entry = Entry {
+            kind,
+            from: None,
+            to: None,
+            at: self.at,
+            log_seq: Some(self.log_seq),
+            actor_kind: Actor::Engine.word(),
+            actor: "engine",
+            reason,
+            facts,
+        };
+        history::append(self.client, issue_id, &entry).await
+    }
+
+    async fn execute(
+        &self,
+        sql: &str,
+        values: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> Result<u64, StoreError> {
+        execute(self.client, sql, values).await
+    }
+}
+
+/// A move between two states and who makes it.
+pub(super) struct Step<'a> {
+    pub(super) from: State,
+    pub(super) to: State,
+    pub(super) actor: Actor,
+    pub(super) who: &'a str,
+    pub(super) reason: &'a str,
+}
+
+/// Moves an issue by the closed table and writes its history.
+pub(super) async fn move_issue(
+    client: &Connection,
+    issue_id: &str,
+    step: &Step<'_>,
+    (at, log_seq): (UtcTime, Option<i64>),
+    (cleared_at, date_fixed): (Option<UtcTime>, Option<UtcTime>),
+) -> Result<(), StoreError> {
+    let refused = |detail: String| StoreError::Refused { what: "moving an issue", detail };
+    if !allowed(Some(step.from), step.to, step.actor) {
+        return Err(refused(format!("{} to {} by {}", step.from, step.to, step.actor)));
+    }
+    let (from, to) = (step.from.word(), step.to.word());
+    let (cleared, fixed) = (cleared_at.map(Stamp), date_fixed.map(Stamp));
+    let moved =
+        execute(client, MOVE, &[&issue_id, &from, &to, &Stamp(at), &cleared, &fixed]).await?;
+    if moved == 0 {
+        return Err(refused(format!("issue {issue_id} is no longer {from}")));
+    }
+    let entry = Entry {
+        kind: "transition",
+        from: Some(from),
+        to: Some(to),
+        at,
+        log_seq,
+        actor_kind: step.actor.word(),
+        actor: step.who,
+        reason: step.reason,
+        facts: json!({}),
+    };
+    history::append(client, issue_id, &entry).await
+}
+
+/// Tells the pages, at COMMIT.
+pub(super) async fn notice(
+    client: &Connection,
+    issue_id: &str,
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    let query = StoreError::query("telling the console of an issue");
+    let statement = client.prepare_cached(NOTICE).await.map_err(&query)?;
+    client.query(&statement, &[&issue_id, &Stamp(at)]).await.map_err(&query)?;
+    Ok(())
+}
+
+pub(super) async fn execute(
+    client: &Connection,
+    sql: &str,
+    values: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+) -> Result<u64, StoreError> {
+    let query = StoreError::query("changing an issue");
+    let statement = client.prepare_cached(sql).await.map_err(&query)?;
+    client.execute(&statement, values).await.map_err(&query)
+}
+
+fn change_id(change: &IssueChange) -> &str {
+    match change {
+        IssueChange::Open(issue) => &issue.issue_id,
+        IssueChange::Transition { issue_id, .. }
+        | IssueChange::Evidence { issue_id, .. }
+        | IssueChange::Suppress { issue_id, .. }
+        | IssueChange::Unsuppress { issue_id, .. }
+        | IssueChange::Escalate { issue_id, .. }
+        | IssueChange::SnoozeEnded { issue_id } => issue_id,
+    }
+}

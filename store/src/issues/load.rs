@@ -1,0 +1,89 @@
+//! Issues as the planner sees them.
+
+use alerts::Family;
+use alerts::issue::{IssueView, State};
+use metering::{Severity, Subject, UtcTime};
+use tokio_postgres::Row;
+
+use crate::database::Connection;
+use crate::error::StoreError;
+use crate::types::Stamp;
+
+macro_rules! view_columns {
+    () => {
+        "i.issue_id, i.subject_kind, i.subject_id, i.family, i.state, i.cause_detected, \
+         i.severity, i.condition_start, i.cleared_at, i.closed_at, i.suppressed, \
+         coalesce(p.state IN ('DETECTED', 'OPEN', 'WORK_ORDERED', 'FIXED_PENDING', 'REOPENED'), \
+           false), \
+         i.snoozed_until, i.acknowledged_at IS NOT NULL \
+         FROM meter_issue i LEFT JOIN meter_issue p ON p.issue_id = i.parent_issue_id "
+    };
+}
+
+/// Which is the newest issue of this subject and family, closed or not? It is locked.
+const NEWEST: &str = concat!(
+    "SELECT ",
+    view_columns!(),
+    "WHERE i.subject_kind = $1 AND i.subject_id = $2 AND i.family = $3 \
+     ORDER BY i.number DESC LIMIT 1 FOR UPDATE OF i"
+);
+
+/// Which active issues may have a step that is due at `$1`? Oldest first, locked.
+const DUE: &str = concat!(
+    "SELECT ",
+    view_columns!(),
+    "WHERE i.state IN ('DETECTED', 'OPEN', 'WORK_ORDERED', 'FIXED_PENDING', 'REOPENED') \
+     AND (i.suppressed OR i.snoozed_until <= $1 OR i.state = 'FIXED_PENDING') \
+     ORDER BY i.number LIMIT $2 FOR UPDATE OF i"
+);
+
+pub(super) async fn newest(
+    client: &Connection,
+    subject: Subject,
+    family: Family,
+) -> Result<Option<IssueView>, StoreError> {
+    let query = StoreError::query("reading the issue of a subject");
+    let statement = client.prepare_cached(NEWEST).await.map_err(&query)?;
+    let row = client
+        .query_opt(&statement, &[&subject.kind(), &subject.number(), &family.word()])
+        .await
+        .map_err(&query)?;
+    row.as_ref().map(view).transpose()
+}
+
+pub(super) async fn due(
+    client: &Connection,
+    now: UtcTime,
+    limit: i64,
+) -> Result<Vec<IssueView>, StoreError> {
+    let query = StoreError::query("reading the issues whose next step is due");
+    let statement = client.prepare_cached(DUE).await.map_err(&query)?;
+    let rows = client.query(&statement, &[&Stamp(now), &limit]).await.map_err(&query)?;
+    rows.iter().map(view).collect()
+}
+
+fn view(row: &Row) -> Result<IssueView, StoreError> {
+    let issue_id: String = row.get(0);
+    let corrupt = |what: &str| StoreError::Corrupt {
+        what: "meter issue",
+        detail: format!("issue {issue_id}: {what}"),
+    };
+    let instant = |index: usize| row.get::<_, Option<Stamp>>(index).map(|stamp| stamp.0);
+    let state: State = row.get::<_, &str>(4).parse().map_err(|_| corrupt("its state"))?;
+    Ok(IssueView {
+        subject: Subject::from_parts(row.get(1), row.get(2)).ok_or_else(|| corrupt("subject"))?,
+        family: row.get::<_, &str>(3).parse().map_err(|_| corrupt("its family"))?,
+        state,
+        cause: row.get::<_, &str>(5).parse().map_err(|_| corrupt("its cause"))?,
+        severity: Severity::from_number(row.get(6)).ok_or_else(|| corrupt("its severity"))?,
+        condition_start: row.get::<_, Stamp>(7).0,
+        cleared_at: instant(8),
+        closed_at: instant(9),
+        suppressed: row.get(10),
+        parent_open: row.get(11),
+        snoozed_until: instant(12),
+        acknowledged: row.get(13),
+        work_order_open: state == State::WorkOrdered,
+        issue_id,
+    })
+}

@@ -1,0 +1,127 @@
+//! Alerts and the issues that staff work on: what the rules said is applied here, and what staff do.
+//!
+//! [`Issues::apply`] takes the transitions of a stretch of the event log, lets `alerts::issue::plan`
+//! decide against the stored rows, and writes alerts, issues, history and the reader's offset in one
+//! transaction. [`Issues::act`] does what a person asked for, by the closed table of states. Every
+//! step is a row of `meter_issue_log`, chained by SHA-256, that nothing ever changes.
+
+mod acts;
+mod alerts;
+mod change;
+mod history;
+mod load;
+
+use ::alerts::AlertTransition;
+use ::alerts::issue::{due_changes, plan};
+use metering::UtcTime;
+
+pub use acts::{ActError, UserAct};
+pub use history::ChainBreak;
+
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::event_log::{Offset, advance_in};
+use crate::tx::Tx;
+use change::Applier;
+
+/// The most due steps that one call of [`Issues::apply_due`] takes.
+const DUE_MAX: i64 = 500;
+
+/// The book of issues.
+#[derive(Clone, Debug)]
+pub struct Issues {
+    database: Database,
+}
+
+/// What a call changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Applied {
+    pub opened: u32,
+    pub changed: u32,
+}
+
+impl Issues {
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Applies the transitions that the rules gave up to `offset`, and moves `consumer` there, in
+    /// one transaction.
+    ///
+    /// # Errors
+    /// When the database is away (transient), or another owner of the rules is ahead.
+    pub async fn apply(
+        &self,
+        consumer: &str,
+        offset: Offset,
+        transitions: &[AlertTransition],
+    ) -> Result<Applied, StoreError> {
+        let tx = Tx::begin(&self.database).await?;
+        let mut applied = Applied::default();
+        for transition in transitions {
+            applied.add(apply_one(&tx, transition, offset.seq).await?);
+        }
+        advance_in(tx.client(), consumer, offset).await?;
+        tx.commit().await?;
+        Ok(applied)
+    }
+
+    /// Takes the steps that are due by the mere passing of time up to log time `now`: closing after
+    /// verification, the end of a snooze, the fate of a child whose parent closed.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn apply_due(&self, now: UtcTime, log_seq: i64) -> Result<Applied, StoreError> {
+        let tx = Tx::begin(&self.database).await?;
+        let mut applied = Applied::default();
+        for view in load::due(tx.client(), now, DUE_MAX).await? {
+            if let Some(change) = due_changes(&view, now) {
+                let applier = Applier { client: tx.client(), at: now, log_seq };
+                applied.add(applier.apply(&change).await?);
+            }
+        }
+        tx.commit().await?;
+        Ok(applied)
+    }
+
+    /// Checks the history of one issue against its chain of hashes.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn verify_chain(&self, issue_id: &str) -> Result<Option<ChainBreak>, StoreError> {
+        history::verify(&self.database.client().await?, issue_id).await
+    }
+}
+
+async fn apply_one(
+    tx: &Tx,
+    transition: &AlertTransition,
+    log_seq: i64,
+) -> Result<Applied, StoreError> {
+    let client = tx.client();
+    let current = load::newest(client, transition.subject, transition.family).await?;
+    let parent = match transition.parent {
+        Some(subject) => load::newest(client, subject, ::alerts::Family::Comm).await?,
+        None => None,
+    };
+    let changes = plan(transition, current.as_ref(), parent.as_ref());
+    let applier = Applier { client, at: transition.at, log_seq };
+    let mut applied = Applied::default();
+    for change in &changes {
+        applied.add(applier.apply(change).await?);
+    }
+    let issue_id = if changes.is_empty() {
+        None
+    } else {
+        load::newest(client, transition.subject, transition.family).await?.map(|view| view.issue_id)
+    };
+    alerts::record(client, transition, issue_id.as_deref()).await?;
+    Ok(applied)
+}
+
+impl Applied {
+    fn add(&mut self, other: Self) {
+        self.opened += other.opened;
+        self.changed += other.changed;
+    }
+}
