@@ -1,1 +1,36 @@
-//! placeholder
+//! Fleets of simulated meters: what they meter, what they send, and what is wrong with them.
+//!
+//! A [`Fleet`] is a pure generator. From a [`FleetSpec`] it plans who is there ([`assets`]), which
+//! faults and which look-alikes of faults happen ([`truth`]), and gives the messages of any stretch
+//! of time in the order in which they are sent. The same specification gives the same bytes, however
+//! the time is cut into steps.
+//!
+//! The crate shares no code with what it tests: the wire formats are written here by hand, from the
+//! same description that a maker of meters would read (`docs/bundle.md`). It reads no clock, no
+//! environment and no random source.
+
+pub mod assets;
+mod bundle;
+mod calendar;
+mod collector;
+mod fleet;
+mod json;
+mod layout;
+mod link;
+mod meter;
+mod plan;
+mod provision;
+mod radio;
+mod rng;
+mod spec;
+pub mod truth;
+pub mod truth_file;
+mod usage;
+
+pub use assets::{ChannelSpec, CollectorSpec, FleetAssets, MeterSpec, Place, TransformerSpec};
+pub use fleet::{Fleet, SimMessage};
+pub use spec::{FleetSpec, SpecError};
+pub use truth::{
+    Fault, FaultKind, HardNegative, HardNegativeKind, Magnitude, SubjectName, Truth, TruthRead,
+};
+pub use truth_file::{TruthFileError, TruthReader, TruthRecord, TruthWriter};

@@ -1,0 +1,103 @@
+//! All that provisioning needs to know of the fleet, as plain data.
+
+use metering::{
+    ChannelKind, ChannelNo, Commodity, CustomerClass, ReadingType, SourceId, Tag, Unit, UtcTime,
+};
+
+/// The fleet as a utility would enter it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FleetAssets {
+    pub utility: Place,
+    /// IANA name, the same for all usage points.
+    pub time_zone: String,
+    pub zones: Vec<Place>,
+    pub routes: Vec<Place>,
+    pub transformers: Vec<TransformerSpec>,
+    pub collectors: Vec<CollectorSpec>,
+    pub meters: Vec<MeterSpec>,
+    /// Devices that are heard but belong to nobody here. They are not to be provisioned.
+    pub strangers: Vec<SourceId>,
+}
+
+/// Code and name of a utility, a network zone or a route.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    pub code: String,
+    pub name: String,
+}
+
+/// A transformer and the code of its zone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TransformerSpec {
+    pub code: String,
+    pub zone: String,
+}
+
+/// A collector; its code is its name on the wire and in topics.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CollectorSpec {
+    pub code: String,
+    pub name: String,
+    /// Code of its zone.
+    pub zone: String,
+    /// It says that it is alive this often, in seconds.
+    pub heartbeat_s: i32,
+    pub installed_at: UtcTime,
+}
+
+/// A meter with its usage point. All codes refer to the lists of [`FleetAssets`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MeterSpec {
+    pub number: String,
+    pub serial: String,
+    /// What the meter calls itself in messages.
+    pub sources: Vec<SourceId>,
+    pub commodity: Commodity,
+    pub class: CustomerClass,
+    pub manufacturer: String,
+    pub model: String,
+    pub usage_point: String,
+    pub address: String,
+    pub account_no: String,
+    pub account_active: bool,
+    pub zone: String,
+    pub route: String,
+    /// Electricity only.
+    pub transformer: Option<String>,
+    /// The collector that the meter is expected to be heard by. `None`: it sends by itself.
+    pub collector: Option<String>,
+    pub tags: Vec<Tag>,
+    pub battery_powered: bool,
+    /// The meter is heard at least this often when all is well, in seconds.
+    pub contact_every_s: i32,
+    /// Water: Q3; gas: Qmax; litres per hour. 0 for electricity.
+    pub flow_rated_lph: i32,
+    pub installed_at: UtcTime,
+    pub channels: Vec<ChannelSpec>,
+}
+
+/// A channel as `meter_channel` has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChannelSpec {
+    pub channel: ChannelNo,
+    /// Name of the value in the messages.
+    pub field: &'static str,
+    pub reading_type: ReadingType,
+    pub kind: ChannelKind,
+    /// Unit of one count of the sender's value.
+    pub unit: Unit,
+    /// Exact decimal text.
+    pub multiplier: &'static str,
+    /// Raw counter = value * 10^decimals.
+    pub decimals: i16,
+    /// The raw counter rolls over at; 0 = never.
+    pub modulus: i64,
+    /// Interval length in seconds; 0 for instants.
+    pub len_s: i32,
+    /// Milli-units of one step.
+    pub resolution: i64,
+    /// Most that can be used in an hour, in milli-units; 0 = unknown.
+    pub cap_per_hour: i64,
+    /// A slot is missing when it has not arrived this long after its end, in seconds.
+    pub delivery_lag_s: i32,
+}
