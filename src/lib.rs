@@ -6,3 +6,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod ingest;
+pub mod output;
+pub mod verbs;
+pub mod telemetry;

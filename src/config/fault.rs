@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where a value was set. Later layers win: default, file, environment, command line.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Origin {
     /// Built in.
     Default,
@@ -46,6 +46,13 @@ impl fmt::Display for Origin {
     }
 }
 
+impl ConfigError {
+    pub(super) fn new(mut faults: Vec<Fault>) -> Self {
+        faults.sort_by(|a, b| a.origin.cmp(&b.origin));
+        Self { faults }
+    }
+}
+
 /// One thing that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
@@ -65,7 +72,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All faults of one run, in the order of the layers. Exit code 78.
+/// All faults of one run, by layer, file and line. Exit code 78.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigError {
     pub faults: Vec<Fault>,

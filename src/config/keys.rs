@@ -157,7 +157,7 @@ pub const SUBSCRIPTION_KEYS: &[Key] = &[
 ];
 
 /// The key whose path is nearest to `path`, when one is near enough to be meant.
-pub(super) fn nearest<'a>(path: &str, among: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(path: &str, among: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (distance, name) = among.map(|name| (distance(path, name), name)).min()?;
     (distance <= 2.max(path.len() / 3)).then_some(name)
 }

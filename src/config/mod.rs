@@ -7,6 +7,7 @@
 //! file of its own. Every key, with its default and unit, is in [`keys`]; `headend config sample`
 //! prints them. Nothing else in the program reads the environment.
 
+pub mod check;
 mod environment;
 mod expand;
 mod fault;
@@ -14,6 +15,7 @@ pub mod keys;
 mod layers;
 mod mqtt;
 mod reader;
+mod sample;
 mod sections;
 pub mod value;
 
@@ -23,6 +25,7 @@ pub use environment::Environment;
 pub use fault::{ConfigError, Fault, Origin};
 pub use layers::Override;
 pub use mqtt::{BrokerUrl, MqttConfig, SubscriptionConfig};
+pub use sample::{Shown, redacted, sample, shown};
 pub use sections::{
     ConsoleConfig, DataConfig, DatabaseConfig, EmbeddedConfig, IngestConfig, LogConfig, LogFormat,
     RulesConfig, UtilityConfig,
@@ -77,7 +80,7 @@ impl Config {
         let config = Self::read(&mut reader, environment);
         let mut faults = layers.faults.clone();
         faults.append(&mut reader.faults);
-        if faults.is_empty() { Ok(config) } else { Err(ConfigError { faults }) }
+        if faults.is_empty() { Ok(config) } else { Err(ConfigError::new(faults)) }
     }
 
     fn read(reader: &mut Reader<'_>, environment: &Environment) -> Self {
@@ -126,3 +129,6 @@ pub enum SecretError {
     #[error("the secret in {} is empty: write it on the first line", path.display())]
     Empty { path: PathBuf },
 }
+
+#[cfg(test)]
+mod tests;

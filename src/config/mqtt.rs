@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use protocols::Format;
 
 use super::environment::Environment;
 use super::fault::Fault;
@@ -11,28 +12,6 @@ use super::keys::SUBSCRIPTIONS;
 use super::layers::{Setting, Table};
 use super::reader::{Reader, text_of, whole_of, within};
 use super::sections::zone;
-
-/// What the payloads of a topic are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    Bundle,
-    Rtlamr,
-    Rtl433,
-    Wmbusmeters,
-}
-
-impl std::str::FromStr for Format {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "bundle" => Ok(Self::Bundle),
-            "rtlamr" => Ok(Self::Rtlamr),
-            "rtl_433" => Ok(Self::Rtl433),
-            "wmbusmeters" => Ok(Self::Wmbusmeters),
-            _ => Err(format!("`{text}` is none of: bundle, rtlamr, rtl_433, wmbusmeters")),
-        }
-    }
-}
 
 /// `[mqtt]`.
 #[derive(Clone, Debug)]
@@ -141,7 +120,8 @@ fn subscription(table: &Table, faults: &mut Vec<Fault>) -> SubscriptionConfig {
     match table.fields.get("format") {
         None => fault(None, "format is missing: write format = \"bundle\"".to_owned()),
         some @ Some(setting) => {
-            let parsed = text_of(setting).and_then(|text| text.parse::<Format>());
+            let parsed = text_of(setting)
+                .and_then(|text| text.parse::<Format>().map_err(|error| error.to_string()));
             match parsed {
                 Ok(format) => one.format = format,
                 Err(what) => fault(some, format!("format: {what}")),
@@ -203,6 +183,14 @@ fn broker_url(text: &str) -> Result<BrokerUrl, String> {
         return Err(refuse());
     }
     Ok(BrokerUrl { host: host.to_owned(), port })
+}
+
+impl std::str::FromStr for BrokerUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        broker_url(text)
+    }
 }
 
 impl std::fmt::Display for BrokerUrl {

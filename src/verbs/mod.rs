@@ -1,0 +1,146 @@
+//! The command line: one file per verb. Data goes to stdout, messages to stderr.
+
+mod cli;
+mod config;
+pub mod database;
+mod dlq;
+pub mod exit;
+mod issues;
+mod meters;
+mod options;
+pub mod provision_file;
+mod reads;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+pub use exit::{Exit, Failure, exit_of};
+pub use options::{BenchOptions, DemoOptions, SimulateOptions};
+
+use crate::clock::SystemClock;
+use crate::config::{Config, Environment};
+use crate::telemetry::log;
+use cli::{Cli, DlqVerb, MetersVerb, PageArgs, Verb};
+
+/// Runs the command line; the one entry of the program.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match dispatch(cli, &Environment::of_process()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+/// Help and version are answers; anything else is a mistake on the command line.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when the terminal is gone.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => Exit::Usage.into(),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let closed = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause.downcast_ref::<io::Error>();
+        io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(closed) {
+        // `headend meters list | head`: the reader has what it wanted.
+        return ExitCode::SUCCESS;
+    }
+    let _ = writeln!(io::stderr(), "headend: {}", one_line(error));
+    exit_of(error).into()
+}
+
+/// The chain of causes, without what is said twice.
+fn one_line(error: &anyhow::Error) -> String {
+    crate::telemetry::events::chain(error.as_ref())
+}
+
+fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
+    match &cli.verb {
+        Verb::Config(verb) => config::run(&cli.common, verb, environment),
+        Verb::Demo(_) | Verb::Serve | Verb::Simulate(_) | Verb::Bench(_) => {
+            anyhow::bail!("not yet part of this build")
+        }
+        Verb::Meters(_) | Verb::Reads(_) | Verb::Issues(_) | Verb::Dlq(_) => {
+            let config = Config::load(&cli.common.sources(), environment)?;
+            let _ = log::init(&quiet(&config), environment.no_color());
+            runtime()?.block_on(with_database(&cli.verb, &config))
+        }
+    }
+}
+
+/// A verb that asks prints what it found; of the log only what is wrong matters.
+fn quiet(config: &Config) -> crate::config::LogConfig {
+    let mut log = config.log.clone();
+    log.level = log.level.with_default(tracing::Level::WARN);
+    log
+}
+
+async fn with_database(verb: &Verb, config: &Config) -> anyhow::Result<()> {
+    let opened = database::open(config).await?;
+    let outcome = ask(verb, config, &opened.database).await;
+    opened.close().await;
+    outcome
+}
+
+async fn ask(verb: &Verb, config: &Config, database: &store::Database) -> anyhow::Result<()> {
+    let now = SystemClock::shared().now();
+    let zone = &config.utility.zone;
+    match verb {
+        Verb::Meters(MetersVerb::List(args)) => meters::list(database, args, zone, now).await,
+        Verb::Meters(MetersVerb::Show { number, output }) => {
+            meters::show(database, number, output.format(), now).await
+        }
+        Verb::Reads(args) => reads::run(database, args, now).await,
+        Verb::Issues(verb) => issues::run(database, verb, zone, now).await,
+        Verb::Dlq(DlqVerb::List { reason, source, replayed, page, output }) => {
+            let filter = store::views::intake::DeadLetterFilter {
+                reason: reason.clone(),
+                source: source.clone(),
+                replayed: *replayed,
+            };
+            dlq::list(database, &filter, (*page, *output), zone).await
+        }
+        Verb::Dlq(DlqVerb::Show { id, output }) => {
+            dlq::show(database, id, output.format(), zone).await
+        }
+        _ => anyhow::bail!("not yet part of this build"),
+    }
+}
+
+/// The runtime that a verb works in.
+///
+/// # Errors
+/// When the system gives no threads.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+impl PageArgs {
+    /// How many rows to ask for next; `None` when there are enough.
+    fn next(self, have: usize) -> Option<u32> {
+        const PAGE: u32 = store::views::page::LIMIT_MAX;
+        if self.limit == 0 {
+            return Some(PAGE);
+        }
+        let have = u32::try_from(have).unwrap_or(u32::MAX);
+        Some(self.limit.saturating_sub(have).min(PAGE)).filter(|rest| *rest > 0)
+    }
+
+    fn tell_more(self, more: bool) {
+        if more {
+            eprintln!("there are more than {}: --limit 0 prints all", self.limit);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What the long-running verbs were asked to do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::BrokerUrl;
+use crate::output::OutputFormat;
+
+/// `headend demo`.
+#[derive(Clone, Debug)]
+pub struct DemoOptions {
+    pub meters: u32,
+    /// The same seed gives the same readings, faults and issues.
+    pub seed: u64,
+    /// Simulated seconds in a real one, once history is there.
+    pub speed: u32,
+    /// Real time that the live part takes; `None`: until it is stopped.
+    pub duration: Option<Duration>,
+    /// Port of the console on 127.0.0.1; 0: any that is free.
+    pub port: u16,
+    /// `None`: a fresh directory that is removed at the end.
+    pub data_dir: Option<PathBuf>,
+    pub report: Option<PathBuf>,
+}
+
+/// `headend simulate`.
+#[derive(Clone, Debug)]
+pub struct SimulateOptions {
+    pub broker: BrokerUrl,
+    pub seed: u64,
+    pub meters: u32,
+    /// Simulated hours that are published.
+    pub hours: u32,
+    /// Simulated seconds in a real one; 0: as fast as the broker takes them.
+    pub speed: u32,
+    /// Where the truth file goes.
+    pub truth: Option<PathBuf>,
+    /// Where the provisioning file of the fleet goes.
+    pub provision_out: Option<PathBuf>,
+}
+
+/// `headend bench ingest`.
+#[derive(Clone, Debug)]
+pub struct BenchOptions {
+    pub readings: u64,
+    pub meters: u32,
+    /// Readings of each transaction.
+    pub batch_rows: u32,
+    /// Single-reading messages that go through the broker; 0 leaves that part out.
+    pub messages: u64,
+    /// `None`: the program's own broker.
+    pub broker: Option<BrokerUrl>,
+    /// `None`: a fresh directory that is removed at the end.
+    pub data_dir: Option<PathBuf>,
+    pub output: OutputFormat,
+}

@@ -1,0 +1,90 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+
+const DOCUMENT: &str = include_str!("../../../docs/provisioning.md");
+
+fn of(text: &str) -> ProvisionFile {
+    let defaults = Defaults { utility: "Stadtwerke".into(), time_zone: "Europe/Berlin".into() };
+    read("meters.csv", text, &defaults)
+}
+
+fn check_faults(text: &str, want: Expect) {
+    let file = of(text);
+    let mut shown: Vec<String> = file.faults.iter().map(ToString::to_string).collect();
+    let accepted: Vec<&str> = file.meters.iter().map(|meter| meter.number.as_str()).collect();
+    shown.push(format!("accepted {accepted:?}, refused {:?}", file.refused));
+    want.assert_eq(&shown.join("\n"));
+}
+
+/// The example of the document, between its fences.
+fn example() -> &'static str {
+    let from = DOCUMENT.find("```csv\n").unwrap() + 7;
+    &DOCUMENT[from..from + DOCUMENT[from..].find("```").unwrap()]
+}
+
+#[test]
+fn the_document_lists_the_columns() {
+    let want: Vec<String> = COLUMNS
+        .iter()
+        .map(|column| format!("| `{}` | {} | {} |", column.name, column.default, column.about))
+        .collect();
+    let rows: Vec<&str> = DOCUMENT.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(rows, want, "docs/provisioning.md should hold:\n{}", want.join("\n"));
+}
+
+#[test]
+fn the_example_of_the_document_is_accepted() {
+    let file = of(example());
+    assert_eq!(file.faults, []);
+    let numbers: Vec<&str> = file.meters.iter().map(|meter| meter.number.as_str()).collect();
+    assert_eq!(numbers, ["E-1001", "W-2001", "G-3001"]);
+    assert_eq!(file.meters[0].channels.len(), 2);
+    assert_eq!(file.collectors.len(), 1);
+}
+
+#[test]
+fn faults_name_line_column_and_way_out_and_refuse_the_whole_meter() {
+    check_faults(
+        "meter,source,commodity,field,reading_type,unit,decimals,interval,tags,multiplier,time_zone\n\
+         A,ert:1,water,consumption,volume,gal,0,1h,,10,\n\
+         B,ert:1,water,consumption,volume,gal,0,,,,\n\
+         C,,wine,x,volume,L,0,,,,\n\
+         D,D,water,consumption,volume,kWh,,7m,hospitl,0,Mars\n\
+         D,,gas,other,volume,m3,0,,,,\n\
+         E,,electricity,a,energy_active_import,kWh,3,,,,\n\
+         E,,electricity,a,energy_active_import,kWh,3,,,,\n\
+         ,,water,consumption,volume,m3,0,,,,\n\
+         F,,water,consumption,volume,count,0,,,,\n",
+        expect![""],
+    );
+}
+
+#[test]
+fn heads_are_checked_before_anything_is_taken() {
+    check_faults("meter,comodity,field,unit\nA,water,x,m3\n", expect![""]);
+}
+
+#[test]
+fn semicolons_and_a_byte_order_mark_of_a_spreadsheet_are_taken() {
+    let text =
+        "\u{feff}meter;commodity;field;reading_type;unit;decimals\r\nA;water;c;volume;m3;3\r\n";
+    let file = of(text);
+    assert_eq!(file.faults, []);
+    let meter = &file.meters[0];
+    assert_eq!(meter.sources[0].as_str(), "ami:A");
+    assert_eq!((meter.contact_every_s, meter.battery_powered), (86_400, true));
+    assert_eq!((meter.channels[0].len_s, meter.channels[0].resolution), (3_600, 1_000));
+    assert_eq!((meter.utility.as_str(), meter.time_zone.as_str()), ("Stadtwerke", "Europe/Berlin"));
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let file = of(example());
+    let mut out = Vec::new();
+    write(&file.meters, &file.collectors, &mut out).unwrap();
+    let again = of(std::str::from_utf8(&out).unwrap());
+    assert_eq!(again.faults, []);
+    assert_eq!(again.meters, file.meters);
+    assert_eq!(again.collectors, file.collectors);
+}

@@ -1,0 +1,105 @@
+//! `headend reads METER`: the intervals of a meter, as the CSV export has them.
+
+use jiff::tz::TimeZone;
+use metering::{ChannelKind, ChannelNo, UtcTime};
+use store::Database;
+use store::views::export::{self, ExportFilter};
+use store::views::meters::{self, ChannelInfo, MeterDetail};
+
+use super::cli::{ReadsArgs, instant};
+use super::exit::{Exit, Failure};
+use crate::output::{Cell, List, OutputFormat};
+
+const DAY_S: i64 = 86_400;
+/// The columns of the export, `operations.md` 6.
+const COLUMNS: &[&str] = &[
+    "meter_id",
+    "channel",
+    "interval_start",
+    "interval_end",
+    "value",
+    "unit",
+    "quality",
+    "version",
+];
+
+pub(super) async fn run(database: &Database, args: &ReadsArgs, now: UtcTime) -> anyhow::Result<()> {
+    let meter = meters::by_number(database, &args.meter, now).await?.ok_or_else(|| {
+        Failure::new(Exit::Data, format!("no meter {}: `headend meters list`", args.meter))
+    })?;
+    let channel = args.channel.as_deref().map(|text| channel_of(&meter, text)).transpose()?;
+    let zone = zone_of(args, &meter)?;
+    let range = range_of(args, &zone, now)?;
+    let number = Some(meter.number.clone());
+    let filter = ExportFilter { number, channel, ..ExportFilter::default() };
+    let mut stream = export::reads(database, filter, range, now)?;
+    let mut list = List::new(COLUMNS);
+    while let Some(row) = stream.next().await? {
+        list.push(vec![
+            Cell::text(row.number.as_ref()),
+            Cell::number(row.channel),
+            Cell::text(stamp(row.start, &zone)),
+            Cell::text(stamp(row.end, &zone)),
+            Cell::milli(row.value),
+            Cell::text(row.reading_type.base_unit().symbol()),
+            Cell::text(row.status.word()),
+            Cell::number(row.version),
+        ]);
+    }
+    list.print(args.output.format())?;
+    if list.is_empty() && args.output.format() == OutputFormat::Table {
+        eprintln!("no readings between {} and {}", stamp(range.0, &zone), stamp(range.1, &zone));
+    }
+    Ok(())
+}
+
+/// A channel by number or by field.
+fn channel_of(meter: &MeterDetail, text: &str) -> Result<ChannelNo, Failure> {
+    let matches = |info: &&ChannelInfo| info.field == text || info.channel.to_string() == text;
+    let found = meter.channels.iter().find(matches);
+    let with_intervals = found.filter(|info| info.kind != ChannelKind::Instant);
+    with_intervals.map(|info| info.channel).ok_or_else(|| {
+        let known: Vec<String> = meter
+            .channels
+            .iter()
+            .filter(|info| info.kind != ChannelKind::Instant)
+            .map(|info| format!("{} ({})", info.channel, info.field))
+            .collect();
+        let what = if found.is_some() { "has no intervals" } else { "is not there" };
+        let known = known.join(", ");
+        Failure::new(Exit::Data, format!("the channel {text} {what}; with intervals: {known}"))
+    })
+}
+
+fn zone_of(args: &ReadsArgs, meter: &MeterDetail) -> Result<TimeZone, Failure> {
+    let place = meter.usage_point.as_ref().map(|place| place.time_zone.as_str());
+    let name = args.zone.as_deref().or(place).unwrap_or("UTC");
+    TimeZone::get(name).map_err(|_| {
+        Failure::new(Exit::Usage, format!("--zone: `{name}` is no zone of the IANA list"))
+    })
+}
+
+fn range_of(
+    args: &ReadsArgs,
+    zone: &TimeZone,
+    now: UtcTime,
+) -> Result<(UtcTime, UtcTime), Failure> {
+    let read = |option: &str, text: &Option<String>| match text {
+        None => Ok(None),
+        Some(text) => instant(text, zone)
+            .map(Some)
+            .map_err(|what| Failure::new(Exit::Usage, format!("{option}: {what}"))),
+    };
+    let to = read("--to", &args.to)?.unwrap_or(now);
+    let from = read("--from", &args.from)?.unwrap_or_else(|| to.plus_seconds(-DAY_S));
+    if from >= to {
+        return Err(Failure::new(Exit::Usage, "--from: is not before --to"));
+    }
+    Ok((from, to))
+}
+
+/// ISO 8601 with the offset in force.
+pub(super) fn stamp(instant: UtcTime, zone: &TimeZone) -> String {
+    let zoned = instant.to_jiff().to_zoned(zone.clone());
+    zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
