@@ -6,8 +6,8 @@ use std::str::FromStr;
 use jiff::tz::TimeZone;
 use metering::UtcTime;
 
-use crate::bundle;
 use crate::observation::DeviceReport;
+use crate::{amr, bundle};
 
 /// A larger payload is refused as [`RejectReason::TooLarge`], in bytes. The transport takes more
 /// (4 MiB), so that an oversized message is kept as a dead letter instead of vanishing.
@@ -99,9 +99,9 @@ pub fn decode(
     }
     match format {
         Format::Bundle => bundle::decode(context, payload),
-        Format::Rtlamr | Format::Rtl433 | Format::Wmbusmeters => {
-            Err(RejectReason::UnknownType.because("this build has no decoder for it"))
-        }
+        Format::Rtlamr => amr::rtlamr::decode(context, payload),
+        Format::Rtl433 => amr::rtl433::decode(context, payload),
+        Format::Wmbusmeters => amr::wmbusmeters::decode(context, payload),
     }
 }
 

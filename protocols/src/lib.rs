@@ -6,13 +6,15 @@
 //! return. Decoders read no clock, touch no socket and know no meter: the caller says when a
 //! message arrived, and `src/ingest` says whose it is.
 
+pub mod amr;
 pub mod bundle;
 pub mod format;
+mod json;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
 pub mod observation;
 mod stamp;
 
-#[cfg(feature = "mqtt")]
-pub mod mqtt;
 pub use format::{
     DecodeContext, Format, FormatError, PAYLOAD_BYTES_MAX, RejectReason, Rejected, decode,
 };
