@@ -12,6 +12,7 @@ pub mod database;
 mod error;
 pub mod event_log;
 pub mod frame;
+pub mod gaps;
 pub mod issues;
 mod migrate;
 mod partitions;
@@ -19,6 +20,7 @@ mod presence;
 pub mod readings;
 mod tx;
 mod types;
+pub mod upkeep;
 pub mod views;
 
 pub use batch::{

@@ -45,7 +45,7 @@ const TABLES: [Table; 6] = [
 ];
 
 impl Table {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::ReadInterval => "read_interval",
             Self::IntervalException => "interval_exception",
@@ -197,6 +197,36 @@ impl Partitions {
             .filter_map(|row| usize::try_from(row.get::<_, i64>(0)).ok())
             .filter_map(|i| days.get(i).copied())
             .collect())
+    }
+
+    /// Drops the partitions of `table` that end before `day`; gives their number.
+    pub(crate) async fn drop_before(
+        &self,
+        database: &Database,
+        table: Table,
+        day: i64,
+    ) -> Result<usize, StoreError> {
+        let client = database.work_client().await?;
+        let known = load(&client).await?;
+        let ranges = known.by_table.get(&table);
+        let old: Vec<Range> = ranges
+            .into_iter()
+            .flat_map(|ranges| ranges.by_start.values().copied())
+            .filter(|range| range.end <= day)
+            .collect();
+        let query = StoreError::query("dropping partitions");
+        for range in &old {
+            let name = name(table, *range)?;
+            let parent = table.name();
+            // DETACH CONCURRENTLY waits for readers instead of locking them out.
+            let detach = format!("ALTER TABLE {parent} DETACH PARTITION {name} CONCURRENTLY");
+            client.batch_execute(&detach).await.map_err(&query)?;
+            client.batch_execute(&format!("DROP TABLE {name}")).await.map_err(&query)?;
+        }
+        if !old.is_empty() {
+            self.forget();
+        }
+        Ok(old.len())
     }
 
     /// After a failure that a dropped partition may have caused: look again next time.

@@ -1,0 +1,93 @@
+//! Upkeep: partitions for the days to come, and what is past its keeping goes.
+
+use metering::UtcTime;
+
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::partitions::{Table, Touched};
+use crate::types::Day;
+
+const DAYS_AHEAD: i64 = 14;
+const LOG_DAYS_AHEAD: i64 = 3;
+
+/// Up to which sequence has every reader of the log come, and the rules kept a snapshot?
+const READ_THROUGH: &str = "\
+    SELECT least((SELECT min(seq) FROM event_log_offset), (SELECT max(seq) FROM rule_snapshot))";
+
+/// The last sequence that was appended before a day; NULL when there is none.
+const LAST_BEFORE: &str = "SELECT max(seq + n - 1) FROM event_log WHERE appended_on < $1";
+
+/// How long things are kept, in days.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keep {
+    /// Bytes of messages, by arrival.
+    pub raw_days: i64,
+    /// Log frames, by log time, and only behind the slowest reader.
+    pub log_days: i64,
+}
+
+/// The job.
+#[derive(Clone, Debug)]
+pub struct Upkeep {
+    database: Database,
+}
+
+impl Upkeep {
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Makes partitions ahead and drops those past their keeping.
+    ///
+    /// # Errors
+    /// When the database is away or a partition is in use for longer than the lock timeout.
+    pub async fn run(&self, keep: Keep, now: UtcTime) -> Result<(), StoreError> {
+        self.database.ensure_partitions(&ahead(now)).await?;
+        let today = now.utc_day();
+        self.drop_before(Table::RawMessage, today - keep.raw_days).await?;
+        let log_day = today - keep.log_days;
+        if self.log_is_read_before(log_day).await? {
+            self.drop_before(Table::EventLog, log_day).await?;
+        }
+        Ok(())
+    }
+
+    async fn drop_before(&self, table: Table, day: i64) -> Result<(), StoreError> {
+        let dropped = self.database.partitions().drop_before(&self.database, table, day).await?;
+        if dropped > 0 {
+            tracing::info!(
+                table = table.name(),
+                partitions = dropped,
+                "Dropped what is past its keeping."
+            );
+        }
+        Ok(())
+    }
+
+    async fn log_is_read_before(&self, day: i64) -> Result<bool, StoreError> {
+        let query = StoreError::query("looking how far the log was read");
+        let client = self.database.work_client().await?;
+        let through = client.query_one(READ_THROUGH, &[]).await.map_err(&query)?;
+        let last = client.query_one(LAST_BEFORE, &[&Day(day)]).await.map_err(&query)?;
+        let (through, last): (Option<i64>, Option<i64>) = (through.get(0), last.get(0));
+        Ok(last.is_some_and(|last| through.is_some_and(|through| last <= through)))
+    }
+}
+
+fn ahead(now: UtcTime) -> Touched {
+    let mut touched = Touched::default();
+    let today = now.utc_day();
+    for day in today..=today + DAYS_AHEAD {
+        touched.add(Table::ReadInterval, day);
+    }
+    for day in today..=today + LOG_DAYS_AHEAD {
+        for table in [Table::EventLog, Table::RawMessage] {
+            touched.add(table, day);
+        }
+        for table in [Table::DeviceEvent, Table::RegisterRead, Table::IntervalException] {
+            touched.add(table, day + DAYS_AHEAD);
+            touched.add(table, day);
+        }
+    }
+    touched
+}
