@@ -1,0 +1,171 @@
+//! A register channel follows its counter: unrolls it over rollovers, starts again after resets,
+//! and derives intervals on the channel's grid.
+
+use metering::{ChannelKind, EventCode, IntervalReading, MeterEvent, Subject, UtcTime};
+use vee::{Advance, Counter, CounterLimits, Rule, Verdict};
+
+use super::grid::{self, Point};
+use super::normalise::{Around, Normaliser, Told, interval_context};
+use super::registry::{ChannelEntry, CounterState};
+use super::scale::{Scale, Scaled};
+
+/// A judged value, about to move the channel's state on.
+pub(super) struct Step<'a> {
+    pub(super) at: UtcTime,
+    pub(super) scaled: Scaled,
+    pub(super) advance: Advance,
+    pub(super) verdict: Verdict,
+    pub(super) told: &'a Told,
+    pub(super) modulus: i64,
+}
+
+/// Limits of the counter, in its own steps. Where the telegram's field wraps earlier than the
+/// dial, it is the field that rolls over.
+pub(super) fn limits(channel: &ChannelEntry, told: &Told, net: bool) -> CounterLimits {
+    let field = told.modulus.and_then(|modulus| channel.scale.steps_of(modulus));
+    let modulus = match (channel.modulus, field) {
+        (0, field) => field.unwrap_or(0),
+        (dial, Some(field)) => dial.min(field),
+        (dial, None) => dial,
+    };
+    CounterLimits { modulus, cap_per_hour: channel.cap_steps_per_hour, net }
+}
+
+/// What the counter did since the last read that counts. Values of the past and values whose time
+/// cannot be trusted are compared with nothing.
+pub(super) fn classify(
+    channel: &ChannelEntry,
+    told: &Told,
+    raw: i64,
+    limits: &CounterLimits,
+    normaliser: &Normaliser<'_>,
+) -> Advance {
+    let latest = normaliser.received_at.plus_seconds(normaliser.params.future_max_s);
+    if told.history || told.time.doubtful || told.time.at > latest {
+        return Advance::Stale;
+    }
+    let counter = channel.state.counter;
+    let previous = counter.map(|state| Counter { read_at: state.read_at, raw: state.raw });
+    let now = Counter { read_at: told.time.at, raw };
+    vee::classify(previous, now, limits, normaliser.params)
+}
+
+/// Moves the channel's state to the new read; emits derived intervals and events.
+pub(super) fn follow(
+    normaliser: &mut Normaliser<'_>,
+    channel: &mut ChannelEntry,
+    around: &Around<'_>,
+    step: &Step<'_>,
+) {
+    if channel.asset.kind != ChannelKind::Register {
+        remember(channel, step);
+        return;
+    }
+    if step.advance == Advance::Stale {
+        return;
+    }
+    tell(normaliser, channel, around, step);
+    let before = channel.state.counter;
+    let total = before.and_then(|before| next_total(&channel.scale, before, step));
+    let len_s = channel.asset.len_s;
+    let (total, boundary) = match (before, total) {
+        (Some(before), Some(total)) if len_s > 0 => {
+            let to = Point { at: step.at, total };
+            (total, derive(normaliser, channel, around, (before, to, step)))
+        }
+        (_, Some(total)) => (total, None),
+        // First read, or nothing can be said of the use in between: start here.
+        (before, None) => {
+            let total = before.map_or(step.scaled.value, |before| before.total);
+            let here = Point { at: step.at, total };
+            channel.state.open = Verdict::default();
+            (total, if len_s > 0 { grid::start(here, len_s) } else { None })
+        }
+    };
+    channel.state.counter =
+        Some(CounterState { read_at: step.at, raw: step.scaled.raw, total, boundary });
+    channel.state.touched = true;
+}
+
+/// Channels without derived intervals keep their last value only to know repeated telegrams.
+fn remember(channel: &mut ChannelEntry, step: &Step<'_>) {
+    let newer = channel.state.counter.is_none_or(|known| known.read_at < step.at);
+    if newer {
+        let Scaled { raw, value, .. } = step.scaled;
+        channel.state.counter =
+            Some(CounterState { read_at: step.at, raw, total: value, boundary: None });
+    }
+}
+
+/// The unrolled total: the dial plus what earlier rollovers and resets put beside it, so that it
+/// is rounded once and differences of totals add up.
+fn next_total(scale: &Scale, before: CounterState, step: &Step<'_>) -> Option<i64> {
+    let delta = step.advance.delta()?;
+    let beside = before.total.checked_sub(scale.value_of(before.raw).ok()?)?;
+    let wrapped = delta.checked_sub(step.scaled.raw.checked_sub(before.raw)?)?;
+    let turns = if wrapped == 0 { 0 } else { wrapped.checked_div(step.modulus)? };
+    let turned =
+        if turns == 0 { 0 } else { scale.value_of(step.modulus).ok()?.checked_mul(turns)? };
+    step.scaled.value.checked_add(beside)?.checked_add(turned)
+}
+
+fn derive(
+    normaliser: &mut Normaliser<'_>,
+    channel: &mut ChannelEntry,
+    around: &Around<'_>,
+    (before, to, step): (CounterState, Point, &Step<'_>),
+) -> Option<Point> {
+    let from = Point { at: before.read_at, total: before.total };
+    let mut context = interval_context(around, channel, step.told.unit, step.told.time.doubtful);
+    // The first interval also holds what happened between its start and the previous read.
+    let mut open = channel.state.open;
+    let boundary =
+        grid::derive(from, to, before.boundary, channel.asset.len_s, |interval, value| {
+            context.inherited = step.verdict.union(std::mem::take(&mut open));
+            let reading = IntervalReading {
+                meter: around.meter,
+                channel: channel.asset.channel,
+                interval,
+                value,
+                flags: metering::DeviceFlags::NONE,
+            };
+            normaliser.interval(reading, &context, true);
+        });
+    let closed = boundary.is_some_and(|point| point.at == to.at);
+    let crossed = boundary.map(|point| point.at) != before.boundary.map(|point| point.at);
+    channel.state.open = match (closed, crossed) {
+        (true, _) => Verdict::default(),
+        (false, true) => step.verdict,
+        (false, false) => channel.state.open.union(step.verdict),
+    };
+    boundary
+}
+
+/// What the counter did is an event of the meter, since nobody else will tell.
+fn tell(
+    normaliser: &mut Normaliser<'_>,
+    channel: &ChannelEntry,
+    around: &Around<'_>,
+    step: &Step<'_>,
+) {
+    let code = match step.advance {
+        Advance::Rollover { .. } => EventCode::RegisterRollover,
+        Advance::Decrease { .. } if fails(step.verdict, Rule::Decrease) => {
+            EventCode::RegisterDecrease
+        }
+        Advance::Reset => EventCode::RegisterReset,
+        _ => return,
+    };
+    let before = channel.state.counter.map_or(0, |counter| counter.raw);
+    normaliser.event(MeterEvent {
+        subject: Subject::Meter(around.meter),
+        occurred_at: step.at,
+        code,
+        seq: i32::from(channel.asset.channel.get()),
+        detail: format!("channel {} {before} -> {}", channel.asset.channel, step.scaled.raw),
+    });
+}
+
+fn fails(verdict: Verdict, rule: Rule) -> bool {
+    rule.no().is_some_and(|no| verdict.failed.contains(no))
+}

@@ -1,0 +1,230 @@
+//! Messages out of the source, batches to the committer. A batch takes what waits and closes when
+//! the input is drained; under load it fills while the one before commits.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use protocols::mqtt::{MqttSource, RawFrame};
+use store::assets::Registry;
+use tokio::sync::{Mutex, mpsc, watch};
+
+use super::ack::Duties;
+use super::commit::{Ready, Shared, Work};
+use super::core::Frame;
+use super::options::IngestOptions;
+use super::sink::{Letter, Sink};
+use super::stats::IngestStats;
+use crate::clock::Clock;
+
+/// Messages of one collection; the broker holds back at its receive maximum long before.
+const COLLECTED_MAX: usize = 20_000;
+
+/// Where messages come from: a broker, or a test.
+pub trait Source: Send + 'static {
+    /// Waits for a message, then appends all that wait, at most `max`; 0 after the end. Nothing is
+    /// lost when the wait is given up.
+    fn recv_many(
+        &mut self,
+        frames: &mut Vec<RawFrame>,
+        max: usize,
+    ) -> impl Future<Output = usize> + Send;
+
+    /// The next message if one waits.
+    fn try_recv(&mut self) -> Option<RawFrame>;
+
+    /// Sends the last acknowledgements and takes leave.
+    fn stop(self) -> impl Future<Output = ()> + Send;
+}
+
+impl Source for MqttSource {
+    async fn recv_many(&mut self, frames: &mut Vec<RawFrame>, max: usize) -> usize {
+        Self::recv_many(self, frames, max).await
+    }
+
+    fn try_recv(&mut self) -> Option<RawFrame> {
+        Self::try_recv(self)
+    }
+
+    async fn stop(self) {
+        Self::stop(self).await;
+    }
+}
+
+/// The asset model changed; and the dead letters that may be readings now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Assets {
+    pub(super) registry: Option<Arc<Registry>>,
+}
+
+/// Asks for dead letters that may be readings now, page by page: those after `after`.
+pub(super) trait Letters: Send + Sync + 'static {
+    fn page(&self, after: Option<&Letter>) -> impl Future<Output = Option<Vec<Letter>>> + Send;
+}
+
+/// The receiving half of the pipeline.
+pub(super) struct Intake<S: Sink, L: Letters> {
+    pub(super) options: IngestOptions,
+    pub(super) shared: Arc<Mutex<Shared>>,
+    pub(super) stats: Arc<IngestStats>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) shutdown: watch::Receiver<bool>,
+    pub(super) assets: watch::Receiver<Assets>,
+    pub(super) letters: L,
+    pub(super) works: mpsc::Sender<Work<S::Prepared>>,
+    /// Works that the committer has done.
+    pub(super) done: watch::Receiver<u64>,
+    pub(super) sent: u64,
+}
+
+/// The committer is gone, or we shall stop.
+struct Ended;
+
+impl<S: Sink, L: Letters> Intake<S, L> {
+    /// Runs until we shall stop or the source ends; returns the source, for its leave.
+    pub(super) async fn run<M: Source>(mut self, mut source: M) -> M {
+        let mut waiting = VecDeque::new();
+        while self.turn(&mut source, &mut waiting).await.is_ok() {}
+        for raw in waiting {
+            raw.guard.abandoned();
+        }
+        source
+    }
+
+    async fn turn<M: Source>(
+        &mut self,
+        source: &mut M,
+        waiting: &mut VecDeque<RawFrame>,
+    ) -> Result<(), Ended> {
+        if self.assets.has_changed().unwrap_or(false) {
+            self.reload().await?;
+        }
+        // First room, then messages: what arrives while the committer works makes one batch.
+        let room = tokio::select! {
+            biased;
+            _ = self.shutdown.wait_for(|stop| *stop) => return Err(Ended),
+            room = self.works.clone().reserve_owned() => room.map_err(|_| Ended)?,
+        };
+        if waiting.is_empty() {
+            let mut fresh = Vec::new();
+            let taken = tokio::select! {
+                biased;
+                _ = self.shutdown.wait_for(|stop| *stop) => return Err(Ended),
+                changed = self.assets.changed() => {
+                    self.assets.mark_changed();
+                    return changed.map_err(|_| Ended);
+                }
+                taken = source.recv_many(&mut fresh, COLLECTED_MAX) => taken,
+            };
+            if taken == 0 {
+                return Err(Ended);
+            }
+            self.take(fresh, waiting);
+        }
+        let work = self.batch(source, waiting).await;
+        if !work.frames.is_empty() {
+            room.send(work);
+            self.sent += 1;
+        }
+        Ok(())
+    }
+
+    /// The broker's stored copies are current state, never a new reading.
+    fn take(&self, fresh: Vec<RawFrame>, waiting: &mut VecDeque<RawFrame>) {
+        let before = waiting.len();
+        for raw in fresh {
+            if raw.retain {
+                self.stats.retained.fetch_add(1, Ordering::Relaxed);
+                raw.guard.rejected();
+            } else {
+                waiting.push_back(raw);
+            }
+        }
+        let taken = (waiting.len() - before) as u64;
+        self.stats.in_flight.fetch_add(taken, Ordering::Relaxed);
+    }
+
+    /// Fills a batch until it is full, its time is up or the input is drained.
+    async fn batch<M: Source>(
+        &mut self,
+        source: &mut M,
+        waiting: &mut VecDeque<RawFrame>,
+    ) -> Work<S::Prepared> {
+        let started = self.clock.monotonic();
+        let shared = Arc::clone(&self.shared);
+        let mut shared = shared.lock().await;
+        let (mut frames, mut duties) = (Vec::with_capacity(waiting.len()), Duties::default());
+        let mut accepted = shared.core.begin();
+        while accepted.rows() < self.options.batch_rows_max {
+            if waiting.is_empty()
+                && self.clock.monotonic().saturating_sub(started) < self.options.batch_wait_max
+            {
+                self.take(source.try_recv().into_iter().collect(), waiting);
+            }
+            let Some(raw) = waiting.pop_front() else { break };
+            let frame = duties.take(raw);
+            shared.core.push(&frame, &mut accepted);
+            frames.push(frame);
+        }
+        shared.core.finish(&mut accepted, self.clock.now());
+        if cfg!(feature = "sabotage-ack-before-commit") {
+            duties.resolve(&accepted.fates, &self.stats.ack_latency);
+        }
+        let generation = shared.generation;
+        drop(shared);
+        let batch = Ready::new::<S>(accepted, generation);
+        Work { frames, duties, batch, letters: Vec::new() }
+    }
+
+    /// Takes the new asset model over, then tells the dead letters of devices that are known now
+    /// before anything newer of them.
+    async fn reload(&mut self) -> Result<(), Ended> {
+        let Some(data) = self.assets.borrow_and_update().registry.clone() else { return Ok(()) };
+        let grew = self.shared.lock().await.core.reload(&data);
+        tracing::info!(
+            version = data.version,
+            meters = data.meters.len(),
+            "Took over the asset model."
+        );
+        if grew { self.replay().await } else { Ok(()) }
+    }
+
+    async fn replay(&mut self) -> Result<(), Ended> {
+        // Letters that were made with the old model must be in the store before we ask for them.
+        let sent = self.sent;
+        tokio::select! {
+            _ = self.shutdown.wait_for(|stop| *stop) => return Err(Ended),
+            done = self.done.wait_for(|done| *done >= sent) => { done.map_err(|_| Ended)?; }
+        }
+        let mut last: Option<Letter> = None;
+        loop {
+            let Some(page) = self.letters.page(last.as_ref()).await else { return Ok(()) };
+            if page.is_empty() {
+                return Ok(());
+            }
+            last = page.last().cloned();
+            let frames: Vec<Frame> = page.iter().map(Letter::frame).collect();
+            let ready = {
+                let mut shared = self.shared.lock().await;
+                let mut accepted = shared.core.accept(&frames, self.clock.now());
+                // That a device was heard back then is no news of today.
+                accepted.batch.heard.clear();
+                Ready::new::<S>(accepted, shared.generation)
+            };
+            let work = Work { frames, duties: Duties::default(), batch: ready, letters: page };
+            self.works.send(work).await.map_err(|_| Ended)?;
+            self.sent += 1;
+        }
+    }
+}
+
+impl Letter {
+    pub(super) fn frame(&self) -> Frame {
+        Frame {
+            topic: self.topic.clone(),
+            payload: self.payload.clone(),
+            received_at: self.received_at,
+        }
+    }
+}

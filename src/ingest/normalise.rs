@@ -1,0 +1,357 @@
+//! A device's report becomes readings of a meter: field to channel, number to milli-units, counter
+//! to intervals on the channel's grid, each judged. Nothing is refused for being wrong; what cannot
+//! be placed at all is handed back to become a dead letter.
+
+use metering::{
+    ChannelKind, DeviceFlags, EventCode, Exact, Interval, IntervalReading, MeterEvent,
+    RegisterReading, Subject, Unit, UtcTime,
+};
+use protocols::{DeviceReport, Format, Observation, ObservedTime, TimeOrigin};
+use store::{Batch, EventRow, IntervalRow, RegisterRow};
+use vee::{Advance, Agreement, Arrival, IntervalContext, Params, RegisterContext, Rule, Verdict};
+
+use super::counter;
+use super::registry::{ChannelEntry, MeterEntry};
+
+/// `source` of an interval that the device sent.
+pub const SOURCE_SENT: i16 = 1;
+/// `source` of an interval that we derived from registers.
+pub const SOURCE_DERIVED: i16 = 2;
+
+/// What could not become a reading, in values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Leftover {
+    pub mapped: u32,
+    /// No channel of the meter carries the field.
+    pub unmapped: u32,
+    /// The value exceeds what can be stored.
+    pub out_of_range: u32,
+}
+
+/// Facts of the message, and where readings go.
+pub(super) struct Normaliser<'a> {
+    pub(super) batch: &'a mut Batch,
+    pub(super) params: &'a Params,
+    pub(super) format: Format,
+    pub(super) received_at: UtcTime,
+}
+
+/// One meter's facts, the same for all its channels.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) meter: metering::MeterId,
+    pub(super) arrival: Arrival,
+    pub(super) calendar: Option<&'a metering::LocalCalendar>,
+    pub(super) net: bool,
+    pub(super) repeat_window_s: u32,
+}
+
+/// One counter or momentary value on its way.
+#[derive(Clone, Copy)]
+pub(super) struct Told {
+    pub(super) value: Exact,
+    pub(super) unit: Option<Unit>,
+    pub(super) modulus: Option<i64>,
+    pub(super) time: ObservedTime,
+    pub(super) history: bool,
+    pub(super) unchecked: bool,
+}
+
+impl Normaliser<'_> {
+    /// Turns one report of a known meter into rows of the batch.
+    pub(super) fn report(&mut self, report: &DeviceReport, entry: &mut MeterEntry) -> Leftover {
+        let arrival = Arrival {
+            received_at: self.received_at,
+            installed_at: entry.installed_at,
+            clock_ahead_s: clock_ahead(&report.heard_at, self.received_at),
+        };
+        let calendar = entry.calendar.clone();
+        let around = Around {
+            meter: entry.meter,
+            arrival,
+            calendar: calendar.as_deref(),
+            net: entry.net,
+            repeat_window_s: report.repeat_window_s,
+        };
+        let mut leftover = Leftover::default();
+        for observation in &report.observations {
+            let reads = u32::try_from(observation.reads()).unwrap_or(u32::MAX);
+            match entry.channel_at(observation.field(), observation.time().at) {
+                Some(at) => {
+                    let refused = self.observation(observation, &around, &mut entry.channels[at]);
+                    leftover.mapped += reads.saturating_sub(refused);
+                    leftover.out_of_range += refused;
+                }
+                None => leftover.unmapped += reads,
+            }
+        }
+        self.events(report, entry, &arrival);
+        leftover
+    }
+
+    /// Returns how many values exceed the stored range.
+    fn observation(
+        &mut self,
+        observation: &Observation,
+        around: &Around<'_>,
+        channel: &mut ChannelEntry,
+    ) -> u32 {
+        match observation {
+            Observation::Series { .. } if channel.asset.kind == ChannelKind::Instant => {
+                self.momentary_series(observation, around, channel)
+            }
+            Observation::Series { .. } => self.series(observation, around, channel),
+            Observation::Register { unit, value, modulus, time, history, suspect, .. } => {
+                let Some(value) = *value else { return 0 };
+                let told = Told {
+                    value,
+                    unit: *unit,
+                    modulus: *modulus,
+                    time: *time,
+                    history: *history,
+                    unchecked: *suspect,
+                };
+                self.value(&told, around, channel)
+            }
+            Observation::Instant { unit, value, time, history, .. } => {
+                let Some(value) = *value else { return 0 };
+                let told = Told {
+                    value,
+                    unit: *unit,
+                    modulus: None,
+                    time: *time,
+                    history: *history,
+                    unchecked: false,
+                };
+                self.value(&told, around, channel)
+            }
+        }
+    }
+
+    fn series(
+        &mut self,
+        observation: &Observation,
+        around: &Around<'_>,
+        channel: &ChannelEntry,
+    ) -> u32 {
+        let Observation::Series { unit, len_s, first_end, exponent, values, flags, time, .. } =
+            observation
+        else {
+            return 0;
+        };
+        let Ok(scale) = channel.scale.series(*exponent, *unit) else {
+            return u32::try_from(observation.reads()).unwrap_or(u32::MAX);
+        };
+        let context = interval_context(around, channel, *unit, time.doubtful);
+        let length_flag = length_flag(*len_s, channel.asset.len_s);
+        let mut refused = 0;
+        let mut end = *first_end;
+        self.batch.intervals.reserve(values.len());
+        for (at, count) in values.iter().enumerate() {
+            if let Some(count) = count {
+                let placed = Interval::ending_at(end, *len_s).zip(scale.value(*count).ok());
+                match placed {
+                    Some((interval, value)) => {
+                        let told = flags.get(at).copied().unwrap_or(DeviceFlags::NONE);
+                        let reading = IntervalReading {
+                            meter: around.meter,
+                            channel: channel.asset.channel,
+                            interval,
+                            value,
+                            flags: told.union(length_flag),
+                        };
+                        self.interval(reading, &context, false);
+                    }
+                    None => refused += 1,
+                }
+            }
+            end = end.plus_seconds(i64::from(*len_s));
+        }
+        refused
+    }
+
+    /// A profile of momentary values (voltage): each is kept at its own time.
+    fn momentary_series(
+        &mut self,
+        observation: &Observation,
+        around: &Around<'_>,
+        channel: &mut ChannelEntry,
+    ) -> u32 {
+        let Observation::Series { unit, len_s, first_end, exponent, values, time, .. } =
+            observation
+        else {
+            return 0;
+        };
+        let mut refused = 0;
+        let mut at = *first_end;
+        for count in values {
+            if let Some(count) = count {
+                let time = ObservedTime { at, ..*time };
+                refused += match Exact::new(*count, *exponent) {
+                    Ok(value) => {
+                        let told = Told {
+                            value,
+                            unit: *unit,
+                            modulus: None,
+                            time,
+                            history: false,
+                            unchecked: false,
+                        };
+                        self.value(&told, around, channel)
+                    }
+                    Err(_) => 1,
+                };
+            }
+            at = at.plus_seconds(i64::from(*len_s));
+        }
+        refused
+    }
+
+    /// A counter or a momentary value: 1 when it exceeds the stored range.
+    fn value(&mut self, told: &Told, around: &Around<'_>, channel: &mut ChannelEntry) -> u32 {
+        let Ok(scaled) = channel.scale.counter(told.value, told.unit) else { return 1 };
+        let at = told.time.at;
+        let window_s = around.repeat_window_s;
+        if window_s > 0 && channel.state.recent.knows(at, scaled.raw, window_s) {
+            self.batch.folded += 1;
+            return 0;
+        }
+        let limits = counter::limits(channel, told, around.net);
+        let fits = limits.modulus == 0 || (0..limits.modulus).contains(&scaled.raw);
+        let advance = if channel.asset.kind == ChannelKind::Register {
+            counter::classify(channel, told, scaled.raw, &limits, self)
+        } else {
+            Advance::First
+        };
+        let reading = RegisterReading {
+            meter: around.meter,
+            channel: channel.asset.channel,
+            read_at: at,
+            raw: scaled.raw,
+            value: scaled.value,
+            flags: DeviceFlags::NONE,
+        };
+        let multiplier = if scaled.exact && fits { Agreement::Agrees } else { Agreement::Differs };
+        let context = RegisterContext {
+            arrival: around.arrival,
+            channel: &channel.asset,
+            unit: channel.scale.agreement(told.unit),
+            multiplier,
+            time_doubtful: told.time.doubtful,
+            unchecked: told.unchecked,
+            advance,
+            cap_known: limits.cap_per_hour > 0,
+        };
+        let (reading, verdict) = vee::judge_register(reading, &context, self.params);
+        self.batch.registers.push(RegisterRow { reading, received_at: self.received_at });
+        let step = counter::Step { at, scaled, advance, verdict, told, modulus: limits.modulus };
+        counter::follow(self, channel, around, &step);
+        if window_s > 0 {
+            channel.state.recent.push(at, scaled.raw);
+            channel.state.touched = true;
+        }
+        0
+    }
+
+    /// Judges and keeps an interval value.
+    pub(super) fn interval(
+        &mut self,
+        reading: IntervalReading,
+        context: &IntervalContext<'_>,
+        derived: bool,
+    ) {
+        self.batch.intervals.push(IntervalRow {
+            reading: vee::judge_interval(reading, context, self.params),
+            received_at: self.received_at,
+            derived,
+            source: if derived { SOURCE_DERIVED } else { SOURCE_SENT },
+        });
+    }
+
+    pub(super) fn event(&mut self, event: MeterEvent) {
+        let number = number_in(&event.detail);
+        self.batch.events.push(EventRow { event, received_at: self.received_at, number });
+    }
+
+    fn events(&mut self, report: &DeviceReport, entry: &mut MeterEntry, arrival: &Arrival) {
+        let subject = Subject::Meter(entry.meter);
+        let format = self.format;
+        entry.levels.news(format, &report.events, |observed, seq| {
+            self.event(MeterEvent {
+                subject,
+                occurred_at: observed.at.at,
+                code: observed.code,
+                seq,
+                detail: cut(&observed.detail),
+            });
+        });
+        let ahead_s = arrival.clock_ahead_s.unwrap_or(0);
+        if entry.levels.clock_begins(ahead_s > self.params.clock_fail_s) {
+            self.event(MeterEvent {
+                subject,
+                occurred_at: report.heard_at.at,
+                code: EventCode::ClockError,
+                seq: i32::from(Rule::ClockDrift.number()),
+                detail: format!("device clock ahead by {ahead_s} s"),
+            });
+        }
+    }
+}
+
+/// What is the same for all intervals of one series.
+pub(super) fn interval_context<'a>(
+    around: &Around<'a>,
+    channel: &'a ChannelEntry,
+    stated: Option<Unit>,
+    time_doubtful: bool,
+) -> IntervalContext<'a> {
+    IntervalContext {
+        arrival: around.arrival,
+        channel: &channel.asset,
+        calendar: around.calendar,
+        unit: channel.scale.agreement(stated),
+        multiplier: Agreement::NotStated,
+        time_doubtful,
+        unchecked: false,
+        net: around.net,
+        inherited: Verdict::default(),
+    }
+}
+
+/// The device's clock against ours, where the device stamped the message itself.
+fn clock_ahead(heard_at: &ObservedTime, received_at: UtcTime) -> Option<i64> {
+    (heard_at.origin == TimeOrigin::Device && !heard_at.doubtful)
+        .then(|| heard_at.at.seconds_since(received_at))
+}
+
+/// Codes 1.4.2 and 1.4.3: the interval is shorter or longer than its channel's.
+const fn length_flag(len_s: i32, configured_len_s: i32) -> DeviceFlags {
+    if len_s < configured_len_s {
+        DeviceFlags::PARTIAL
+    } else if len_s > configured_len_s {
+        DeviceFlags::LONG
+    } else {
+        DeviceFlags::NONE
+    }
+}
+
+/// The first whole number in a detail such as `bin=7`, for the log record; 0 when there is none.
+fn number_in(detail: &str) -> i32 {
+    let from = detail.find(|c: char| c.is_ascii_digit()).unwrap_or(detail.len());
+    let digits = &detail[from..];
+    let to = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits[..to].parse().unwrap_or(0)
+}
+
+/// Cuts a detail to what an event may hold; a NUL, which no text column takes, becomes `?`.
+pub(super) fn cut(detail: &str) -> String {
+    let mut end = detail.len().min(MeterEvent::DETAIL_BYTES_MAX);
+    while !detail.is_char_boundary(end) {
+        end -= 1;
+    }
+    detail[..end].replace('\0', "?")
+}
+
+#[cfg(test)]
+#[path = "normalise_tests.rs"]
+mod tests;

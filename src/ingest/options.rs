@@ -1,0 +1,35 @@
+//! What ingest is told at its start.
+
+use std::time::Duration;
+
+use super::routes::Route;
+
+/// Inert: nothing is opened by having one.
+#[derive(Clone, Debug)]
+pub struct IngestOptions {
+    /// Name of the adapter, stored with batches and raw messages.
+    pub adapter: &'static str,
+    /// Which decoder reads which topic; the first that matches wins.
+    pub routes: Vec<Route>,
+    /// A batch closes at this many rows ...
+    pub batch_rows_max: usize,
+    /// ... or when it has been open for this long, or when the input is drained.
+    pub batch_wait_max: Duration,
+    /// Keep the bytes of accepted messages (dead letters are always kept).
+    pub keep_raw: bool,
+    /// How often the asset model is asked for changes.
+    pub assets_every: Duration,
+}
+
+impl IngestOptions {
+    pub const fn new(adapter: &'static str, routes: Vec<Route>) -> Self {
+        Self {
+            adapter,
+            routes,
+            batch_rows_max: 10_000,
+            batch_wait_max: Duration::from_millis(200),
+            keep_raw: true,
+            assets_every: Duration::from_secs(1),
+        }
+    }
+}
