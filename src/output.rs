@@ -265,7 +265,7 @@ mod tests {
             expect![[r#"
                 number,last_value,address
                 E-1,1.5,'=1+1
-                W-10,,"a ""b""[1m"
+                W-10,,"a ""b""[1m"
             "#]],
         );
         check(

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Config, read_secret};
-use crate::telemetry::events::chain;
+use crate::telemetry::chain;
 
 /// A host that does not answer is given up after this.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);

@@ -39,6 +39,11 @@ impl Environment {
         path.is_file().then_some(path)
     }
 
+    /// The account that runs this program, for histories.
+    pub fn account(&self) -> &str {
+        self.get("USER").or_else(|| self.get("LOGNAME")).unwrap_or("operator")
+    }
+
     /// `NO_COLOR` (no-color.org): any value that is not empty turns colour off.
     pub fn no_color(&self) -> bool {
         self.get("NO_COLOR").is_some()

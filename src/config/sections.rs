@@ -54,6 +54,8 @@ pub struct EmbeddedConfig {
     pub pg_bin: Option<PathBuf>,
     /// `PATH`, in which the binaries are looked for next.
     pub search_path: Option<String>,
+    /// `XDG_RUNTIME_DIR`: where the socket goes when the data directory's path is too long.
+    pub runtime_dir: Option<PathBuf>,
 }
 
 /// `[ingest]`: batches on the way into the store.
@@ -149,6 +151,7 @@ impl EmbeddedConfig {
             settings,
             pg_bin: environment.get("HEADEND_PG_BIN").map(PathBuf::from),
             search_path: environment.get("PATH").map(str::to_owned),
+            runtime_dir: environment.get("XDG_RUNTIME_DIR").map(PathBuf::from),
         }
     }
 }

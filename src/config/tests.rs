@@ -48,20 +48,20 @@ format = "bundle"
 "#,
         &Environment::default(),
         expect![[r#"
-            headend.toml:10: database.password: a secret is never written here; put it into a file and set database.password_file
             headend.toml:3: unknown key ingest.batch_row_max; did you mean ingest.batch_rows_max?
-            headend.toml:19: mqtt.subscriptions: unknown key colector_level; did you mean collector_level?
-            headend.toml:13: utility.zone: `Mars/Olympus` is no zone of the IANA list: write for example Europe/Berlin or UTC
-            headend.toml:9: database.url: the URL holds a password; leave it out and set database.password_file
-            headend.toml:11: database.pool_max: 1 is not within 2 to 1000
-            headend.toml:15: embedded.settings.fsync: cannot be turned off: acknowledged readings could be lost
             headend.toml:4: ingest.batch_wait_max: `soon` is no duration: write for example 200ms, 30s, 15m, 2h or 35d
             headend.toml:5: ingest.raw_keep: 90 is a number: write it in quotes
+            headend.toml:7: console.listen: 0.0.0.0:8080 is not a loopback address; until operators can log in, pages are served to this host only: write 127.0.0.1:8080 and reach it through a tunnel
+            headend.toml:9: database.url: the URL holds a password; leave it out and set database.password_file
+            headend.toml:10: database.password: a secret is never written here; put it into a file and set database.password_file
+            headend.toml:11: database.pool_max: 1 is not within 2 to 1000
+            headend.toml:13: utility.zone: `Mars/Olympus` is no zone of the IANA list: write for example Europe/Berlin or UTC
+            headend.toml:15: embedded.settings.fsync: cannot be turned off: acknowledged readings could be lost
             headend.toml:17: mqtt.subscriptions: filter: `amr/#/x` is no topic filter: `+` is a whole level, `#` the last one
-            headend.toml:18: mqtt.subscriptions: format: `rtlamr2` is none of: bundle, rtlamr, rtl_433, wmbusmeters
+            headend.toml:18: mqtt.subscriptions: format: `rtlamr2` is no payload format: write bundle, rtlamr, rtl_433 or wmbusmeters
+            headend.toml:19: mqtt.subscriptions: unknown key colector_level; did you mean collector_level?
             headend.toml:20: mqtt.subscriptions: filter is missing: write filter = "ami/up/#"
-            headend.toml:20: mqtt.subscriptions: the filter ami/up/# stands twice
-            headend.toml:7: console.listen: 0.0.0.0:8080 is not a loopback address; until operators can log in, pages are served to this host only: write 127.0.0.1:8080 and reach it through a tunnel"#]],
+            headend.toml:20: mqtt.subscriptions: the filter ami/up/# stands twice"#]],
     );
 }
 
@@ -87,10 +87,10 @@ fn variables_are_checked_like_files() {
         "log = { level = \"${LEVEL}\" }",
         &environment,
         expect![[r#"
-        headend.toml:1: the variable LEVEL is not set; set it or write ${LEVEL:-default}
-        HEADEND__INGEST__BATCH_ROWS: unknown key ingest.batch_rows; did you mean ingest.batch_rows_max?
-        HEADEND__MQTT__SUBSCRIPTIONS: write a list as in TOML: [{ filter = "ami/up/#", format = "bundle" }]
-        HEADEND__DATABASE__POOL_MAX: database.pool_max: `many` is no whole number"#]],
+            headend.toml:1: the variable LEVEL is not set; set it or write ${LEVEL:-default}
+            HEADEND__DATABASE__POOL_MAX: database.pool_max: `many` is no whole number
+            HEADEND__INGEST__BATCH_ROWS: unknown key ingest.batch_rows; did you mean ingest.batch_rows_max?
+            HEADEND__MQTT__SUBSCRIPTIONS: write a list as in TOML: [{ filter = "ami/up/#", format = "bundle" }]"#]],
     );
 }
 

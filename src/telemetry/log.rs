@@ -20,7 +20,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-use super::events::chain;
+use super::chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{LogConfig, LogFormat};
 

@@ -285,6 +285,8 @@ pub(super) enum IssuesVerb {
         #[arg(long, value_name = "TIME")]
         until: String,
     },
+    /// Closes it: nothing was wrong.
+    FalseAlarm(ActArgs),
     /// Closes it with the cause that was found.
     Close {
         #[command(flatten)]

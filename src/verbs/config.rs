@@ -73,7 +73,7 @@ fn database(config: &Config) -> check::Finding {
         runtime.block_on(async {
             let database = store::Database::open(&super::database::store_config(config)?)?;
             let place = database.place();
-            database.client().await?;
+            drop(database.client().await?);
             Ok(place)
         })
     });

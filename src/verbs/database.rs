@@ -1,7 +1,9 @@
 //! How a verb reaches the data: the database of the configuration, the private server of a
 //! head-end that runs, or a private server of its own for as long as the verb takes.
 
-use store::{Database, DatabaseConfig};
+use std::path::Path;
+
+use store::{Database, DatabaseConfig, EmbeddedOptions, EmbeddedServer};
 
 use crate::config::{Config, read_secret};
 
@@ -12,6 +14,7 @@ const WORK_POOL_MAX: u32 = 6;
 #[derive(Debug)]
 pub struct Opened {
     pub database: Database,
+    server: Option<EmbeddedServer>,
 }
 
 /// Finds or starts the database and brings its schema up to date.
@@ -21,15 +24,37 @@ pub struct Opened {
 pub async fn open(config: &Config) -> anyhow::Result<Opened> {
     if config.database.url.is_some() {
         let database = Database::connect(&store_config(config)?).await?;
-        return Ok(Opened { database });
+        return Ok(Opened { database, server: None });
     }
-    anyhow::bail!("set DATABASE_URL")
+    if let Some(url) = store::embedded::running_url(&config.data.dir) {
+        let database = Database::connect(&with_url(config, url)).await?;
+        return Ok(Opened { database, server: None });
+    }
+    let server = EmbeddedServer::start(embedded_options(config, &config.data.dir)).await?;
+    let database = Database::connect(&with_url(config, server.url())).await?;
+    Ok(Opened { database, server: Some(server) })
 }
 
 impl Opened {
     /// Closes the connections and stops the private server, if this verb started it.
     pub async fn close(self) {
         self.database.close();
+        if let Some(server) = self.server {
+            server.stop().await;
+        }
+    }
+}
+
+/// What `[embedded]` says about a private server in `data_dir`.
+pub fn embedded_options(config: &Config, data_dir: &Path) -> EmbeddedOptions {
+    let embedded = &config.embedded;
+    EmbeddedOptions {
+        pg_bin: embedded.pg_bin.clone(),
+        search_path: embedded.search_path.clone().map(Into::into),
+        user: embedded.user.clone(),
+        runtime_dir: embedded.runtime_dir.clone(),
+        settings: embedded.settings.clone(),
+        ..EmbeddedOptions::new(data_dir)
     }
 }
 

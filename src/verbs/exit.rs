@@ -5,7 +5,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use store::StoreError;
+use store::issues::ActError;
+use store::{LaunchError, StoreError};
 
 use crate::config::{ConfigError, SecretError};
 
@@ -93,7 +94,21 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return Some(of_store(error));
     }
+    if let Some(error) = error.downcast_ref::<LaunchError>() {
+        return Some(Exit::from_code(error.exit_code()));
+    }
+    if let Some(error) = error.downcast_ref::<ActError>() {
+        return Some(of_act(error));
+    }
     error.is::<io::Error>().then_some(Exit::Io)
+}
+
+fn of_act(error: &ActError) -> Exit {
+    match error {
+        ActError::NotFound(_) | ActError::Refused(_) => Exit::Data,
+        ActError::Stale { .. } => Exit::TryAgain,
+        ActError::Store(error) => of_store(error),
+    }
 }
 
 fn of_store(error: &StoreError) -> Exit {

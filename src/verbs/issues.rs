@@ -37,8 +37,8 @@ pub(super) fn severity(text: &str) -> Result<Severity, String> {
 pub(super) async fn run(
     database: &Database,
     verb: &IssuesVerb,
-    zone: &TimeZone,
-    now: UtcTime,
+    account: &str,
+    (zone, now): (&TimeZone, UtcTime),
 ) -> anyhow::Result<()> {
     match verb {
         IssuesVerb::List { set, severity, query, page, output } => {
@@ -53,10 +53,7 @@ pub(super) async fn run(
         IssuesVerb::Show { number, output } => {
             show(&find(database, *number).await?, output.format(), zone)
         }
-        IssuesVerb::Acknowledge(_)
-        | IssuesVerb::Comment(_)
-        | IssuesVerb::Snooze { .. }
-        | IssuesVerb::Close { .. } => anyhow::bail!("not yet part of this build"),
+        act => super::issue_acts::run(database, act, account, (zone, now)).await,
     }
 }
 

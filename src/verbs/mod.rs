@@ -5,6 +5,7 @@ mod config;
 pub mod database;
 mod dlq;
 pub mod exit;
+mod issue_acts;
 mod issues;
 mod meters;
 mod options;
@@ -63,7 +64,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 
 /// The chain of causes, without what is said twice.
 fn one_line(error: &anyhow::Error) -> String {
-    crate::telemetry::events::chain(error.as_ref())
+    crate::telemetry::chain(error.as_ref())
 }
 
 fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
@@ -75,7 +76,8 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
         Verb::Meters(_) | Verb::Reads(_) | Verb::Issues(_) | Verb::Dlq(_) => {
             let config = Config::load(&cli.common.sources(), environment)?;
             let _ = log::init(&quiet(&config), environment.no_color());
-            runtime()?.block_on(with_database(&cli.verb, &config))
+            let place = Place { config, account: environment.account().to_owned() };
+            runtime()?.block_on(with_database(&cli.verb, &place))
         }
     }
 }
@@ -87,23 +89,29 @@ fn quiet(config: &Config) -> crate::config::LogConfig {
     log
 }
 
-async fn with_database(verb: &Verb, config: &Config) -> anyhow::Result<()> {
-    let opened = database::open(config).await?;
-    let outcome = ask(verb, config, &opened.database).await;
+/// Where a verb works, and for whom.
+struct Place {
+    config: Config,
+    account: String,
+}
+
+async fn with_database(verb: &Verb, place: &Place) -> anyhow::Result<()> {
+    let opened = database::open(&place.config).await?;
+    let outcome = ask(verb, place, &opened.database).await;
     opened.close().await;
     outcome
 }
 
-async fn ask(verb: &Verb, config: &Config, database: &store::Database) -> anyhow::Result<()> {
+async fn ask(verb: &Verb, place: &Place, database: &store::Database) -> anyhow::Result<()> {
     let now = SystemClock::shared().now();
-    let zone = &config.utility.zone;
+    let zone = &place.config.utility.zone;
     match verb {
         Verb::Meters(MetersVerb::List(args)) => meters::list(database, args, zone, now).await,
         Verb::Meters(MetersVerb::Show { number, output }) => {
             meters::show(database, number, output.format(), now).await
         }
         Verb::Reads(args) => reads::run(database, args, now).await,
-        Verb::Issues(verb) => issues::run(database, verb, zone, now).await,
+        Verb::Issues(verb) => issues::run(database, verb, &place.account, (zone, now)).await,
         Verb::Dlq(DlqVerb::List { reason, source, replayed, page, output }) => {
             let filter = store::views::intake::DeadLetterFilter {
                 reason: reason.clone(),

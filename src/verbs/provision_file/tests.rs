@@ -56,13 +56,34 @@ fn faults_name_line_column_and_way_out_and_refuse_the_whole_meter() {
          E,,electricity,a,energy_active_import,kWh,3,,,,\n\
          ,,water,consumption,volume,m3,0,,,,\n\
          F,,water,consumption,volume,count,0,,,,\n",
-        expect![""],
+        expect![[r#"
+            meters.csv:3: source: ert:1 belongs to the meter A already
+            meters.csv:4: commodity: `wine` is none of: electricity, water, gas, heat
+            meters.csv:5: source: `D`: write for example ert:44448439 or ami:E-1001
+            meters.csv:5: time_zone: `Mars` is no zone: write for example Europe/Berlin
+            meters.csv:5: tags: `hospitl` is none of: hospital, cooling_tower, fire, irrigation_only, irrigation, pool_fill, street_light, telecom, netmeter, pv, ev, vacant, seasonal, critical, process_gas, hydrant
+            meters.csv:5: unit: kWh does not measure volume: write L or its like
+            meters.csv:5: decimals: is empty
+            meters.csv:5: multiplier: `0`: write a decimal above 0 with at most 8 digits after the point
+            meters.csv:5: interval: a day is not a whole number of these: write for example 15m or 1h
+            meters.csv:6: commodity: `gas`, but the meter's first line says `water`
+            meters.csv:8: field: the meter has `a` already
+            meters.csv:9: meter: is empty
+            meters.csv:10: unit: `count` says nothing: write the unit of one count, and a multiplier
+            accepted ["A"], refused {"", "B", "C", "D", "E", "F"}"#]],
     );
 }
 
 #[test]
 fn heads_are_checked_before_anything_is_taken() {
-    check_faults("meter,comodity,field,unit\nA,water,x,m3\n", expect![""]);
+    check_faults(
+        "meter,comodity,field,unit\nA,water,x,m3\n",
+        expect![[r#"
+        meters.csv:1: comodity: no such column; did you mean commodity?
+        meters.csv:1: commodity: the column is missing in the head line
+        meters.csv:1: reading_type: the column is missing in the head line
+        accepted [], refused {}"#]],
+    );
 }
 
 #[test]

@@ -99,6 +99,33 @@ impl Issues {
         act: &UserAct,
         (actor, at): (&str, UtcTime),
     ) -> Result<(), ActError> {
+        let tx = self.perform(number, expected, act, (actor, at)).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Does everything that [`Issues::act`] would do, and takes it back.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn rehearse(
+        &self,
+        number: i64,
+        expected: Option<State>,
+        act: &UserAct,
+        (actor, at): (&str, UtcTime),
+    ) -> Result<(), ActError> {
+        self.perform(number, expected, act, (actor, at)).await?.rollback().await;
+        Ok(())
+    }
+
+    async fn perform(
+        &self,
+        number: i64,
+        expected: Option<State>,
+        act: &UserAct,
+        (actor, at): (&str, UtcTime),
+    ) -> Result<Tx, ActError> {
         let tx = Tx::begin(&self.database).await?;
         let issue = lock(tx.client(), number, expected).await?;
         let by = By { actor, at };
@@ -114,8 +141,7 @@ impl Issues {
             }
         }
         notice(tx.client(), &issue.issue_id, at).await?;
-        tx.commit().await?;
-        Ok(())
+        Ok(tx)
     }
 }
 

@@ -1,0 +1,80 @@
+//! `headend issues acknowledge | comment | snooze | close | false-alarm`.
+
+use alerts::Cause;
+use jiff::tz::TimeZone;
+use metering::UtcTime;
+use store::Database;
+use store::issues::{Issues, UserAct};
+
+use super::cli::{ActArgs, IssuesVerb, instant};
+use super::exit::{Exit, Failure};
+use super::reads::stamp;
+use crate::config::value::parse_duration;
+
+/// Does what the verb says; `account` is who it is when nobody is named.
+pub(super) async fn run(
+    database: &Database,
+    verb: &IssuesVerb,
+    account: &str,
+    (zone, now): (&TimeZone, UtcTime),
+) -> anyhow::Result<()> {
+    let Some((args, act)) = act_of(verb, zone, now)? else { return Ok(()) };
+    let actor = args.actor.as_deref().unwrap_or(account);
+    let issues = Issues::new(database.clone());
+    let before = super::issues::find(database, args.number).await?;
+    if args.dry_run {
+        issues.rehearse(args.number, None, &act, (actor, now)).await?;
+        println!("issue {}: {} would {}", args.number, actor, words(&act, zone));
+        println!("state now: {}; nothing was changed", before.row.state);
+        return Ok(());
+    }
+    issues.act(args.number, None, &act, (actor, now)).await?;
+    let after = super::issues::find(database, args.number).await?;
+    println!("issue {}: {} to {}", args.number, before.row.state, after.row.state);
+    Ok(())
+}
+
+/// `None` for the verbs that only look.
+fn act_of<'a>(
+    verb: &'a IssuesVerb,
+    zone: &TimeZone,
+    now: UtcTime,
+) -> Result<Option<(&'a ActArgs, UserAct)>, Failure> {
+    Ok(Some(match verb {
+        IssuesVerb::List { .. } | IssuesVerb::Show { .. } => return Ok(None),
+        IssuesVerb::Acknowledge(args) => (args, UserAct::Acknowledge),
+        IssuesVerb::Comment(args) => (args, UserAct::Comment { text: args.text.clone() }),
+        IssuesVerb::FalseAlarm(args) => (args, UserAct::FalsePositive { note: args.text.clone() }),
+        IssuesVerb::Snooze { act, until } => {
+            let until = until_of(until, zone, now)
+                .map_err(|what| Failure::new(Exit::Usage, format!("--until: {what}")))?;
+            (act, UserAct::Snooze { until })
+        }
+        IssuesVerb::Close { act, cause } => {
+            let cause = cause_of(cause)?;
+            (act, UserAct::Close { cause, note: act.text.clone() })
+        }
+    }))
+}
+
+fn until_of(text: &str, zone: &TimeZone, now: UtcTime) -> Result<UtcTime, String> {
+    parse_duration(text).map_or_else(|_| instant(text, zone), |duration| Ok(now + duration))
+}
+
+fn cause_of(text: &str) -> Result<Cause, Failure> {
+    text.to_ascii_uppercase().parse::<Cause>().map_err(|_| {
+        let near = crate::config::keys::nearest(text, Cause::ALL.iter().map(|cause| cause.word()));
+        let hint = near.map_or(String::new(), |word| format!("; did you mean {word}?"));
+        Failure::new(Exit::Usage, format!("--cause: `{text}` is no cause{hint}"))
+    })
+}
+
+fn words(act: &UserAct, zone: &TimeZone) -> String {
+    match act {
+        UserAct::Acknowledge => "acknowledge it".to_owned(),
+        UserAct::Snooze { until } => format!("snooze it until {}", stamp(*until, zone)),
+        UserAct::Comment { .. } => "comment on it".to_owned(),
+        UserAct::Close { cause, .. } => format!("close it with cause {cause}"),
+        UserAct::FalsePositive { .. } => "close it as a false alarm".to_owned(),
+    }
+}
