@@ -9,6 +9,7 @@
 pub mod assets;
 pub mod batch;
 pub mod database;
+pub mod embedded;
 mod error;
 pub mod event_log;
 pub mod frame;
@@ -18,6 +19,9 @@ mod migrate;
 mod partitions;
 mod presence;
 pub mod readings;
+pub mod replay;
+pub mod report;
+pub mod testing;
 mod tx;
 mod types;
 pub mod upkeep;
@@ -28,8 +32,10 @@ pub use batch::{
     UnknownRow,
 };
 pub use database::{Connection, Database, DatabaseConfig};
+pub use embedded::{EmbeddedOptions, EmbeddedServer, LaunchError, ServerState};
 pub use error::StoreError;
 pub use event_log::{EventLog, MemoryLog, Offset, PgLog, Snapshot};
 pub use migrate::schema_version;
 pub use readings::{PreparedBatch, Writer};
+pub use replay::{DeadLetter, ReplayFilter};
 pub use types::{Day, Stamp};

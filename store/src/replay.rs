@@ -1,0 +1,132 @@
+//! Dead letters that are told again: after a device was provisioned, after a fix, or by an
+//! operator's hand.
+
+use bytes::Bytes;
+use metering::{SourceId, UtcTime};
+use tokio_postgres::Row;
+
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::types::Stamp;
+
+/// Letters of one page, and bytes; a single larger letter is a page of its own.
+const PAGE_LETTERS: i64 = 500;
+const PAGE_BYTES: i64 = 16 << 20;
+
+/// Which letters of the adapter wait, oldest first, after `($6, $7)`? `$2`: by source, with those
+/// that name several devices; `$3`: by reason; `$4`: by key; `$5`: of devices that are provisioned.
+const LETTERS: &str = "\
+    SELECT sha256, topic, payload, first_seen, reads FROM ( \
+        SELECT *, sum(octet_length(payload)) OVER w AS bytes, row_number() OVER w AS nth FROM ( \
+            SELECT sha256, topic, payload, first_seen, reads FROM dead_letter \
+            WHERE adapter = $1 AND replayed_at IS NULL \
+                AND ($2::text[] IS NULL OR source_id = ANY($2) \
+                    OR (source_id IS NULL AND reason = 'unknown_device')) \
+                AND ($3::text IS NULL OR reason = $3) \
+                AND ($4::bytea IS NULL OR sha256 = $4) \
+                AND (NOT $5::bool OR (reason IN ('unknown_device', 'unknown_field') \
+                    AND (source_id IS NULL OR EXISTS (SELECT 1 FROM meter_source s \
+                        WHERE s.source_id = dead_letter.source_id)))) \
+                AND ($6::timestamptz IS NULL OR (first_seen, sha256) > ($6, $7::bytea)) \
+            ORDER BY first_seen, sha256 LIMIT $8) AS letter \
+        WINDOW w AS (ORDER BY first_seen, sha256)) AS page \
+    WHERE bytes <= $9 OR nth = 1 ORDER BY first_seen, sha256";
+
+/// These became readings. A letter that comes again later waits again.
+const MARK: &str = "\
+    UPDATE dead_letter SET replayed_at = $3 WHERE adapter = $1 AND sha256 = ANY($2::bytea[])";
+
+/// A dead letter with its bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeadLetter {
+    /// With the adapter, its key.
+    pub sha256: [u8; 32],
+    pub topic: String,
+    pub payload: Bytes,
+    /// When it arrived first.
+    pub received_at: UtcTime,
+    /// Readings that one copy offers.
+    pub reads: i64,
+}
+
+/// Which dead letters to tell again. Those that were replayed are out.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ReplayFilter {
+    /// Of these devices, with letters that name several devices.
+    pub sources: Option<Vec<SourceId>>,
+    pub reason: Option<String>,
+    pub sha256: Option<[u8; 32]>,
+    /// Only of devices that were unknown, or sent unknown fields, and are provisioned now.
+    pub provisioned: bool,
+}
+
+impl Database {
+    /// One page of waiting dead letters, oldest first; empty at the end.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn letters_to_replay(
+        &self,
+        adapter: &str,
+        filter: &ReplayFilter,
+        after: Option<(UtcTime, [u8; 32])>,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let query = StoreError::query("reading dead letters to replay");
+        let client = self.work_client().await?;
+        let statement = client.prepare_cached(LETTERS).await.map_err(&query)?;
+        let sources: Option<Vec<&str>> =
+            filter.sources.as_ref().map(|sources| sources.iter().map(SourceId::as_str).collect());
+        let key = filter.sha256.as_ref().map(<[u8; 32]>::as_slice);
+        let after_at = after.map(|(at, _)| Stamp(at));
+        let after_key = after.as_ref().map(|(_, key)| key.as_slice());
+        let rows = client
+            .query(
+                &statement,
+                &[
+                    &adapter,
+                    &sources,
+                    &filter.reason,
+                    &key,
+                    &filter.provisioned,
+                    &after_at,
+                    &after_key,
+                    &PAGE_LETTERS,
+                    &PAGE_BYTES,
+                ],
+            )
+            .await
+            .map_err(&query)?;
+        rows.iter().map(letter).collect()
+    }
+
+    /// Notes that these dead letters became readings.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn mark_replayed(
+        &self,
+        adapter: &str,
+        keys: &[[u8; 32]],
+        at: UtcTime,
+    ) -> Result<u64, StoreError> {
+        let query = StoreError::query("marking dead letters as replayed");
+        let client = self.work_client().await?;
+        let statement = client.prepare_cached(MARK).await.map_err(&query)?;
+        let keys: Vec<&[u8]> = keys.iter().map(<[u8; 32]>::as_slice).collect();
+        client.execute(&statement, &[&adapter, &keys, &Stamp(at)]).await.map_err(&query)
+    }
+}
+
+fn letter(row: &Row) -> Result<DeadLetter, StoreError> {
+    let sha256 = <[u8; 32]>::try_from(row.get::<_, &[u8]>(0)).map_err(|_| StoreError::Corrupt {
+        what: "dead letter",
+        detail: "its key is no SHA-256".to_owned(),
+    })?;
+    Ok(DeadLetter {
+        sha256,
+        topic: row.get(1),
+        payload: Bytes::copy_from_slice(row.get::<_, &[u8]>(2)),
+        received_at: row.get::<_, Stamp>(3).0,
+        reads: row.get(4),
+    })
+}
