@@ -143,8 +143,17 @@ impl RejectReason {
         if let Some((cut, _)) = detail.char_indices().nth(300) {
             detail.truncate(cut);
         }
-        Rejected { reason: self, detail }
+        Rejected { reason: self, detail: printable(detail) }
     }
+}
+
+/// Control characters become `?`: the text came from a radio or a broker, and goes to a table
+/// (which takes no NUL) and to people's terminals.
+pub(crate) fn printable(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 impl fmt::Display for RejectReason {

@@ -8,6 +8,8 @@
 
 pub mod amr;
 pub mod bundle;
+#[cfg(test)]
+mod describe;
 pub mod format;
 mod json;
 #[cfg(feature = "mqtt")]

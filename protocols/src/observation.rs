@@ -7,6 +7,8 @@ use std::fmt;
 
 use metering::{DeviceFlags, EventCode, Exact, SourceId, Unit, UtcTime};
 
+use crate::format::printable;
+
 /// Everything one device said in one message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeviceReport {
@@ -159,7 +161,8 @@ impl Observation {
 
 impl ObservedEvent {
     pub fn once(code: EventCode, at: ObservedTime, detail: impl Into<String>) -> Self {
-        Self { code, at, seq: 0, detail: detail.into(), level: false, counter: false }
+        let detail = printable(detail.into());
+        Self { code, at, seq: 0, detail, level: false, counter: false }
     }
 
     pub fn level(code: EventCode, at: ObservedTime, detail: impl Into<String>) -> Self {

@@ -14,7 +14,7 @@ pub mod wmbusmeters;
 
 use metering::{EventCode, Exact, MeterEvent, SourceId};
 
-use crate::format::{DecodeContext, RejectReason, Rejected};
+use crate::format::{DecodeContext, RejectReason, Rejected, printable};
 use crate::json::{Object, Value};
 use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
 use crate::stamp;
@@ -126,7 +126,7 @@ fn status_words(report: &mut DeviceReport, object: &Object<'_>, names: &[(&str, 
         }
         report.raw_status.push_str(name);
         report.raw_status.push('=');
-        report.raw_status.push_str(&text);
+        report.raw_status.push_str(&printable(text));
     }
 }
 

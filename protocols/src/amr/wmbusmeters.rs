@@ -7,7 +7,7 @@
 use metering::{EventCode, Exact, Unit};
 
 use super::{Heard, refused_field};
-use crate::format::{DecodeContext, RejectReason, Rejected};
+use crate::format::{DecodeContext, RejectReason, Rejected, printable};
 use crate::json::{Object, Value};
 use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
 use crate::stamp;
@@ -74,6 +74,8 @@ const HISTORY_WORDS: [&str; 14] = [
 ];
 /// So does a field with one of these pairs of words.
 const HISTORY_PAIRS: [(&str, &str); 3] = [("set", "date"), ("at", "date"), ("at", "error")];
+/// The name of a date begins with one of these, wherever it stands in the field's name.
+const DATED_BY: [&str; 3] = ["set_date", "reporting_date", "target"];
 const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -182,7 +184,8 @@ impl Reading<'_> {
                 Some(value) => Some(value),
                 None => return Observed::Refused,
             },
-            // Texts such as `manufacture_y`, "2015".
+            // A volume that is no number is a fault; `manufacture_y`, "2015", is not.
+            _ if suffix.len() > 1 && unit.is_some() => return Observed::Refused,
             _ => return Observed::IsNone,
         };
         if field.len() > 64 || !field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
@@ -212,8 +215,8 @@ impl Reading<'_> {
     /// An old value belongs to the date beside it: `target_m3` to `target_date`. Without one its
     /// time is not known, so the telegram's time is doubted.
     fn history_time(&self, base: &str) -> ObservedTime {
-        let from_set = base.find("set_date").map(|at| &base[at..]);
-        let mut stem = from_set.unwrap_or(base);
+        let anchor = DATED_BY.iter().find_map(|word| base.find(word));
+        let mut stem = anchor.map_or(base, |at| &base[at..]);
         loop {
             for name in [stem.to_owned(), format!("{stem}_date"), format!("{stem}_datetime")] {
                 let text = self.telegram.text(&name);
@@ -222,8 +225,9 @@ impl Reading<'_> {
                 }
             }
             match stem.rsplit_once('_') {
-                Some((shorter, _)) => stem = shorter,
-                None => return self.at.doubted(),
+                // The date of `target` is not that of `target_3`.
+                Some((shorter, word)) if word.parse::<u8>().is_err() => stem = shorter,
+                _ => return self.at.doubted(),
             }
         }
     }
@@ -267,7 +271,7 @@ fn status(report: &mut DeviceReport, telegram: &Object<'_>, at: ObservedTime) ->
         }
         let text: String = text.chars().take(400).collect();
         let space = if report.raw_status.is_empty() { "" } else { " " };
-        report.raw_status.push_str(&format!("{space}{field}={text}"));
+        report.raw_status.push_str(&printable(format!("{space}{field}={text}")));
         // A status of old values says nothing about today.
         if field.starts_with("historic") {
             continue;

@@ -13,7 +13,7 @@ use super::{
     BUNDLES_MAX, EXPONENT_MAX, ITEMS_MAX, LEN_S_MAX, SERIES_MAX, VALUES_MAX, VERSION, checked_name,
     device_time, field_name, note_clock, parse_stamp, source_of,
 };
-use crate::format::{DecodeContext, RejectReason, Rejected};
+use crate::format::{DecodeContext, RejectReason, Rejected, printable};
 use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
 
 #[derive(Deserialize)]
@@ -234,7 +234,7 @@ fn status_into(report: &mut DeviceReport, words: &[Text<'_>]) {
         if !report.raw_status.is_empty() {
             report.raw_status.push(' ');
         }
-        report.raw_status.push_str(word);
+        report.raw_status.push_str(&printable(word.to_owned()));
         let event = if let Ok(code) = word.parse::<EventCode>() {
             ObservedEvent::level(code, report.heard_at, "")
         } else {

@@ -28,6 +28,8 @@ const CONFLICT_PAUSE: Duration = Duration::from_secs(30);
 const WATCH_EVERY: Duration = Duration::from_secs(10);
 /// and replaces a connection that made no progress with the outbox in so many looks.
 const WATCH_LOOKS: u32 = 6;
+/// Connections in a row that the broker closed before any message: another client may use our id.
+const FRUITLESS_ALARM: u32 = 3;
 /// Oversized packets in a row that raise an alarm: a broker that ignores our limit.
 const OVERSIZED_ALARM: u32 = 3;
 
@@ -38,6 +40,10 @@ pub(crate) struct Driver {
     clock: ArrivalClock,
     backoff: Backoff,
     oversized_in_a_row: u32,
+    /// The connection brought a message or took one of ours.
+    progress: bool,
+    /// Connections in a row that the broker closed before any progress.
+    fruitless: u32,
     /// The channel had no room for our SUBSCRIBE.
     must_subscribe: bool,
     watch: Watch,
@@ -71,6 +77,8 @@ impl Driver {
             clock,
             backoff,
             oversized_in_a_row: 0,
+            progress: false,
+            fruitless: 0,
             must_subscribe: false,
             watch: Watch::default(),
         }
@@ -150,7 +158,9 @@ impl Driver {
             Event::Incoming(Packet::Publish(publish)) => self.deliver(publish).await,
             Event::Incoming(Packet::ConnAck(ack)) => self.connected(&ack),
             Event::Incoming(Packet::SubAck(ack)) => self.granted(&ack),
+            Event::Incoming(Packet::PingResp(_)) => self.progressed(),
             Event::Incoming(Packet::PubAck(ack)) => {
+                self.progressed();
                 let mut link = self.shared.lock();
                 if link.outbox.acknowledged(ack.pkid) {
                     count(&self.shared.stats.published);
@@ -199,7 +209,7 @@ impl Driver {
         } else {
             tracing::info!(epoch, "Connected to the broker with a new session.");
         }
-        self.backoff.reset();
+        self.progress = false;
         // Also with a session: it may be one of another configuration.
         self.subscribe();
         self.shared.send_outbox(&mut self.shared.lock());
@@ -244,7 +254,18 @@ impl Driver {
         self.shared.stats.subscribed.store(all, Ordering::Relaxed);
     }
 
+    /// Only now the short delay is earned: a broker that lets us in and throws us out at once must
+    /// not be called ten times a second.
+    fn progressed(&mut self) {
+        if !self.progress {
+            self.progress = true;
+            self.fruitless = 0;
+            self.backoff.reset();
+        }
+    }
+
     async fn deliver(&mut self, publish: Publish) {
+        self.progressed();
         let stats = &self.shared.stats;
         count(&stats.received);
         if publish.dup {
@@ -385,6 +406,22 @@ impl Driver {
             }
             ConnectionError::ConnectionRefused(code) => {
                 tracing::error!(code = ?code, "The broker refused us; check user, password and rights.");
+            }
+            ConnectionError::MqttState(
+                StateError::ConnectionAborted
+                | StateError::Io(_)
+                | StateError::Deserialization(MqttError::Io(_)),
+            ) if !self.progress => {
+                self.fruitless += 1;
+                if self.fruitless == FRUITLESS_ALARM {
+                    count(&self.shared.stats.client_id_conflicts);
+                    tracing::error!(
+                        client_id = self.config.client_id,
+                        "The broker closes our connections at once; does another client use our id?"
+                    );
+                } else {
+                    tracing::warn!("The broker closed the connection before any message.");
+                }
             }
             other => tracing::warn!(text = other.to_string(), "The connection was lost."),
         }

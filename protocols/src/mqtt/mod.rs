@@ -13,6 +13,8 @@ mod outbox;
 pub mod source;
 pub mod state;
 pub mod stats;
+#[cfg(test)]
+mod tests;
 
 pub use config::{MqttConfig, MqttConfigError, Subscription};
 pub use guard::{AckGuard, Resolution, resolve_all};

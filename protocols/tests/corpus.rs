@@ -1,0 +1,192 @@
+//! Real messages of the corpus, which lies beside the repository and is read, never copied. The
+//! expected values here were read off the messages by hand.
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use metering::{EventCode, UtcTime};
+use protocols::{DecodeContext, DeviceReport, Format, Observation, RejectReason, Rejected, decode};
+use serde_json::Value;
+
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpus/mqtt");
+
+/// `None`, loudly, when the corpus is not there.
+fn corpus(test: &str, file: &str) -> Option<Value> {
+    let path = PathBuf::from(CORPUS).join(file);
+    match std::fs::read(&path) {
+        Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
+        Err(_) => {
+            eprintln!("SKIPPED {test}: corpus not found: {}", path.display());
+            None
+        }
+    }
+}
+
+fn read(format: Format, message: &Value) -> Result<DeviceReport, Rejected> {
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let context = DecodeContext {
+        topic: "rtl_433/pi/events",
+        received_at: UtcTime::parse_rfc3339("2026-11-21T20:00:00Z").unwrap(),
+        zone: Some(&zone),
+        collector: None,
+    };
+    let mut reports = decode(format, &context, message.to_string().as_bytes())?;
+    assert_eq!(reports.len(), 1);
+    Ok(reports.remove(0))
+}
+
+/// `source field=value` of the first register.
+fn counter(report: &DeviceReport) -> String {
+    let Some(Observation::Register { field, value, .. }) = report.observations.first() else {
+        panic!("no register: {report:?}");
+    };
+    let value = value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    format!("{} {field}={value}", report.source_id)
+}
+
+#[test]
+fn rtlamr_lines() {
+    let Some(file) = corpus("rtlamr_lines", "rtlamr_real.json") else { return };
+    let messages: Vec<&Value> = file["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|group| group["msgs"].as_array().unwrap())
+        .collect();
+    let reports: Vec<_> = messages.iter().map(|m| read(Format::Rtlamr, m).unwrap()).collect();
+    let counters: Vec<_> = reports.iter().map(counter).collect();
+    let want = [
+        "ert:44448439 consumption=435760",
+        "ert:629848 consumption=2783390",
+        "ert:22277181 consumption=7329333",
+        "r900:1563476986 consumption=111051",
+        "ert:629848 consumption=2783391",
+        "ert:44448439 consumption=435762",
+        "ert:22277181 consumption=7329338",
+        "ert:44448439 consumption=436034",
+        "r900:1540559732 consumption=3543684",
+        "ert:23876447 consumption=25813",
+        "ert:76324406 consumption=88604",
+        "ert:78043469 consumption=406934",
+        "ert:101100604 consumption=162430",
+        "ert:1550406067 consumption_net=2223120656",
+    ];
+    assert_eq!(counters, want);
+    let at = |n: usize| reports[n].heard_at.at.to_string();
+    assert_eq!(at(0), "2020-02-08T03:09:05.470325Z");
+    assert_eq!(at(10), "2022-08-28T00:20:46.216634Z");
+    // NoUse 32 is no day bin; Leak 1 is 1 to 2 days.
+    let codes: Vec<_> = reports[3].events.iter().map(|event| event.code).collect();
+    assert_eq!(codes, [EventCode::Leak]);
+    assert!(reports[8].events.is_empty());
+    assert_eq!(reports[13].reads(), 3 + 27);
+}
+
+#[test]
+fn rtlamr_lines_of_another_bridge() {
+    let test = "rtlamr_lines_of_another_bridge";
+    let Some(file) = corpus(test, "rtlamr2mqtt_conftest_lines.json") else { return };
+    let reports: Vec<_> = file["msgs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| read(Format::Rtlamr, message).unwrap())
+        .collect();
+    let counters: Vec<_> = reports.iter().map(counter).collect();
+    assert_eq!(
+        counters,
+        [
+            "ert:33333333 consumption=1978226",
+            "ert:33333333 consumption=1978208",
+            "r900:1111111111 consumption=4555831",
+        ]
+    );
+    let Observation::Series { len_s, first_end, values, time, .. } = &reports[1].observations[1]
+    else {
+        panic!("no series")
+    };
+    // 21:25:04 less 3911/16 s is 21:21:00; on the grid 21:20. Newest first becomes oldest first.
+    assert_eq!(time.at.to_string(), "2025-05-05T21:20:00Z");
+    assert_eq!(first_end.to_string(), "2025-05-05T17:30:00Z");
+    assert_eq!((*len_s, values.len()), (300, 47));
+    assert_eq!((values[46], values[0]), (Some(26), Some(23)));
+    assert_eq!(values.iter().flatten().sum::<i64>(), 1_178);
+    assert!(reports[1].events[0].detail.contains("030200730e00"));
+}
+
+#[test]
+fn rtl_433_events() {
+    let Some(file) = corpus("rtl_433_events", "rtl433_events.json") else { return };
+    let messages = file["msgs"].as_array().unwrap();
+    let reports: Vec<_> = messages.iter().map(|m| read(Format::Rtl433, m)).collect();
+    let scm = reports[0].as_ref().unwrap();
+    assert_eq!(counter(scm), "ert:54585868 consumption=562456");
+    assert_eq!(scm.heard_at.at.to_string(), "2026-11-21T20:00:00Z");
+    let refused = reports[1].as_ref().unwrap_err();
+    assert_eq!(refused.reason, RejectReason::Undecoded);
+    let orion = reports[2].as_ref().unwrap();
+    assert_eq!(counter(orion), "orion:69 consumption=69");
+    assert_eq!(orion.heard_at.at.to_string(), "2023-04-12T17:29:46Z");
+    assert!(orion.heard_at.zone_assumed);
+    let plus = reports[3].as_ref().unwrap();
+    assert_eq!(counter(plus), "ert:78043469 consumption=406934");
+    assert_eq!(plus.events[0].detail, "tamper=1280");
+}
+
+#[test]
+fn every_wmbusmeters_message_is_accepted_and_every_number_kept() {
+    let test = "every_wmbusmeters_message_is_accepted_and_every_number_kept";
+    let Some(file) = corpus(test, "wmbusmeters_dev.json") else { return };
+    let entries = file.as_array().unwrap();
+    assert_eq!(entries.len(), 120);
+    let (mut reads, mut history, mut flagged) = (0, 0, 0);
+    for entry in entries {
+        let mut message = entry["json"].clone();
+        message["timestamp"] = Value::from("2026-11-21T19:59:00Z");
+        let report = read(Format::Wmbusmeters, &message).unwrap();
+        let id = message["id"].as_str().unwrap();
+        assert_eq!(report.source_id.as_str(), format!("wmbus:{id}"));
+        assert!(!report.heard_at.doubtful);
+        let numbers = message.as_object().unwrap().iter();
+        let numbers = numbers.filter(|(_, value)| value.is_number()).count();
+        assert_eq!(report.reads(), numbers as u64, "{message}");
+        reads += report.reads();
+        for seen in &report.observations {
+            let (field, value) = (seen.field(), &message[seen.field()]);
+            if let Observation::Register { history: true, .. } = seen {
+                history += 1;
+            }
+            let (Observation::Register { value: kept, .. }
+            | Observation::Instant { value: kept, .. }) = seen
+            else {
+                panic!("{field}")
+            };
+            let kept = kept.map(|kept| kept.to_string().parse::<f64>().unwrap());
+            assert_eq!(kept, value.as_f64(), "{field}");
+        }
+        let status = message.get("status").and_then(Value::as_str).unwrap_or("OK");
+        let told = report.events.iter().any(|event| event.code != EventCode::ClockError);
+        if status != "OK" {
+            flagged += 1;
+            assert!(told, "{status}");
+        }
+    }
+    assert_eq!((reads, history, flagged), (855, 330, 27));
+}
+
+#[test]
+fn wmbusmeters_stamps_of_year_1111_become_arrivals() {
+    let test = "wmbusmeters_stamps_of_year_1111_become_arrivals";
+    let Some(file) = corpus(test, "wmbusmeters_dev.json") else { return };
+    for entry in file.as_array().unwrap() {
+        let report = read(Format::Wmbusmeters, &entry["json"]).unwrap();
+        assert_eq!(report.heard_at.at.to_string(), "2026-11-21T20:00:00Z");
+        assert!(report.heard_at.doubtful);
+        assert!(report.events.iter().any(|event| event.code == EventCode::ClockError));
+        for seen in &report.observations {
+            if let Observation::Register { suspect, .. } = seen {
+                assert!(suspect);
+            }
+        }
+    }
+}
