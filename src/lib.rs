@@ -4,9 +4,12 @@
 //! commits them, [`jobs`](crate) feed the rules and keep the issues, `api` and `console` show them,
 //! `demo` runs all of it against a simulated utility.
 
+pub mod api;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod ingest;
 pub mod output;
 pub mod verbs;
+pub mod services;
 pub mod telemetry;

@@ -175,3 +175,14 @@ fn read_batch(c: &mut Columns<'_>) -> Result<BatchRow, StoreError> {
         identity: Identity::read(c)?,
     })
 }
+
+/// Does the database answer, with the schema in place?
+const ANSWERS: &str = "SELECT 1 FROM event_log_head LIMIT 1";
+
+/// Asks the cheapest question there is.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn answers(db: &Database) -> Result<(), StoreError> {
+    ask::rows(db, "asking the database whether it answers", ANSWERS, &[]).await.map(drop)
+}

@@ -1,0 +1,80 @@
+//! JSON over HTTP under `/api/v1`, and the health of the program. One file per resource.
+//!
+//! Conventions (docs/api.md): instants in UTC, intervals named by their END, quantities as exact
+//! decimal text with the unit in the field's name, lists by opaque cursors, refusals as RFC 9457
+//! problem documents, every answer with `X-Request-Id`.
+
+mod collectors;
+mod csv_text;
+mod export;
+mod fleet;
+mod guard;
+mod health;
+mod intake;
+mod issues;
+mod meters;
+mod params;
+mod problem;
+mod series;
+mod state;
+mod wire;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::http::request::Parts;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+use guard::{Guard, guard};
+use params::Params;
+use problem::Problem;
+pub use state::{PartState, Readiness, WebSettings, WebState};
+
+/// Largest body of a request.
+const BODY_BYTES_MAX: usize = 64 * 1_024;
+
+/// All routes of the API and of health, to be merged with the console's.
+pub fn router(state: WebState) -> Router {
+    let guarding = Guard::new(std::sync::Arc::clone(&state.clock));
+    let api = Router::new()
+        .route("/fleet", get(fleet::summary))
+        .route("/fleet/zones", get(fleet::zones))
+        .route("/fleet/rate", get(fleet::rate))
+        .route("/meters", get(meters::list))
+        .route("/meters.csv", get(export::meters_csv))
+        .route("/meters/{number}", get(meters::one))
+        .route("/meters/{number}/series", get(series::series))
+        .route("/meters/{number}/intervals", get(series::intervals))
+        .route("/meters/{number}/registers", get(series::registers))
+        .route("/meters/{number}/gaps", get(series::gaps))
+        .route("/meters/{number}/events", get(meters::events))
+        .route("/meters/{number}/issues", get(meters::issues))
+        .route("/reads.csv", get(export::reads_csv))
+        .route("/issues", get(issues::list))
+        .route("/issues/counts", get(issues::counts))
+        .route("/issues/{number}", get(issues::one))
+        .route("/issues/{number}/{act}", post(issues::act))
+        .route("/collectors", get(collectors::list))
+        .route("/collectors/{code}", get(collectors::one))
+        .route("/commissioning", get(intake::commissioning))
+        .route("/dead-letters", get(intake::dead_letters))
+        .route("/dead-letters/{sha256}", get(intake::dead_letter))
+        .route("/batches", get(intake::batches))
+        .fallback(async || Problem::not_found("there is no such resource: see docs/api.md"));
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(guarding, guard))
+        .with_state(state)
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::new(parts.uri.query().unwrap_or_default()))
+    }
+}
