@@ -8,6 +8,7 @@
 
 pub mod assets;
 pub mod batch;
+pub mod bench;
 pub mod database;
 pub mod embedded;
 mod error;

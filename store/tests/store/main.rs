@@ -1,0 +1,7 @@
+//! The store on a real PostgreSQL: one cluster per run, a database per test.
+
+mod embedded;
+mod event_log;
+mod identity;
+mod partitions;
+mod support;
