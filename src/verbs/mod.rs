@@ -23,8 +23,8 @@ pub use exit::{Exit, Failure, exit_of};
 pub use options::{BenchOptions, DemoOptions, SimulateOptions};
 
 use crate::clock::SystemClock;
-use crate::config::{Config, Environment};
-use crate::telemetry::log;
+use crate::config::{Config, ConfigError, Environment};
+use crate::telemetry::{chain, log};
 use cli::{Cli, DlqVerb, MetersVerb, PageArgs, Verb};
 
 /// Runs the command line; the one entry of the program.
@@ -58,13 +58,13 @@ fn failed(error: &anyhow::Error) -> ExitCode {
         // `headend meters list | head`: the reader has what it wanted.
         return ExitCode::SUCCESS;
     }
-    let _ = writeln!(io::stderr(), "headend: {}", one_line(error));
+    // Faults of a file begin with its name and line, so that editors find them.
+    let _ = if error.is::<ConfigError>() {
+        writeln!(io::stderr(), "{error}")
+    } else {
+        writeln!(io::stderr(), "headend: {}", chain(error.as_ref()))
+    };
     exit_of(error).into()
-}
-
-/// The chain of causes, without what is said twice.
-fn one_line(error: &anyhow::Error) -> String {
-    crate::telemetry::chain(error.as_ref())
 }
 
 fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {

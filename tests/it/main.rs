@@ -1,4 +1,5 @@
 //! All integration tests, in one binary: each file directly in `tests/` would link everything again.
 
+mod cli;
 mod kit;
 mod tidy;
