@@ -1,0 +1,138 @@
+//! What is said about a stretch: quality, limits, instants, events. Labels keep clear of each other.
+
+use super::draw::{Scales, escape, number, push, rect, vertical};
+use super::{ChartSpec, Point, QualityMark};
+use crate::console::words;
+
+/// Labels at the top of the plot, in three rows. One that would cover another is left out; what it
+/// says also stands in the read-out.
+#[derive(Debug, Default)]
+pub(super) struct Labels {
+    rows: [Vec<(f64, f64)>; 3],
+    text: String,
+}
+
+/// Rough width of a character of 11 px in per cent of a plot of 1,000 px.
+const CHAR_PERCENT: f64 = 0.6;
+
+impl Labels {
+    /// Places `text` beside `x` (per cent), to its left when the right side has no room.
+    fn place(&mut self, x: f64, class: &str, text: &str) {
+        let width = text.chars().count() as f64 * CHAR_PERCENT;
+        let at_left = x + 0.6 + width > 100.0;
+        let (from, to) = if at_left { (x - 0.6 - width, x) } else { (x, x + 0.6 + width) };
+        let free = |row: &Vec<(f64, f64)>| row.iter().all(|(a, b)| to < *a || from > *b);
+        let Some(row) = self.rows.iter().position(free) else { return };
+        self.rows[row].push((from, to));
+        let alt = if row > 0 { " alt" } else { "" };
+        let end = if at_left { " end" } else { "" };
+        push(&mut self.text, format_args!("<text class=\"{class} halo{end}{alt}\" x=\""));
+        number(&mut self.text, if at_left { x - 0.6 } else { x + 0.6 });
+        let y = 12 + 13 * row;
+        push(&mut self.text, format_args!("%\" y=\"{y}\">{}</text>", escape(text)));
+    }
+
+    pub(super) fn write(self, out: &mut String) {
+        out.push_str(&self.text);
+    }
+}
+
+/// Hatches and tints behind the stretches that are not plain, each with its word.
+pub(super) fn quality(spec: &ChartSpec, scales: &Scales, labels: &mut Labels, out: &mut String) {
+    let Some(series) = spec.series.first() else { return };
+    for run in series.points.chunk_by(|a, b| a.mark == b.mark && a.end == b.start) {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+        let (left, right) = (scales.time.percent(first.start), scales.time.percent(last.end));
+        let (across, down) = ((left, right - left), (0.0, f64::from(spec.height)));
+        let length = words::duration(last.end.seconds_since(first.start));
+        match first.mark {
+            QualityMark::Plain | QualityMark::Pending => {}
+            QualityMark::Edited => labels.place(left, "note", "edited"),
+            QualityMark::Estimated => {
+                rect(out, "f-estw", across, down);
+                labels.place(left, "cest", "estimated");
+            }
+            QualityMark::Suspect => {
+                rect(out, "f-sus", across, down);
+                labels.place(left, "csus", &suspect_words(spec, run));
+            }
+            QualityMark::Missing => {
+                rect(out, "f-mis", across, down);
+                labels.place(left, "note", &format!("missing {length}"));
+            }
+        }
+    }
+}
+
+/// `suspect, up to 9.32 kWh`: what the cut line does not show.
+fn suspect_words(spec: &ChartSpec, run: &[Point]) -> String {
+    let most = run.iter().filter_map(|point| point.value.map(|value| value.max)).max();
+    most.map_or_else(
+        || "suspect".to_owned(),
+        |most| format!("suspect, up to {}", spec.unit.exact(most)),
+    )
+}
+
+/// Thresholds with their words; one above the axis is said at the top.
+pub(super) fn limits(spec: &ChartSpec, scales: &Scales, out: &mut String) {
+    for limit in &spec.limits {
+        let y = scales.value.y(limit.at);
+        let class = if limit.severity >= 3 { "p3" } else { "p2" };
+        let above = y < 0.0;
+        if !above && limit.to.is_none() {
+            push(out, format_args!("<line class=\"limit {class}\" x1=\"0\" x2=\"100%\" y1=\""));
+            number(out, y);
+            out.push_str("\" y2=\"");
+            number(out, y);
+            out.push_str("\"/>");
+        }
+        let arrow = if above { " (above this axis)" } else { "" };
+        let text_y = if above { -2.0 } else { (y - 4.0).max(8.0) };
+        push(out, format_args!("<text class=\"c{class} halo\" x=\"0.6%\" y=\""));
+        number(out, text_y);
+        push(out, format_args!("\">{}{arrow}</text>", escape(&limit.label)));
+    }
+}
+
+/// The present, the instants a rule fired, and clocks that were set.
+pub(super) fn verticals(spec: &ChartSpec, scales: &Scales, labels: &mut Labels, out: &mut String) {
+    for (at, text) in scales.time.clock_changes() {
+        let x = scales.time.percent(at);
+        vertical(out, "window", x, spec.height);
+        labels.place(x, "note", &text);
+    }
+    for mark in &spec.marks {
+        if scales.time.contains(mark.at) {
+            let x = scales.time.percent(mark.at);
+            vertical(out, "fire", x, spec.height);
+            labels.place(x, "cp2", &mark.label);
+        }
+    }
+    for band in &spec.bands {
+        if !band.label.is_empty() && scales.time.percent(band.to) > 0.0 {
+            labels.place(scales.time.percent(band.from), "note", &band.label);
+        }
+    }
+    if let Some(now) = spec.now.filter(|now| scales.time.contains(*now)) {
+        let x = scales.time.percent(now);
+        vertical(out, "nowline", x, spec.height);
+        labels.place(x, "note", "now");
+    }
+}
+
+/// Events hang below the axis, so that they never cover a low line.
+pub(super) fn flags(spec: &ChartSpec, scales: &Scales, out: &mut String) {
+    let y = spec.height;
+    for flag in &spec.flags {
+        if !scales.time.contains(flag.at) {
+            continue;
+        }
+        out.push_str("<svg class=\"flag\" x=\"");
+        number(out, scales.time.percent(flag.at));
+        push(out, format_args!("%\" y=\"{y}\" width=\"12\" height=\"13\">"));
+        push(out, format_args!("<title>{}</title>", escape(&flag.title)));
+        out.push_str(
+            r#"<line x1="0.5" x2="0.5" y1="0" y2="13"/><path d="M1 5h9L7.5 9 10 13H1z"/></svg>"#,
+        );
+    }
+}

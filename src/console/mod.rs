@@ -1,0 +1,50 @@
+//! The operator console: pages for the people who keep the utility's data coming in.
+//!
+//! From the outside in: [`router`] maps addresses to pages; `guard` says who may ask and what every
+//! answer carries; `pages` read the store's views and fill templates; [`chart`] draws; `stream`
+//! keeps open pages current; [`words`] and [`measure`] say times, numbers and quantities; [`causes`]
+//! says what is wrong in plain words. Every page can be read and every form sent without JavaScript.
+//! Nothing here speaks SQL or judges a reading.
+
+mod assets;
+mod causes;
+pub mod chart;
+mod frame;
+mod guard;
+pub mod measure;
+mod pages;
+mod refusal;
+mod state;
+mod stream;
+pub mod words;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+pub use state::ConsoleState;
+
+/// The whole console. Starts the task that watches for news; it ends with the state's `shutdown`.
+/// Call it within a runtime.
+pub fn router(state: ConsoleState) -> Router {
+    tokio::spawn(stream::watch_heads(state.clone()));
+    Router::new()
+        .route("/", get(pages::fleet::show))
+        .route("/meters", get(pages::meters::show))
+        .route("/meters/{number}", get(pages::meter::show))
+        .route("/issues", get(pages::issues::show))
+        .route("/issues/{number}", get(pages::issue::show))
+        .route("/issues/{number}/{act}", post(pages::issue_acts::act))
+        .route("/collectors", get(pages::collectors::show))
+        .route("/collectors/{code}", get(pages::collectors::detail))
+        .route("/commissioning", get(pages::commissioning::show))
+        .route("/dead-letters", get(pages::dead_letters::show))
+        .route("/dead-letters/{sha256}", get(pages::dead_letters::detail))
+        .route("/system", get(pages::system::show))
+        .route("/search", get(pages::search::show))
+        .route("/stream", get(stream::stream))
+        .route("/assets/{name}", get(assets::serve))
+        .fallback(async || refusal::Refusal::not_found("There is no page at this address."))
+        .layer(from_fn_with_state(state.clone(), guard::guard))
+        .with_state(state)
+}

@@ -1,0 +1,124 @@
+//! The pages, one file per subject, and which of them are live.
+
+pub(super) mod collectors;
+pub(super) mod commissioning;
+pub(super) mod dead_letters;
+pub(super) mod error;
+pub(super) mod fleet;
+pub(super) mod issue;
+pub(super) mod issue_acts;
+pub(super) mod issue_chart;
+pub(super) mod issues;
+pub(super) mod meter;
+pub(super) mod meter_chart;
+pub(super) mod meter_range;
+pub(super) mod meter_tabs;
+pub(super) mod meters;
+pub(super) mod search;
+pub(super) mod system;
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::Uri;
+use axum::response::{Html, IntoResponse, Response};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::frame::{Section, nav_fragment};
+use super::refusal::Refusal;
+use super::state::ConsoleState;
+
+/// What a handler of a page returns.
+pub(super) type Answer = Result<Response, Refusal>;
+
+/// A template as an answer.
+pub(super) fn html(template: &impl Template) -> Answer {
+    Ok(Html(template.render()?).into_response())
+}
+
+/// The parameters of an address.
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
+    Query::try_from_uri(uri).map(|Query(read)| read).map_err(|error| {
+        Refusal::bad_request(format!(
+            "The address holds a parameter that cannot be read: {}. Take the filters of the page.",
+            error.body_text()
+        ))
+    })
+}
+
+/// A list of meters behind one page number and so on: rows of one screen of a table.
+pub(super) const ROWS: u32 = 50;
+
+/// An open page, as its stream knows it.
+#[derive(Clone, Debug)]
+pub(super) enum View {
+    Fleet(Uri),
+    Issues(Uri),
+    Issue(i64),
+    Meters(Uri),
+    Meter(String, Uri),
+    Collectors,
+    Collector(String),
+    Commissioning(Uri),
+    DeadLetters(Uri),
+    System,
+}
+
+#[derive(Deserialize)]
+struct ViewQuery {
+    view: String,
+    #[serde(default)]
+    key: String,
+}
+
+impl View {
+    /// From the address of a stream: `view`, its `key`, and the page's own parameters.
+    pub(super) fn parse(uri: &Uri) -> Result<Self, Refusal> {
+        let asked: ViewQuery = query(uri)?;
+        Ok(match asked.view.as_str() {
+            "fleet" => Self::Fleet(uri.clone()),
+            "issues" => Self::Issues(uri.clone()),
+            "issue" => Self::Issue(
+                asked
+                    .key
+                    .parse()
+                    .map_err(|_| Refusal::bad_request("The key of an issue is its number."))?,
+            ),
+            "meters" => Self::Meters(uri.clone()),
+            "meter" => Self::Meter(asked.key, uri.clone()),
+            "collectors" => Self::Collectors,
+            "collector" => Self::Collector(asked.key),
+            "commissioning" => Self::Commissioning(uri.clone()),
+            "dead-letters" => Self::DeadLetters(uri.clone()),
+            "system" => Self::System,
+            _ => return Err(Refusal::not_found("There is no such live page.")),
+        })
+    }
+
+    /// The parts of the page that move, always in the same order; first the navigation.
+    pub(super) async fn fragments(&self, console: &ConsoleState) -> Result<Vec<String>, Refusal> {
+        let (section, own) = match self {
+            Self::Fleet(uri) => (Section::Fleet, fleet::fragments(console, uri).await?),
+            Self::Issues(uri) => (Section::Issues, issues::fragments(console, uri).await?),
+            Self::Issue(number) => (Section::Issues, issue::fragments(console, *number).await?),
+            Self::Meters(uri) => (Section::Meters, meters::fragments(console, uri).await?),
+            Self::Meter(number, uri) => {
+                (Section::Meters, meter::fragments(console, number, uri).await?)
+            }
+            Self::Collectors => (Section::Collectors, collectors::fragments(console).await?),
+            Self::Collector(code) => {
+                (Section::Collectors, collectors::detail_fragments(console, code).await?)
+            }
+            Self::Commissioning(uri) => {
+                (Section::Commissioning, commissioning::fragments(console, uri).await?)
+            }
+            Self::DeadLetters(uri) => {
+                (Section::DeadLetters, dead_letters::fragments(console, uri).await?)
+            }
+            Self::System => (Section::System, system::fragments(console).await?),
+        };
+        let mut all = vec![nav_fragment(console, section).await?];
+        all.extend(own);
+        Ok(all)
+    }
+}
