@@ -72,7 +72,7 @@ pub enum Observation {
         time: ObservedTime,
         history: bool,
     },
-    /// A cumulative counter. `modulus` is where the telegram's field wraps, when the format fixes it.
+    /// A cumulative counter. `modulus` is where the telegram's field wraps, if the format says.
     Register {
         field: Cow<'static, str>,
         unit: Option<Unit>,

@@ -1,5 +1,6 @@
 //! Real messages of the corpus, which lies beside the repository and is read, never copied. The
 //! expected values here were read off the messages by hand.
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 use std::path::PathBuf;
 

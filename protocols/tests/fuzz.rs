@@ -1,5 +1,6 @@
 //! Any bytes give a report or a reason, never a panic. A seeded mutator bends good messages; the
 //! round count is small here and raised by `PROTOCOLS_FUZZ_ROUNDS` at compile time for long runs.
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 use jiff::tz::TimeZone;
 use metering::UtcTime;

@@ -80,51 +80,33 @@ fn absurd_stamps_are_kept_but_doubted_and_told_once() {
     );
 }
 
-#[test]
-fn every_rule_refuses_with_its_reason() {
-    let long = format!(
-        r#"{{"v":1,"meter":"E","series":[{{"field":"a","len":900,"end":"2026-11-21T08:15:00Z","values":[{}]}}]}}"#,
-        vec!["0"; VALUES_MAX + 1].join(",")
-    );
-    let series = |part: &str| {
-        format!(
-            r#"{{"v":1,"meter":"E","series":[{{"field":"a","end":"2026-11-21T08:15:00Z",{part}}}]}}"#
-        )
-    };
-    let register = |part: &str| {
-        format!(r#"{{"v":1,"meter":"E","registers":[{{"at":"2026-11-21T08:15:00Z",{part}}}]}}"#)
-    };
+/// The refusals of many payloads, each after the payload's first characters.
+fn refusals(payloads: &[String]) -> String {
     let mut told = String::new();
-    for bad in [
-        "hello".to_owned(),
-        "{".to_owned(),
-        r#"{"v":1,"meter":"E","meter":"F"}"#.to_owned(),
-        r#"{"v":1,"meter":"E","color":"red"}"#.to_owned(),
-        r#"{"v":2,"meter":"E"}"#.to_owned(),
-        r#"{"v":1}"#.to_owned(),
-        r#"{"v":1,"heartbeat":"2026-11-21T10:00:00Z"}"#.to_owned(),
-        r#"{"v":1,"meter":"E","collector":"C","heartbeat":"2026-11-21T10:00:00Z"}"#.to_owned(),
-        r#"{"v":1,"meter":""}"#.to_owned(),
-        r#"{"v":1,"meter":"E","sent":"today"}"#.to_owned(),
-        series(r#""len":0,"values":[1]"#),
-        series(r#""len":900,"values":[]"#),
-        series(r#""len":900,"values":[1.5]"#),
-        series(r#""len":900,"values":[NaN]"#),
-        series(r#""len":900,"values":[1],"flags":[0,0]"#),
-        series(r#""len":900,"exp":13,"values":[1]"#),
-        series(r#""len":900,"unit":"parsec","values":[1]"#),
-        register(r#""field":"a","value":"x""#),
-        register(r#""field":"a","value":{"b":1}"#),
-        register(r#""field":"a","value":1e99"#),
-        register(r#""field":"a""#),
-        register(r#""field":"\u0007","value":1"#),
-        long,
-        format!("[{}]", vec![r#"{"v":1,"meter":"E"}"#; 1001].join(",")),
-    ] {
-        let refused = decode(Format::Bundle, &context(), bad.as_bytes()).unwrap_err();
-        let shown: String = bad.chars().take(150).collect();
+    for payload in payloads {
+        let refused = decode(Format::Bundle, &context(), payload.as_bytes()).unwrap_err();
+        let shown: String = payload.chars().take(150).collect();
         told.push_str(&format!("{shown}\n    {refused}\n"));
     }
+    told
+}
+
+#[test]
+fn every_rule_of_the_envelope_refuses_with_its_reason() {
+    let payloads = [
+        "hello",
+        "{",
+        r#"{"v":1,"meter":"E","meter":"F"}"#,
+        r#"{"v":1,"meter":"E","color":"red"}"#,
+        r#"{"v":2,"meter":"E"}"#,
+        r#"{"v":1}"#,
+        r#"{"v":1,"heartbeat":"2026-11-21T10:00:00Z"}"#,
+        r#"{"v":1,"meter":"E","collector":"C","heartbeat":"2026-11-21T10:00:00Z"}"#,
+        r#"{"v":1,"meter":""}"#,
+        r#"{"v":1,"meter":"E","sent":"today"}"#,
+    ];
+    let mut payloads: Vec<String> = payloads.into_iter().map(str::to_owned).collect();
+    payloads.push(format!("[{}]", vec![r#"{"v":1,"meter":"E"}"#; 1001].join(",")));
     expect![[r#"
         hello
             bad_format: the first byte must be `{` or `[` (JSON) or `v` (CSV header `v1,meter,...`)
@@ -146,6 +128,23 @@ fn every_rule_refuses_with_its_reason() {
             bad_format: meter `` must be 1 to 64 printable ASCII characters
         {"v":1,"meter":"E","sent":"today"}
             bad_format: sent `today` is no time: write 2026-11-21T10:00:00Z
+        [{"v":1,"meter":"E"},{"v":1,"meter":"E"},{"v":1,"meter":"E"},{"v":1,"meter":"E"},{"v":1,"meter":"E"},{"v":1,"meter":"E"},{"v":1,"meter":"E"},{"v":1,"m
+            bad_format: invalid length 1001, expected a list of at most 1000 items at line 1 column 20021
+    "#]].assert_eq(&refusals(&payloads));
+}
+
+#[test]
+fn every_rule_of_the_values_refuses_with_its_reason() {
+    let series = |part: &str| {
+        format!(
+            r#"{{"v":1,"meter":"E","series":[{{"field":"a","end":"2026-11-21T08:15:00Z",{part}}}]}}"#
+        )
+    };
+    let register = |part: &str| {
+        format!(r#"{{"v":1,"meter":"E","registers":[{{"at":"2026-11-21T08:15:00Z",{part}}}]}}"#)
+    };
+    let long = vec!["0"; VALUES_MAX + 1].join(",");
+    expect![[r#"
         {"v":1,"meter":"E","series":[{"field":"a","end":"2026-11-21T08:15:00Z","len":0,"values":[1]}]}
             bad_format: len 0 must be 1 to 2678400 seconds
         {"v":1,"meter":"E","series":[{"field":"a","end":"2026-11-21T08:15:00Z","len":900,"values":[]}]}
@@ -160,6 +159,8 @@ fn every_rule_refuses_with_its_reason() {
             bad_format: exp 13 must be -12 to 12
         {"v":1,"meter":"E","series":[{"field":"a","end":"2026-11-21T08:15:00Z","len":900,"unit":"parsec","values":[1]}]}
             bad_format: `parsec` is no known unit: write for example kWh, Wh, m3, L, gal, ft3, CCF, V or W
+        {"v":1,"meter":"E","series":[{"field":"a","end":"2026-11-21T08:15:00Z","len":900,"values":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
+            bad_format: invalid length 4001, expected a list of at most 4000 items at line 1 column 8093
         {"v":1,"meter":"E","registers":[{"at":"2026-11-21T08:15:00Z","field":"a","value":"x"}]}
             bad_value: value `"x"` of field `a`: not a decimal number
         {"v":1,"meter":"E","registers":[{"at":"2026-11-21T08:15:00Z","field":"a","value":{"b":1}}]}
@@ -170,11 +171,21 @@ fn every_rule_refuses_with_its_reason() {
             bad_format: missing field `value` at line 1 column 73
         {"v":1,"meter":"E","registers":[{"at":"2026-11-21T08:15:00Z","field":"\u0007","value":1}]}
             bad_format: field `?` must be 1 to 64 printable ASCII characters
-        {"v":1,"meter":"E","series":[{"field":"a","len":900,"end":"2026-11-21T08:15:00Z","values":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
-            bad_format: invalid length 4001, expected a list of at most 4000 items at line 1 column 8093
-        [{"v":1,"meter":"E"},{"v":1,"meter":"E"},{"v":1,"meter":"E"},{"v":1,"meter":"E"},{"v":1,"meter":"E"},{"v":1,"meter":"E"},{"v":1,"meter":"E"},{"v":1,"m
-            bad_format: invalid length 1001, expected a list of at most 1000 items at line 1 column 20021
-    "#]].assert_eq(&told);
+    "#]].assert_eq(&refusals(&[
+        series(r#""len":0,"values":[1]"#),
+        series(r#""len":900,"values":[]"#),
+        series(r#""len":900,"values":[1.5]"#),
+        series(r#""len":900,"values":[NaN]"#),
+        series(r#""len":900,"values":[1],"flags":[0,0]"#),
+        series(r#""len":900,"exp":13,"values":[1]"#),
+        series(r#""len":900,"unit":"parsec","values":[1]"#),
+        series(&format!(r#""len":900,"values":[{long}]"#)),
+        register(r#""field":"a","value":"x""#),
+        register(r#""field":"a","value":{"b":1}"#),
+        register(r#""field":"a","value":1e99"#),
+        register(r#""field":"a""#),
+        register(r#""field":"\u0007","value":1"#),
+    ]));
 }
 
 #[test]
@@ -293,6 +304,6 @@ proptest! {
         let Observation::Series { len_s: l, first_end: f, exponent: e, values: v, .. } =
             &reports[0].observations[0] else { panic!("no series") };
         prop_assert_eq!((*l, *f, *e, v), (len_s, first_end, exponent, &values));
-        prop_assert_eq!(reports[0].reads() as usize, values.iter().flatten().count());
+        prop_assert_eq!(reports[0].reads(), values.iter().flatten().count() as u64);
     }
 }

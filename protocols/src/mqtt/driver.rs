@@ -7,43 +7,31 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, DisconnectReasonCode, Filter, Packet, Publish, RetainForwardRule, SubAck,
-    SubscribeReasonCode,
+    ConnAck, Filter, Packet, Publish, RetainForwardRule, SubAck, SubscribeReasonCode,
 };
-use rumqttc::v5::mqttbytes::{Error as MqttError, QoS};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, StateError};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::backoff::Backoff;
 use super::config::MqttConfig;
 use super::guard::{AckGuard, Shared};
+use super::reconnect::Reconnect;
 use super::source::{ArrivalClock, RawFrame};
 use super::stats::count;
 
-/// After 0x8E another instance runs with our client id; to return at once would take it over.
-const CONFLICT_PAUSE: Duration = Duration::from_secs(30);
 /// The watchdog looks this often,
 const WATCH_EVERY: Duration = Duration::from_secs(10);
 /// and replaces a connection that made no progress with the outbox in so many looks.
 const WATCH_LOOKS: u32 = 6;
-/// Connections in a row that the broker closed before any message: another client may use our id.
-const FRUITLESS_ALARM: u32 = 3;
-/// Oversized packets in a row that raise an alarm: a broker that ignores our limit.
-const OVERSIZED_ALARM: u32 = 3;
 
 pub(crate) struct Driver {
     config: MqttConfig,
     shared: Arc<Shared>,
     queue: mpsc::Sender<RawFrame>,
     clock: ArrivalClock,
-    backoff: Backoff,
-    oversized_in_a_row: u32,
-    /// The connection brought a message or took one of ours.
-    progress: bool,
-    /// Connections in a row that the broker closed before any progress.
-    fruitless: u32,
+    reconnect: Reconnect,
     /// The channel had no room for our SUBSCRIBE.
     must_subscribe: bool,
     watch: Watch,
@@ -69,16 +57,13 @@ impl Driver {
         queue: mpsc::Sender<RawFrame>,
         clock: ArrivalClock,
     ) -> Self {
-        let backoff = Backoff::new(config.reconnect_first_ms, &config.client_id);
+        let reconnect = Reconnect::new(&config, Arc::clone(&shared.stats));
         Self {
             config,
             shared,
             queue,
             clock,
-            backoff,
-            oversized_in_a_row: 0,
-            progress: false,
-            fruitless: 0,
+            reconnect,
             must_subscribe: false,
             watch: Watch::default(),
         }
@@ -116,7 +101,7 @@ impl Driver {
                 Err(error) => {
                     self.lost(events);
                     count(&self.shared.stats.reconnects);
-                    let pause = self.pause_after(&error);
+                    let pause = self.reconnect.pause_after(&error);
                     if self.closing() || self.stopped_within(pause).await {
                         return End::Stopped;
                     }
@@ -158,9 +143,9 @@ impl Driver {
             Event::Incoming(Packet::Publish(publish)) => self.deliver(publish).await,
             Event::Incoming(Packet::ConnAck(ack)) => self.connected(&ack),
             Event::Incoming(Packet::SubAck(ack)) => self.granted(&ack),
-            Event::Incoming(Packet::PingResp(_)) => self.progressed(),
+            Event::Incoming(Packet::PingResp(_)) => self.reconnect.progressed(),
             Event::Incoming(Packet::PubAck(ack)) => {
-                self.progressed();
+                self.reconnect.progressed();
                 let mut link = self.shared.lock();
                 if link.outbox.acknowledged(ack.pkid) {
                     count(&self.shared.stats.published);
@@ -209,7 +194,7 @@ impl Driver {
         } else {
             tracing::info!(epoch, "Connected to the broker with a new session.");
         }
-        self.progress = false;
+        self.reconnect.connected();
         // Also with a session: it may be one of another configuration.
         self.subscribe();
         self.shared.send_outbox(&mut self.shared.lock());
@@ -254,18 +239,8 @@ impl Driver {
         self.shared.stats.subscribed.store(all, Ordering::Relaxed);
     }
 
-    /// Only now the short delay is earned: a broker that lets us in and throws us out at once must
-    /// not be called ten times a second.
-    fn progressed(&mut self) {
-        if !self.progress {
-            self.progress = true;
-            self.fruitless = 0;
-            self.backoff.reset();
-        }
-    }
-
     async fn deliver(&mut self, publish: Publish) {
-        self.progressed();
+        self.reconnect.progressed();
         let stats = &self.shared.stats;
         count(&stats.received);
         if publish.dup {
@@ -362,71 +337,6 @@ impl Driver {
         self.shared.stats.connected.store(false, Ordering::Relaxed);
         self.shared.stats.subscribed.store(false, Ordering::Relaxed);
         self.shared.stats.outstanding.store(0, Ordering::Relaxed);
-    }
-
-    fn pause_after(&mut self, error: &ConnectionError) -> Duration {
-        let pause = self.backoff.next();
-        match error {
-            ConnectionError::MqttState(StateError::ServerDisconnect {
-                reason_code: DisconnectReasonCode::SessionTakenOver,
-                ..
-            }) => {
-                count(&self.shared.stats.client_id_conflicts);
-                tracing::error!(
-                    client_id = self.config.client_id,
-                    "Another client took our client id over; give each instance its own."
-                );
-                return CONFLICT_PAUSE;
-            }
-            ConnectionError::MqttState(StateError::ServerDisconnect {
-                reason_code,
-                reason_string,
-            }) => tracing::warn!(
-                reason = ?reason_code,
-                text = reason_string.as_deref().unwrap_or(""),
-                "The broker ended the connection."
-            ),
-            ConnectionError::MqttState(
-                StateError::IncomingPacketTooLarge { .. }
-                | StateError::Deserialization(MqttError::PayloadSizeLimitExceeded { .. }),
-            ) => {
-                count(&self.shared.stats.oversized_errors);
-                self.oversized_in_a_row += 1;
-                let text = error.to_string();
-                if self.oversized_in_a_row >= OVERSIZED_ALARM {
-                    tracing::error!(
-                        text,
-                        "The broker sends packets above packet_bytes_max; raise it (16 MiB at most)."
-                    );
-                } else {
-                    tracing::warn!(text, "A packet above packet_bytes_max ended the connection.");
-                }
-                let doublings = self.oversized_in_a_row.min(7);
-                return pause.max(Duration::from_millis(500 << (doublings - 1)));
-            }
-            ConnectionError::ConnectionRefused(code) => {
-                tracing::error!(code = ?code, "The broker refused us; check user, password and rights.");
-            }
-            ConnectionError::MqttState(
-                StateError::ConnectionAborted
-                | StateError::Io(_)
-                | StateError::Deserialization(MqttError::Io(_)),
-            ) if !self.progress => {
-                self.fruitless += 1;
-                if self.fruitless == FRUITLESS_ALARM {
-                    count(&self.shared.stats.client_id_conflicts);
-                    tracing::error!(
-                        client_id = self.config.client_id,
-                        "The broker closes our connections at once; does another client use our id?"
-                    );
-                } else {
-                    tracing::warn!("The broker closed the connection before any message.");
-                }
-            }
-            other => tracing::warn!(text = other.to_string(), "The connection was lost."),
-        }
-        self.oversized_in_a_row = 0;
-        pause
     }
 
     fn closing(&self) -> bool {

@@ -10,6 +10,7 @@ pub mod config;
 mod driver;
 pub mod guard;
 mod outbox;
+mod reconnect;
 pub mod source;
 pub mod state;
 pub mod stats;

@@ -199,7 +199,6 @@ mod tests {
         check("C r7 r8 d1 d1 d0", "again 7 8");
     }
 
-    #[cfg(not(feature = "sabotage-no-epoch-check"))]
     #[test]
     fn an_old_connections_ticket_is_never_sent() {
         check("C r7 r8 D d0 C d1", "stale stale");
@@ -232,12 +231,13 @@ mod tests {
         next: u16,
     }
 
-    #[cfg(not(feature = "sabotage-no-epoch-check"))]
     proptest! {
         /// Whatever the order of arrivals, resolutions, losses and full channels: the broker sees
         /// only acknowledgements of its oldest message in flight, on this connection.
         #[test]
-        fn the_broker_is_never_surprised(steps in prop::collection::vec((0_u8..12, any::<u16>()), 1..300)) {
+        fn the_broker_is_never_surprised(
+            steps in prop::collection::vec((0_u8..12, any::<u16>()), 1..300),
+        ) {
             let mut ledger = AckLedger::new();
             let mut broker = Broker::default();
             let mut held: Vec<Ticket> = Vec::new();
