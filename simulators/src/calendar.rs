@@ -14,6 +14,8 @@ pub(crate) struct Day {
     pub(crate) month: i8,
     /// Mean outdoor temperature in degrees Celsius, shared by the whole fleet.
     pub(crate) temperature: f64,
+    /// What the temperature is at this time of the year.
+    pub(crate) usual_temperature: f64,
     /// Share of clear sky, 0 to 1.
     pub(crate) sun: f64,
 }
@@ -41,13 +43,14 @@ impl Days {
         let (mut days, mut anomaly) = (Vec::new(), 0.0);
         while date <= last {
             let shape = calendar.day(date);
-            anomaly = 0.6 * anomaly + 1.6 * stream.normal();
+            anomaly = 0.5 * anomaly + 1.6 * stream.normal();
             days.push(Day {
                 start: shape.start,
                 end: shape.end,
                 weekday: date.weekday(),
                 month: date.month(),
                 temperature: seasonal_mean(date.day_of_year()) + anomaly,
+                usual_temperature: seasonal_mean(date.day_of_year()),
                 sun: stream.unit(),
             });
             let Ok(next) = date.tomorrow() else { break };

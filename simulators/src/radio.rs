@@ -11,7 +11,7 @@ use crate::rng::{Purpose, Stream};
 use crate::truth::TruthRead;
 
 /// A collector forwards one telegram of a meter in this time, in seconds: to keep the history small.
-const HISTORY_PERIOD_S: i64 = 2_700;
+const HISTORY_PERIOD_S: i64 = 3_000;
 /// The same in live time.
 const LIVE_PERIOD_S: i64 = 900;
 /// Copies that a storm prints of one telegram.

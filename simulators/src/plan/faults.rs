@@ -25,7 +25,7 @@ impl Planner<'_> {
         let meters = self.spec.meters;
         if meters >= 40 {
             self.plan_outages();
-            self.repeat(2, Self::high_consumption);
+            self.repeat(1, Self::high_consumption);
         }
         if meters >= 20 {
             self.repeat(1, Self::burst);
@@ -190,21 +190,22 @@ impl Planner<'_> {
         Some(())
     }
 
-    /// MTR-STOP (#30) with the zero run of #18: 24 h for electricity, judged at the day's close.
+    /// MTR-STOP (#30) with the zero run of #18: 24 h for electricity, judged at the day's close, after
+    /// two weeks of ordinary use.
     fn stopped_power(&mut self) -> Option<()> {
-        let onset = self.instant(self.slow_room(8 * DAY_S, 60 * HOUR_S), 900)?;
+        let onset = self.instant(self.slow_room(16 * DAY_S, 60 * HOUR_S), 900)?;
         self.stop(onset, 56 * HOUR_S, is_plain_power)
     }
 
     /// As above; a zero run of 10 days for water.
     fn stopped_water(&mut self) -> Option<()> {
-        let onset = self.instant(self.slow_room(14 * DAY_S, 13 * DAY_S), MINUTE_S)?;
+        let onset = self.instant(self.slow_room(16 * DAY_S, 13 * DAY_S), MINUTE_S)?;
         self.stop(onset, 12 * DAY_S, is_mesh_home_water)
     }
 
     /// As above; a zero run of 7 days for gas, in the heating season only.
     fn stopped_gas(&mut self) -> Option<()> {
-        let onset = self.instant(self.slow_room(14 * DAY_S, 10 * DAY_S), MINUTE_S)?;
+        let onset = self.instant(self.slow_room(16 * DAY_S, 10 * DAY_S), MINUTE_S)?;
         let month = |at| self.days.get(self.days.index_of(at)).map_or(7, |day| day.month);
         let cold = |at| !(4..=10).contains(&month(at));
         if !cold(onset) || !cold(self.spec.live_end) {
@@ -223,56 +224,63 @@ impl Planner<'_> {
     }
 
     /// VAR-HIGH (#25): a day far above the own weekdays, of which 14 must be known. In a small fleet
-    /// the other faults that VAR sees begin later, else together they look like weather.
+    /// it lasts four days and the other faults that VAR sees begin later, else together they look
+    /// like weather.
     fn high_consumption(&mut self) -> Option<()> {
         let weekdays = [Weekday::Monday, Weekday::Tuesday, Weekday::Wednesday, Weekday::Thursday];
-        let index = self.day_with_profile(&weekdays, 1)?;
-        let found = self.found_after(index, 1);
+        let index = self.day_with_profile(&weekdays, 2)?;
+        let found = self.found_after(index, 2);
         let permille = self.stream.between(4_000, 6_000);
-        self.var_fault(index, found, permille, FaultKind::HighConsumption)?;
-        if self.spec.meters < VAR_METERS_MIN {
-            self.slow_from = self.slow_from.max(found);
+        let small = self.spec.meters < VAR_METERS_MIN;
+        let end = self.days.get(index + 3).filter(|_| small).map(|day| day.end);
+        self.var_fault(index, (found, end), permille, FaultKind::HighConsumption)?;
+        if let Some(end) = end {
+            self.slow_from = self.slow_from.max(end);
         }
         Some(())
     }
 
-    /// VAR-LOW (#26): three weekdays of four far below the own weekdays.
+    /// VAR-LOW (#26): three weekdays of four far below the own weekdays; a fifth one for those who
+    /// wait in order not to report a long weekend.
     fn low_consumption(&mut self) -> Option<()> {
-        let index = self.day_with_profile(&[Weekday::Monday, Weekday::Tuesday], 3)?;
-        let found = self.found_after(index, 3);
+        let index = self.day_with_profile(&[Weekday::Monday, Weekday::Tuesday], 5)?;
+        let found = self.found_after(index, 5);
         let permille = self.stream.between(40, 90);
-        self.var_fault(index, found, permille, FaultKind::LowConsumption)
+        self.var_fault(index, (found, None), permille, FaultKind::LowConsumption)
     }
 
     fn var_fault(
         &mut self,
         day: usize,
-        found: UtcTime,
+        (found, end): (UtcTime, Option<UtcTime>),
         permille: i64,
         kind: FaultKind,
     ) -> Option<()> {
         let onset = self.days.get(day)?.start;
         let index = self.pick(Span { from: onset, to: found }, is_plain_power)?;
-        self.change(index, onset, Effect::Scale(permille));
+        let meter = self.meter(index);
+        meter.good_link = true;
+        let span = Span { from: onset, to: end.unwrap_or(UtcTime::MAX) };
+        meter.changes.push(Change { span, effect: Effect::Scale(permille) });
         let magnitude = Magnitude { value: permille, unit: Magnitude::SHARE };
         self.add_fault(kind, self.subject(index), (onset, found), magnitude);
+        if let Some(fault) = self.plan.truth.faults.last_mut() {
+            fault.end = end;
+        }
         Some(())
     }
 
-    /// A day with 15 whole weekdays of history before it, from which `further` more days and their
+    /// A day with 15 whole weekdays of history before it, from which `weekdays` weekdays and their
     /// reports end in time.
-    fn day_with_profile(&mut self, weekdays: &[Weekday], further: usize) -> Option<usize> {
+    fn day_with_profile(&mut self, allowed: &[Weekday], weekdays: usize) -> Option<usize> {
         let mut known = 0;
         let mut candidates = Vec::new();
         for (index, day) in self.days.all().iter().enumerate() {
-            let whole = day.start >= self.spec.history_start;
-            if known >= 15
-                && weekdays.contains(&day.weekday)
-                && self.found_after(index, further) <= self.spec.live_end
-            {
+            let found = self.found_after(index, weekdays);
+            if known >= 15 && allowed.contains(&day.weekday) && found <= self.spec.live_end {
                 candidates.push(index);
             }
-            known += i32::from(whole && !day.is_weekend());
+            known += i32::from(day.start >= self.spec.history_start && !day.is_weekend());
         }
         if self.spec.meters < VAR_METERS_MIN {
             candidates.truncate(1);
@@ -280,10 +288,13 @@ impl Planner<'_> {
         candidates.get(self.stream.index(candidates.len())).copied()
     }
 
-    /// When the reports of the day `further` days later are complete and judged.
-    fn found_after(&self, index: usize, further: usize) -> UtcTime {
-        let day = self.days.get(index + further);
-        day.map_or(UtcTime::MAX, |day| day.end.plus_seconds(7 * HOUR_S))
+    /// When the reports of so many weekdays, counted from the day, are complete and judged.
+    fn found_after(&self, index: usize, weekdays: usize) -> UtcTime {
+        let later = self.days.all().iter().skip(index).filter(|day| !day.is_weekend());
+        later
+            .take(weekdays)
+            .nth(weekdays.saturating_sub(1))
+            .map_or(UtcTime::MAX, |day| day.end.plus_seconds(7 * HOUR_S))
     }
 
     /// Room for a silence that begins late, so that it lasts but does not fill the history.

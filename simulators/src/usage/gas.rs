@@ -8,7 +8,8 @@ use super::pour;
 /// A house with gas heating.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HomeGas {
-    /// Litres of gas per hour and degree below the heating limit.
+    /// Litres of gas per hour and degree of heating. Boilers run throttled: the first cold days cost
+    /// most, further cold adds little.
     litres_per_degree: f64,
     people: i64,
     wakes: i64,
@@ -16,6 +17,9 @@ pub(crate) struct HomeGas {
 
 /// No heating above this daily mean, in degrees Celsius.
 const HEATING_LIMIT: f64 = 16.0;
+
+/// Share of a day's unusual warmth or cold that reaches the heating: walls keep what came before.
+const INERTIA: f64 = 0.15;
 
 impl HomeGas {
     pub(crate) fn draw(stream: &mut Stream) -> Self {
@@ -28,7 +32,10 @@ impl HomeGas {
 
     pub(crate) fn fill(&self, stream: &mut Stream, day: &Day, cells: &mut [i64]) {
         let factor = 1.0 + 0.08 * stream.normal();
-        let degrees = (HEATING_LIMIT - day.temperature).max(0.0);
+        let season = (HEATING_LIMIT - day.usual_temperature).max(0.0);
+        let throttled = 6.0 * season / (season + 2.0) + 0.25 * season;
+        let degrees = (throttled + INERTIA * (day.usual_temperature - day.temperature)).max(0.0);
+        let degrees = if season > 0.0 { degrees } else { 0.0 };
         let mut rest = 0.0;
         for (minute, cell) in cells.iter_mut().enumerate() {
             let share = if (330..1350).contains(&minute) { 1.15 } else { 0.65 };

@@ -37,6 +37,9 @@ pub(crate) struct ConstantWater {
     lph: i64,
 }
 
+/// Uses per head and day.
+const TOILETS: i64 = 5;
+const TAPS: i64 = 9;
 /// Nobody uses water from this minute of the day until the household wakes.
 const QUIET_FROM: i64 = 80;
 
@@ -60,12 +63,11 @@ impl HomeWater {
     }
 
     pub(crate) fn fill(&self, stream: &mut Stream, day: &Day, cells: &mut [i64]) {
-        let factor = 1.0 + 0.1 * stream.normal() + if day.is_weekend() { 0.1 } else { 0.0 };
-        let people = f64::from(i32::try_from(self.people).unwrap_or(1));
-        for _ in 0..whole(5.0 * people * factor + stream.unit() - 0.5) {
+        let factor = 1.0 + 0.11 * stream.normal() + if day.is_weekend() { 0.1 } else { 0.0 };
+        for _ in 0..self.people * TOILETS + stream.between(-1, 1) {
             self.draw_off(stream, cells, self.toilet_ml, 1);
         }
-        for _ in 0..whole(9.0 * people * factor + stream.unit() - 0.5) {
+        for _ in 0..self.people * TAPS {
             let amount = stream.between(600, 3_400);
             self.draw_off(stream, cells, amount, 1);
         }
@@ -85,10 +87,19 @@ impl HomeWater {
             let first = stream.between(5, QUIET_FROM - 10);
             at(cells, first, 1, self.toilet_ml);
         }
+        scale_to(cells, whole(self.usual_ml() * factor));
         if self.garden_lph > 0 {
             let minutes = stream.between(15, 90);
             at(cells, self.wakes + 5, minutes, self.garden_lph * 1000 * minutes / 60);
         }
+    }
+
+    /// Mean of a day. Each day is scaled to it within about a quarter, since people who shower twice
+    /// or wash one day more are not news; the rest is when and how.
+    fn usual_ml(&self) -> f64 {
+        let per_head = TOILETS * self.toilet_ml + TAPS * 2_000 + 5 * self.shower_ml_per_min;
+        let machine = real(self.machine_ml) * self.machine;
+        real(self.people * per_head) + machine
     }
 
     /// One use at a time of day when people are awake: mostly mornings and evenings.
@@ -121,10 +132,9 @@ impl ShopWater {
         if !open {
             return;
         }
-        let factor = 1.0 + 0.12 * stream.normal();
+        let factor = 1.0 + 0.08 * stream.normal();
         for hour in self.opens / 60..=self.closes / 60 {
-            let lph = f64::from(i32::try_from(self.lph).unwrap_or(0));
-            let amount = whole(lph * 1000.0 * factor * stream.real(0.7, 1.3));
+            let amount = whole(real(self.lph) * 1000.0 * factor * stream.real(0.8, 1.2));
             let minute = stream.between(0, 20);
             at(cells, hour * 60 + minute, 35, amount);
         }
@@ -140,10 +150,22 @@ impl ConstantWater {
         let factor = 1.0 + 0.06 * stream.normal();
         for (minute, cell) in cells.iter_mut().enumerate() {
             let busy = if (360..1320).contains(&minute) { 1.3 } else { 0.8 };
-            let lph = f64::from(i32::try_from(self.lph).unwrap_or(0));
-            *cell += whole(lph * factor * busy * stream.real(0.85, 1.15) * 1000.0 / 60.0);
+            *cell +=
+                whole(real(self.lph) * factor * busy * stream.real(0.85, 1.15) * 1000.0 / 60.0);
         }
     }
+}
+
+/// Makes the day's total this amount, up to rounding.
+fn scale_to(cells: &mut [i64], amount: i64) {
+    let total: i64 = cells.iter().sum();
+    if total > 0 {
+        cells.iter_mut().for_each(|cell| *cell = *cell * amount / total);
+    }
+}
+
+fn real(amount: i64) -> f64 {
+    f64::from(i32::try_from(amount).unwrap_or(i32::MAX))
 }
 
 fn at(cells: &mut [i64], minute: i64, minutes: i64, amount: i64) {
