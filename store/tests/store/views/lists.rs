@@ -35,7 +35,7 @@ async fn pages_of_meters_hold_each_meter_once_in_every_order() {
         (MeterSort::LastHeard, ["E-004", "W-003", "W-002", "W-001"]),
         (MeterSort::Issue, ["W-001", "W-002", "W-003", "E-004"]),
     ] {
-        let rows = walk(database.db(), &all, sort).await;
+        let rows = walk(&database, &all, sort).await;
         if sort == MeterSort::Issue {
             let mut sorted = numbers(&rows);
             assert_eq!((sorted[0], sorted[3]), ("W-001", "E-004"));
@@ -50,7 +50,7 @@ async fn pages_of_meters_hold_each_meter_once_in_every_order() {
 #[tokio::test]
 async fn a_line_says_value_quality_battery_and_trouble() {
     let Some(database) = seeded("meter lines").await else { return };
-    let rows = walk(database.db(), &MeterFilter::default(), MeterSort::Number).await;
+    let rows = walk(&database, &MeterFilter::default(), MeterSort::Number).await;
     let (never, first, second) = (&rows[0], &rows[1], &rows[2]);
     assert_eq!(
         (never.status, never.last, never.battery),
@@ -75,7 +75,7 @@ async fn a_line_says_value_quality_battery_and_trouble() {
 async fn filters_narrow_the_list_and_take_wildcards_literally() {
     let Some(database) = seeded("meter filters").await else { return };
     let check = async |filter: MeterFilter, want: &[&str]| {
-        let rows = walk(database.db(), &filter, MeterSort::Number).await;
+        let rows = walk(&database, &filter, MeterSort::Number).await;
         assert_eq!(numbers(&rows), want, "{filter:?}");
     };
     let text = |text: &str| Some(text.to_owned());
@@ -103,16 +103,16 @@ async fn a_cursor_of_another_list_is_refused() {
     let Some(database) = seeded("foreign cursor").await else { return };
     let foreign: Cursor = "31".parse().unwrap();
     let order = (MeterSort::Number, Some(&foreign));
-    let answer = meters::list(database.db(), &MeterFilter::default(), order, 2, now()).await;
+    let answer = meters::list(&database, &MeterFilter::default(), order, 2, now()).await;
     assert!(matches!(answer, Err(StoreError::Refused { .. })));
-    let answer = activity::events(database.db(), Subject::Meter(W_001), Some(&foreign), 2).await;
+    let answer = activity::events(&database, Subject::Meter(W_001), Some(&foreign), 2).await;
     assert!(matches!(answer, Err(StoreError::Refused { .. })));
 }
 
 #[tokio::test]
 async fn a_meter_is_found_by_number_and_by_what_people_remember() {
     let Some(database) = seeded("meter detail").await else { return };
-    let db = database.db();
+    let db = &database;
     let meter = meters::by_number(db, "W-001", now()).await.unwrap().unwrap();
     assert_eq!((meter.meter, meter.sources.as_slice()), (W_001, &["ert:10001".to_owned()][..]));
     let place = meter.usage_point.unwrap();
@@ -139,7 +139,7 @@ async fn a_meter_is_found_by_number_and_by_what_people_remember() {
 #[tokio::test]
 async fn events_and_raw_messages_are_paged_newest_first() {
     let Some(database) = seeded("activity").await else { return };
-    let db = database.db();
+    let db = &database;
     let subject = Subject::Meter(W_001);
     let (mut seen, mut cursor) = (Vec::new(), None);
     loop {
@@ -165,7 +165,7 @@ async fn events_and_raw_messages_are_paged_newest_first() {
 #[tokio::test]
 async fn collectors_say_what_they_hear() {
     let Some(database) = seeded("collectors").await else { return };
-    let db = database.db();
+    let db = &database;
     let rows = collectors::list(db, now()).await.unwrap();
     // The one with an issue first.
     assert_eq!((rows[0].code.as_str(), rows[1].code.as_str()), ("C-02", "C-01"));
@@ -184,7 +184,7 @@ async fn collectors_say_what_they_hear() {
 #[tokio::test]
 async fn unknown_devices_and_dead_letters_are_listed() {
     let Some(database) = seeded("intake").await else { return };
-    let db = database.db();
+    let db = &database;
     let devices = intake::commissioning(db, false, 10).await.unwrap();
     assert_eq!(devices[0].fields, ["consumption"]);
     assert!(intake::commissioning(db, true, 10).await.unwrap().is_empty());

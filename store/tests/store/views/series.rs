@@ -7,7 +7,7 @@ use super::{MAIN, W_001, W_002, at, berlin, now, seeded};
 #[tokio::test]
 async fn a_day_is_drawn_with_its_suspect_value_and_a_week_keeps_the_edited_one() {
     let Some(database) = seeded("series").await else { return };
-    let db = database.db();
+    let db = &database;
     let day = SeriesQuery {
         meter: W_001,
         channel: MAIN,
@@ -34,7 +34,7 @@ async fn a_day_is_drawn_with_its_suspect_value_and_a_week_keeps_the_edited_one()
 #[tokio::test]
 async fn missing_slots_are_counted_when_due_and_gaps_are_merged() {
     let Some(database) = seeded("gaps").await else { return };
-    let db = database.db();
+    let db = &database;
     let (from, to) = (at("2026-06-10T00:00:00Z"), at("2026-06-11T00:00:00Z"));
     let query = SeriesQuery { meter: W_002, channel: MAIN, from, to, max_buckets: 500 };
     let series = series::series(db, &query, &berlin(), now()).await.unwrap().unwrap();
@@ -52,7 +52,7 @@ async fn missing_slots_are_counted_when_due_and_gaps_are_merged() {
 #[tokio::test]
 async fn an_interval_is_named_by_its_end_and_shows_every_version() {
     let Some(database) = seeded("versions").await else { return };
-    let db = database.db();
+    let db = &database;
     let range = (at("2026-06-10T07:00:00Z"), at("2026-06-10T11:00:00Z"));
     let rows = series::intervals(db, (W_001, MAIN), range, 10).await.unwrap();
     assert_eq!(rows.len(), 4);
@@ -80,7 +80,7 @@ async fn an_interval_is_named_by_its_end_and_shows_every_version() {
 #[tokio::test]
 async fn registers_and_momentary_values_are_read() {
     let Some(database) = seeded("registers").await else { return };
-    let db = database.db();
+    let db = &database;
     let range = (at("2026-06-10T00:00:00Z"), at("2026-06-11T00:00:00Z"));
     let all = series::registers(db, (W_001, None), range, 100).await.unwrap();
     assert_eq!((all.len(), all[0].channel, all[0].value), (12, ChannelNo::new(2), 21_500));
@@ -96,7 +96,7 @@ async fn registers_and_momentary_values_are_read() {
 #[tokio::test]
 async fn an_export_streams_every_reading_once_in_order() {
     let Some(database) = seeded("export").await else { return };
-    let db = database.db();
+    let db = &database;
     let client = db.client().await.unwrap();
     // Long enough that one channel needs several chunks.
     client

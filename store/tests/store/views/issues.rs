@@ -6,7 +6,7 @@ use super::{W_001, now, seeded};
 #[tokio::test]
 async fn each_saved_filter_holds_what_it_counts() {
     let Some(database) = seeded("issue sets").await else { return };
-    let db = database.db();
+    let db = &database;
     let counts = issues::counts(db, now()).await.unwrap();
     for (set, want) in [
         (IssueSet::Open, vec!["C-02", "W-001"]),
@@ -38,7 +38,7 @@ async fn each_saved_filter_holds_what_it_counts() {
 async fn issue_filters_narrow_the_list() {
     let Some(database) = seeded("issue filters").await else { return };
     let check = async |filter: IssueFilter, want: &[i64]| {
-        let page = issues::list(database.db(), &filter, None, 10, now()).await.unwrap();
+        let page = issues::list(&database, &filter, None, 10, now()).await.unwrap();
         let numbers: Vec<i64> = page.items.iter().map(|row| row.number).collect();
         assert_eq!(numbers, want, "{filter:?}");
     };
@@ -55,7 +55,7 @@ async fn issue_filters_narrow_the_list() {
 #[tokio::test]
 async fn an_issue_tells_why_with_its_history_and_children() {
     let Some(database) = seeded("issue detail").await else { return };
-    let db = database.db();
+    let db = &database;
     let leak = issues::by_number(db, 3).await.unwrap().unwrap();
     assert_eq!(leak.row.subject, Subject::Meter(W_001));
     assert_eq!(leak.row.time_zone.as_deref(), Some("Europe/Berlin"));

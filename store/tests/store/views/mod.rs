@@ -6,11 +6,12 @@ mod lists;
 mod series;
 
 use metering::{ChannelNo, LocalCalendar, MeterId, UtcTime};
+use store::Database;
 
 /// A fresh database with the utility of `seed.sql`; `None` when there is no PostgreSQL to test on.
-async fn seeded(test: &str) -> Option<crate::kit::TestDatabase> {
-    let database = crate::kit::database(test).await?;
-    let client = database.db().client().await.unwrap();
+async fn seeded(test: &str) -> Option<Database> {
+    let database = crate::support::database(test).await?;
+    let client = database.client().await.unwrap();
     client.batch_execute(include_str!("seed.sql")).await.unwrap();
     Some(database)
 }

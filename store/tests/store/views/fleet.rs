@@ -6,7 +6,7 @@ use super::{at, berlin, now, seeded};
 #[tokio::test]
 async fn the_fleet_says_who_reports_what_is_missing_and_what_waits() {
     let Some(database) = seeded("fleet").await else { return };
-    let summary = fleet::summary(database.db(), now(), &berlin()).await.unwrap();
+    let summary = fleet::summary(&database, now(), &berlin()).await.unwrap();
     assert_eq!((summary.meters, summary.reporting), (4, 2));
     // Three channels, 13 slots each from 22:00 UTC to 11:00 UTC.
     assert_eq!((summary.due_today, summary.missing_today), (39, 5));
@@ -21,7 +21,7 @@ async fn the_fleet_says_who_reports_what_is_missing_and_what_waits() {
     assert_eq!((today.batches, today.messages, today.offered), (2, 11, 55));
     assert_eq!((today.committed, today.duplicate), (45, 7));
     assert_eq!((today.conflicting, today.dead, today.derived, today.events), (1, 2, 7, 3));
-    let nav = fleet::nav_counts(database.db()).await.unwrap();
+    let nav = fleet::nav_counts(&database).await.unwrap();
     assert_eq!((nav.issues, nav.waiting), (3, waiting));
 }
 
@@ -29,11 +29,11 @@ async fn the_fleet_says_who_reports_what_is_missing_and_what_waits() {
 async fn the_rate_of_readings_has_a_bucket_for_every_minute() {
     let Some(database) = seeded("rate").await else { return };
     let (from, to) = (at("2026-06-10T10:59:00Z"), at("2026-06-10T11:03:00Z"));
-    let rate = fleet::readings_per_minute(database.db(), from, to, 60).await.unwrap();
+    let rate = fleet::readings_per_minute(&database, from, to, 60).await.unwrap();
     let offered: Vec<i64> = rate.iter().map(|bucket| bucket.offered).collect();
     assert_eq!(offered, [0, 50, 5, 0]);
     let long = at("2016-06-10T00:00:00Z");
-    let rate = fleet::readings_per_minute(database.db(), long, to, 60).await.unwrap();
+    let rate = fleet::readings_per_minute(&database, long, to, 60).await.unwrap();
     assert!(rate.len() <= 2_000);
     assert_eq!(rate.iter().map(|bucket| bucket.offered).sum::<i64>(), 155);
 }
@@ -41,7 +41,7 @@ async fn the_rate_of_readings_has_a_bucket_for_every_minute() {
 #[tokio::test]
 async fn zones_are_compared_with_the_same_part_of_the_same_weekday() {
     let Some(database) = seeded("zones").await else { return };
-    let zones = fleet::zones(database.db(), now(), &berlin()).await.unwrap();
+    let zones = fleet::zones(&database, now(), &berlin()).await.unwrap();
     let short: Vec<_> =
         zones.iter().map(|z| (z.code.as_str(), z.meters, z.reporting, z.issues, z.worst)).collect();
     assert_eq!(short, [("S", 2, 0, 1, Some(Severity::P1)), ("N", 2, 2, 2, Some(Severity::P2))]);
@@ -57,7 +57,7 @@ async fn zones_are_compared_with_the_same_part_of_the_same_weekday() {
 #[tokio::test]
 async fn the_system_page_proves_the_identity_over_all_batches() {
     let Some(database) = seeded("system").await else { return };
-    let state = system::database(database.db()).await.unwrap();
+    let state = system::database(&database).await.unwrap();
     assert!(state.identity.balanced());
     assert_eq!((state.identity.batches, state.identity.offered), (3, 155));
     assert_eq!(state.adapters.len(), 1);
@@ -65,7 +65,7 @@ async fn the_system_page_proves_the_identity_over_all_batches() {
     let intervals = state.tables.iter().find(|table| table.table == "read_interval").unwrap();
     assert_eq!(intervals.partitions, 1);
     assert!(state.size_bytes > 0 && state.schema_version >= 5 && state.connections_max > 0);
-    let batches = system::batches(database.db(), 2).await.unwrap();
+    let batches = system::batches(&database, 2).await.unwrap();
     assert_eq!(batches.iter().map(|b| b.identity.offered).collect::<Vec<_>>(), [5, 50]);
     assert!(batches.iter().all(|batch| batch.identity.balanced()));
 }

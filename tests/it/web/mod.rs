@@ -1,0 +1,4 @@
+//! Pages and API, called through the router without a socket.
+
+mod api;
+mod call;
