@@ -17,6 +17,8 @@ use crate::clock::Clock;
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// A commit that runs when we are asked to stop may take this long.
+const STOP_GRACE: Duration = Duration::from_secs(3);
 /// A batch that is refused is tried this often before it is halved: what looks like a fault of
 /// the rows may have been one of the moment.
 const ATTEMPTS: u32 = 3;
@@ -135,7 +137,15 @@ impl<S: Sink> Committer<S> {
     ) -> Result<Result<Stored, SinkError>, Stopped> {
         let mut wait = RETRY_FIRST;
         loop {
-            match self.sink.commit(prepared).await {
+            let mut shutdown = self.shutdown.clone();
+            let outcome = tokio::select! {
+                biased;
+                outcome = self.sink.commit(prepared) => outcome,
+                // Whether it is stored or not we shall not learn; the broker sends it again, and
+                // what is stored by then is known.
+                () = too_long_after_stop(&mut shutdown) => return Err(Stopped),
+            };
+            match outcome {
                 Err(SinkError::Away(error)) => self.away(&*error, &mut wait).await?,
                 outcome => {
                     self.stats.set_store_away(false);
@@ -193,7 +203,7 @@ impl<S: Sink> Committer<S> {
                 Err(error) if part.len() <= 1 => {
                     self.forget(shared).await?;
                     for poison in part {
-                        self.set_aside(poison, &error).await?;
+                        self.set_aside(shared.core.adapter(), poison, &error).await?;
                         fates.push(Fate::DeadLettered);
                     }
                 }
@@ -207,8 +217,13 @@ impl<S: Sink> Committer<S> {
     }
 
     /// The message alone spoils a batch: it is kept as a dead letter with the store's reason.
-    async fn set_aside(&mut self, poison: &Frame, error: &SinkError) -> Result<(), Stopped> {
-        let mut batch = Batch::new("poison", self.clock.now());
+    async fn set_aside(
+        &mut self,
+        adapter: &'static str,
+        poison: &Frame,
+        error: &SinkError,
+    ) -> Result<(), Stopped> {
+        let mut batch = Batch::new(adapter, self.clock.now());
         batch.messages = 1;
         batch.dead.push(DeadRow {
             topic: poison.topic.replace('\0', "?").into(),
@@ -291,6 +306,15 @@ impl<S: Sink> Committer<S> {
             }
         }
     }
+}
+
+/// Ends once we were asked to stop and the last commit had its time.
+async fn too_long_after_stop(shutdown: &mut watch::Receiver<bool>) {
+    if shutdown.wait_for(|stop| *stop).await.is_err() {
+        // Nobody can ask any more.
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(STOP_GRACE).await;
 }
 
 /// The error with all its causes, once.

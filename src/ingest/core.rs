@@ -109,6 +109,10 @@ impl IngestCore {
         self
     }
 
+    pub const fn adapter(&self) -> &'static str {
+        self.adapter
+    }
+
     pub const fn registry_version(&self) -> i64 {
         self.registry.version()
     }
@@ -255,7 +259,8 @@ impl IngestCore {
             meter,
             collector,
             rssi_dbm: report.rssi_dbm,
-            at: report.heard_at.at,
+            // A clock that is ahead must not make a meter heard in the future.
+            at: report.heard_at.at.min(message.frame.received_at),
             count: 1,
         });
         out.unmapped += settle(report, leftover, dead);

@@ -156,7 +156,8 @@ impl<S: Sink, L: Letters> Intake<S, L> {
         let mut shared = shared.lock().await;
         let (mut frames, mut duties) = (Vec::with_capacity(waiting.len()), Duties::default());
         let mut accepted = shared.core.begin();
-        while accepted.rows() < self.options.batch_rows_max {
+        let max = self.options.batch_rows_max;
+        while accepted.rows() < max && frames.len() < max {
             if waiting.is_empty()
                 && self.clock.monotonic().saturating_sub(started) < self.options.batch_wait_max
             {

@@ -11,6 +11,7 @@ mod ack;
 mod commit;
 mod core;
 mod counter;
+mod dlq;
 pub mod grid;
 mod intake;
 mod levels;
@@ -21,16 +22,20 @@ mod recent;
 mod registry;
 mod routes;
 mod scale;
+mod service;
 mod sink;
 pub mod stats;
+mod store_sink;
 #[cfg(test)]
 mod testkit;
 
 pub use self::core::{Accepted, Fate, Frame, IngestCore, reasons};
+pub use dlq::{ReplayReport, Replayer};
 pub use intake::Source;
 pub use normalise::{Leftover, SOURCE_DERIVED, SOURCE_SENT};
 pub use options::IngestOptions;
 pub use registry::Registry;
 pub use routes::Route;
+pub use service::Ingest;
 pub use sink::{Letter, Sink, SinkError};
 pub use stats::{IngestStats, Latency};

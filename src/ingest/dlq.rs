@@ -1,0 +1,154 @@
+//! Dead letters told again: decoded with the time of their arrival, and stored like any message.
+//! A running ingest does it by itself when a device becomes known ([`StoredLetters`]); an operator
+//! does it after a fix, or when no head-end runs ([`Replayer`]). Told twice, they are duplicates.
+
+use std::sync::Arc;
+
+use metering::UtcTime;
+use store::{Database, DeadLetter, ReplayFilter, Stored};
+
+use super::commit::chain;
+use super::core::{Fate, Frame, IngestCore};
+use super::intake::Letters;
+use super::options::IngestOptions;
+use super::pipeline::core_of;
+use super::sink::{Letter, Sink, SinkError};
+use super::store_sink::StoreSink;
+use crate::clock::Clock;
+
+/// Tells dead letters again, from a program of its own.
+#[derive(Debug)]
+pub struct Replayer {
+    database: Database,
+    options: IngestOptions,
+    clock: Arc<dyn Clock>,
+}
+
+/// What a replay did, or would do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[must_use]
+pub struct ReplayReport {
+    pub letters: u64,
+    /// Letters of which everything could be used.
+    pub accepted: u64,
+    /// Letters that are, in whole or in part, still dead.
+    pub still_dead: u64,
+    /// What became of their readings.
+    pub stored: Stored,
+}
+
+impl Replayer {
+    /// `options` as for the running ingest: the same adapter and routes.
+    pub fn new(database: Database, options: IngestOptions, clock: Arc<dyn Clock>) -> Self {
+        Self { database, options, clock }
+    }
+
+    /// Tells the letters again, oldest first, page by page.
+    ///
+    /// # Errors
+    /// [`SinkError`] when the store is away or refuses a page; the pages before it are stored.
+    pub async fn replay(&self, filter: &ReplayFilter) -> Result<ReplayReport, SinkError> {
+        let mut sink = StoreSink::new(self.database.clone(), self.options.adapter);
+        let mut core = core_of(&self.options, &sink.registry().await?);
+        let mut report = ReplayReport::default();
+        let mut after = None;
+        loop {
+            let page = self.page(filter, after).await?;
+            let Some(last) = page.last() else { break };
+            after = Some((last.received_at, last.sha256));
+            self.tell(&page, (&mut core, &mut sink), &mut report).await?;
+        }
+        sink.end().await;
+        Ok(report)
+    }
+
+    /// Letters and readings that [`Replayer::replay`] would tell again.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn count(&self, filter: &ReplayFilter) -> Result<(u64, u64), SinkError> {
+        let (mut letters, mut reads, mut after) = (0, 0, None);
+        loop {
+            let page = self.page(filter, after).await?;
+            let Some(last) = page.last() else { return Ok((letters, reads)) };
+            after = Some((last.received_at, last.sha256));
+            letters += page.len() as u64;
+            reads +=
+                page.iter().map(|letter| u64::try_from(letter.reads).unwrap_or(0)).sum::<u64>();
+        }
+    }
+
+    async fn page(
+        &self,
+        filter: &ReplayFilter,
+        after: Option<(UtcTime, [u8; 32])>,
+    ) -> Result<Vec<DeadLetter>, SinkError> {
+        Ok(self.database.letters_to_replay(self.options.adapter, filter, after).await?)
+    }
+
+    async fn tell(
+        &self,
+        page: &[DeadLetter],
+        (core, sink): (&mut IngestCore, &mut StoreSink),
+        report: &mut ReplayReport,
+    ) -> Result<(), SinkError> {
+        let letters: Vec<Letter> = page.iter().map(Letter::from).collect();
+        let frames: Vec<Frame> = letters.iter().map(Letter::frame).collect();
+        let mut accepted = core.accept(&frames, self.clock.now());
+        // That a device was heard back then is no news of today.
+        accepted.batch.heard.clear();
+        let stored = sink.commit(&StoreSink::prepare(accepted.batch)).await?;
+        let used: Vec<Letter> = letters
+            .into_iter()
+            .zip(&accepted.fates)
+            .filter(|(_, fate)| **fate == Fate::Accepted)
+            .map(|(letter, _)| letter)
+            .collect();
+        report.letters += page.len() as u64;
+        report.accepted += used.len() as u64;
+        report.still_dead += (page.len() - used.len()) as u64;
+        report.stored.add(stored);
+        sink.replayed(&used, self.clock.now()).await
+    }
+}
+
+/// The dead letters of devices that were unknown and are provisioned now.
+#[derive(Debug)]
+pub(super) struct StoredLetters {
+    database: Database,
+    adapter: &'static str,
+}
+
+impl StoredLetters {
+    pub(super) const fn new(database: Database, adapter: &'static str) -> Self {
+        Self { database, adapter }
+    }
+}
+
+impl Letters for StoredLetters {
+    async fn page(&self, after: Option<&Letter>) -> Option<Vec<Letter>> {
+        let filter = ReplayFilter { provisioned: true, ..ReplayFilter::default() };
+        let after = after.map(|letter| (letter.received_at, letter.sha256));
+        match self.database.letters_to_replay(self.adapter, &filter, after).await {
+            Ok(page) => Some(page.iter().map(Letter::from).collect()),
+            Err(error) => {
+                tracing::warn!(
+                    error = chain(&error),
+                    "Dead letters could not be read; `headend dlq replay` tells them again."
+                );
+                None
+            }
+        }
+    }
+}
+
+impl From<&DeadLetter> for Letter {
+    fn from(letter: &DeadLetter) -> Self {
+        Self {
+            sha256: letter.sha256,
+            topic: letter.topic.clone(),
+            payload: letter.payload.clone(),
+            received_at: letter.received_at,
+        }
+    }
+}

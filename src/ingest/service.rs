@@ -1,0 +1,120 @@
+//! Ingest as the program runs it: a source, the store, and a watch on the asset model.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::Database;
+use tokio::sync::{Notify, watch};
+
+use super::commit::chain;
+use super::dlq::StoredLetters;
+use super::intake::{Assets, Source};
+use super::options::IngestOptions;
+use super::pipeline::{Parts, core_of, run_with};
+use super::sink::Sink;
+use super::stats::IngestStats;
+use super::store_sink::StoreSink;
+use crate::clock::Clock;
+
+/// Takes messages from a source and acknowledges them once they are stored.
+#[derive(Debug)]
+pub struct Ingest {
+    database: Database,
+    options: IngestOptions,
+    clock: Arc<dyn Clock>,
+    stats: Arc<IngestStats>,
+    reload: Arc<Notify>,
+}
+
+impl Ingest {
+    pub fn new(database: Database, options: IngestOptions, clock: Arc<dyn Clock>) -> Self {
+        Self { database, options, clock, stats: Arc::default(), reload: Arc::default() }
+    }
+
+    pub fn stats(&self) -> Arc<IngestStats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// Notified: the asset model is looked at now, not at the next turn.
+    pub fn reload(&self) -> Arc<Notify> {
+        Arc::clone(&self.reload)
+    }
+
+    /// Runs until `shutdown` holds true or the source ends. Stops receiving first, stores what was
+    /// received, acknowledges it, then takes leave of the source. While the store is away it keeps
+    /// trying; when it shall stop then, the broker keeps what was not stored.
+    pub async fn run<M: Source>(self, source: M, mut shutdown: watch::Receiver<bool>) {
+        let sink = StoreSink::new(self.database.clone(), self.options.adapter);
+        let Some(data) = self.first_registry(&sink, &mut shutdown).await else {
+            source.stop().await;
+            return;
+        };
+        let (tell, assets) = watch::channel(Assets::default());
+        let watcher = AssetWatcher {
+            database: self.database.clone(),
+            version: data.version,
+            every: self.options.assets_every,
+            reload: self.reload,
+            tell,
+        };
+        let watcher = tokio::spawn(watcher.run());
+        let letters = StoredLetters::new(self.database, self.options.adapter);
+        let core = core_of(&self.options, &data);
+        let parts = Parts { options: self.options, clock: self.clock, stats: self.stats };
+        run_with(parts, (core, sink, letters), source, (assets, shutdown)).await;
+        watcher.abort();
+    }
+
+    async fn first_registry(
+        &self,
+        sink: &StoreSink,
+        shutdown: &mut watch::Receiver<bool>,
+    ) -> Option<store::assets::Registry> {
+        loop {
+            match sink.registry().await {
+                Ok(data) => return Some(data),
+                Err(error) => {
+                    self.stats.set_store_away(true);
+                    tracing::warn!(error = chain(&error), "The asset model cannot be loaded yet.");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                _ = shutdown.wait_for(|stop| *stop) => return None,
+            }
+        }
+    }
+}
+
+/// Asks for a new version of the asset model, and loads it when there is one.
+struct AssetWatcher {
+    database: Database,
+    version: i64,
+    every: Duration,
+    reload: Arc<Notify>,
+    tell: watch::Sender<Assets>,
+}
+
+impl AssetWatcher {
+    async fn run(mut self) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(self.every) => {}
+                () = self.reload.notified() => {}
+            }
+            if let Err(error) = self.look().await {
+                tracing::debug!(error = %error, "The asset model could not be asked for changes.");
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), store::StoreError> {
+        if self.database.asset_version().await? == self.version {
+            return Ok(());
+        }
+        let data = self.database.load_registry().await?;
+        self.version = data.version;
+        self.tell.send_replace(Assets { registry: Some(Arc::new(data)) });
+        Ok(())
+    }
+}
