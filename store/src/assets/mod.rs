@@ -1,5 +1,11 @@
 //! The asset model: provisioning meters and collectors, and the registry that ingest loads.
 
+mod change;
+mod names;
+mod provision;
+mod registry;
+mod rows;
+
 use metering::{
     ChannelKind, ChannelNo, CollectorId, Commodity, CustomerClass, MeterAsset, MeterId,
     ReadingType, SourceId, Tag, Unit, UtcTime,

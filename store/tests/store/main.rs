@@ -1,7 +1,9 @@
 //! The store on a real PostgreSQL: one cluster per run, a database per test.
 
+mod assets;
 mod embedded;
 mod event_log;
 mod identity;
 mod partitions;
 mod support;
+mod views;

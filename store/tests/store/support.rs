@@ -11,7 +11,7 @@ use store::testing::shared_cluster;
 use store::{Batch, Database, IntervalRow, RegisterRow};
 
 /// A migrated database, or `None` after saying loudly that the test is skipped.
-pub async fn database(test: &str) -> Option<Database> {
+pub(crate) async fn database(test: &str) -> Option<Database> {
     let cluster = shared_cluster(Path::new(env!("CARGO_TARGET_TMPDIR")), std::env::var_os("PATH"))
         .await
         .expect("the test cluster starts");
@@ -25,7 +25,7 @@ pub async fn database(test: &str) -> Option<Database> {
 }
 
 /// Prints the skip and counts it in the file that the test command sums.
-pub fn skip(test: &str, reason: &str) {
+pub(crate) fn skip(test: &str, reason: &str) {
     let line = format!("SKIPPED {test}: {reason}");
     eprintln!("{line}");
     if let Some(path) = std::env::var_os("HEADEND_SKIP_FILE") {
@@ -35,18 +35,18 @@ pub fn skip(test: &str, reason: &str) {
 }
 
 /// 2026-10-01T00:00:00Z, a day that no test has made a partition for.
-pub const T0: UtcTime = UtcTime::from_seconds(1_790_812_800);
+pub(crate) const T0: UtcTime = UtcTime::from_seconds(1_790_812_800);
 
-pub fn batch(log_time: UtcTime) -> Batch {
+pub(crate) fn batch(log_time: UtcTime) -> Batch {
     Batch { messages: 1, ..Batch::new("test", log_time) }
 }
 
 /// A quarter hour of channel 1: the `slot`-th after [`T0`].
-pub fn quarter(meter: i32, slot: i64, value: i64) -> IntervalRow {
+pub(crate) fn quarter(meter: i32, slot: i64, value: i64) -> IntervalRow {
     interval(meter, T0.plus_seconds(slot * 900 + 900), 900, value)
 }
 
-pub fn interval(meter: i32, end: UtcTime, len_s: i32, value: i64) -> IntervalRow {
+pub(crate) fn interval(meter: i32, end: UtcTime, len_s: i32, value: i64) -> IntervalRow {
     IntervalRow {
         reading: JudgedReading {
             reading: IntervalReading {
@@ -65,7 +65,7 @@ pub fn interval(meter: i32, end: UtcTime, len_s: i32, value: i64) -> IntervalRow
     }
 }
 
-pub fn register(meter: i32, read_at: UtcTime, raw: i64) -> RegisterRow {
+pub(crate) fn register(meter: i32, read_at: UtcTime, raw: i64) -> RegisterRow {
     RegisterRow {
         reading: JudgedReading {
             reading: RegisterReading {
@@ -84,7 +84,7 @@ pub fn register(meter: i32, read_at: UtcTime, raw: i64) -> RegisterRow {
 }
 
 /// One number from the database.
-pub async fn number(database: &Database, sql: &str) -> i64 {
+pub(crate) async fn number(database: &Database, sql: &str) -> i64 {
     let client = database.client().await.unwrap();
     client.query_one(sql, &[]).await.unwrap().get(0)
 }

@@ -1,0 +1,146 @@
+//! Provisioning is idempotent, tells the log, and gives ingest what it was told.
+
+use std::str::FromStr;
+
+use metering::{
+    ChannelKind, ChannelNo, Commodity, CustomerClass, LogRecord, ReadingType, SourceId, Tag, Unit,
+};
+use rust_decimal::Decimal;
+use store::assets::{
+    ChannelProvision, CollectorProvision, MeterProvision, ProvisionChange, RegistryCollector,
+};
+use store::{EventLog, PgLog, StoreError};
+
+use crate::support::{T0, database, number};
+
+fn water_meter(number: &str) -> MeterProvision {
+    MeterProvision {
+        number: number.to_owned(),
+        serial: "S-1".to_owned(),
+        sources: vec![SourceId::new("ert", number), SourceId::new("r900", number)],
+        commodity: Commodity::Water,
+        class: CustomerClass::Residential,
+        address: "1 Spring Lane".to_owned(),
+        account: "A-1".to_owned(),
+        account_active: true,
+        utility: "SPRING".to_owned(),
+        zone: Some("DMA-2".to_owned()),
+        route: Some("R-7".to_owned()),
+        transformer: None,
+        collector: Some("C-04".to_owned()),
+        time_zone: "Europe/Berlin".to_owned(),
+        tags: vec![Tag::Irrigation, Tag::Critical],
+        battery_powered: true,
+        contact_every_s: 900,
+        flow_rated_lph: 2_500,
+        installed_at: T0,
+        channels: vec![ChannelProvision {
+            field: "consumption".to_owned(),
+            reading_type: ReadingType::VOLUME,
+            kind: ChannelKind::Register,
+            unit: Unit::GallonUs,
+            multiplier: Decimal::from_str("0.1").unwrap(),
+            decimals: 0,
+            modulus: 100_000_000,
+            len_s: 3_600,
+            resolution: 379,
+            cap_per_hour: 5_000_000,
+            delivery_lag_s: 7_200,
+        }],
+    }
+}
+
+#[tokio::test]
+async fn what_was_provisioned_is_what_ingest_loads() {
+    let Some(database) = database("what_was_provisioned_is_what_ingest_loads").await else {
+        return;
+    };
+    let version = database.asset_version().await.unwrap();
+    let collector = CollectorProvision {
+        code: "C-04".to_owned(),
+        name: "Water tower".to_owned(),
+        utility: "SPRING".to_owned(),
+        zone: Some("DMA-2".to_owned()),
+        heartbeat_s: 300,
+        installed_at: T0,
+    };
+    let ids = database.provision_collectors(&[collector], T0).await.unwrap();
+    let meters = [water_meter("W-1"), water_meter("W-2")];
+    let outcomes = database.provision(&meters, T0).await.unwrap();
+    assert!(outcomes.iter().all(|outcome| outcome.change == ProvisionChange::Created));
+    assert_eq!(outcomes[1].new_sources, meters[1].sources);
+    let registry = database.load_registry().await.unwrap();
+    assert_eq!(registry.version, version + 2);
+    assert_eq!(
+        registry.collectors,
+        [RegistryCollector { collector: ids[0], code: "C-04".to_owned(), heartbeat_s: 300 }]
+    );
+    let meter = &registry.meters[0];
+    assert_eq!((meter.number.as_str(), meter.meter), ("W-1", outcomes[0].meter));
+    assert_eq!(meter.sources, meters[0].sources);
+    assert_eq!(meter.asset.primary_collector, Some(ids[0]));
+    assert_eq!(meter.asset.tags, [Tag::Critical, Tag::Irrigation]);
+    assert_eq!((meter.asset.zone.as_str(), meter.asset.installed_at), ("Europe/Berlin", T0));
+    let channel = &meter.channels[0];
+    assert_eq!(channel.channel, ChannelNo::new(1));
+    assert_eq!(channel.multiplier, Decimal::from_str("0.1").unwrap());
+    assert_eq!((channel.unit, channel.modulus), (Unit::GallonUs, 100_000_000));
+    assert_eq!(meter.asset.channels[0].reading_type, ReadingType::VOLUME);
+    let frames = PgLog::new(database.clone()).read(0, 0, 10).await.unwrap();
+    let records: Vec<_> = frames.into_iter().flat_map(|frame| frame.records).collect();
+    assert!(matches!(&records[0], LogRecord::Collector(asset) if asset.heartbeat_s == 300));
+    assert_eq!(records[1], LogRecord::Meter(Box::new(meter.asset.clone())));
+    assert_eq!(records.len(), 3);
+}
+
+#[tokio::test]
+async fn the_same_again_changes_nothing_and_a_change_is_told() {
+    let Some(database) = database("the_same_again_changes_nothing_and_a_change_is_told").await
+    else {
+        return;
+    };
+    let first = database.provision(&[water_meter("W-1")], T0).await.unwrap();
+    let version = database.asset_version().await.unwrap();
+    let again = database.provision(&[water_meter("W-1")], T0.plus_seconds(9)).await.unwrap();
+    assert_eq!((again[0].change, again[0].meter), (ProvisionChange::Unchanged, first[0].meter));
+    assert_eq!(database.asset_version().await.unwrap(), version);
+    let mut changed = water_meter("W-1");
+    changed.address = "2 Spring Lane".to_owned();
+    changed.sources.push(SourceId::new("wmbus", "20202020"));
+    changed.channels[0].cap_per_hour = 1;
+    let mut second = changed.channels[0].clone();
+    second.field = "interval".to_owned();
+    second.kind = ChannelKind::Interval;
+    changed.channels.push(second);
+    let outcome = database.provision_dry_run(&[changed.clone()], T0).await.unwrap();
+    assert_eq!(outcome[0].change, ProvisionChange::Changed);
+    assert_eq!(database.asset_version().await.unwrap(), version);
+    let outcome = database.provision(&[changed], T0).await.unwrap();
+    assert_eq!(outcome[0].new_sources, [SourceId::new("wmbus", "20202020")]);
+    let registry = database.load_registry().await.unwrap();
+    assert_eq!(registry.version, version + 1);
+    assert_eq!(registry.meters[0].channels[1].channel, ChannelNo::new(2));
+    assert_eq!(registry.meters[0].channels[0].cap_per_hour, 1);
+    assert_eq!(number(&database, "SELECT count(*) FROM installation").await, 1);
+}
+
+#[tokio::test]
+async fn a_refused_meter_leaves_nothing_behind() {
+    let Some(database) = database("a_refused_meter_leaves_nothing_behind").await else { return };
+    database.provision(&[water_meter("W-1")], T0).await.unwrap();
+    let mut thief = water_meter("W-3");
+    thief.sources = vec![SourceId::new("ert", "W-1")];
+    let error = database.provision(&[water_meter("W-2"), thief], T0).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "provisioning: source `ert:W-1` of meter `W-3` belongs to meter `W-1`"
+    );
+    let mut reprogrammed = water_meter("W-1");
+    reprogrammed.channels[0].len_s = 900;
+    let error = database.provision(&[reprogrammed], T0).await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    let mut broken = water_meter("W-4");
+    broken.channels[0].len_s = 7;
+    assert!(database.provision(&[broken], T0).await.unwrap_err().is_data_fault());
+    assert_eq!(number(&database, "SELECT count(*) FROM meter").await, 1);
+}
