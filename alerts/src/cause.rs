@@ -18,15 +18,6 @@ macro_rules! words {
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$variant => $text),* }
             }
-
-            /// Position in [`Self::ALL`]; used in snapshots, which carry a schema version.
-            pub(crate) const fn index(self) -> u8 {
-                self as u8
-            }
-
-            pub(crate) fn from_index(index: u8) -> Option<Self> {
-                Self::ALL.get(usize::from(index)).copied()
-            }
         }
 
         impl fmt::Display for $name {
@@ -148,6 +139,15 @@ words! {
 }
 
 impl Cause {
+    /// Position in [`Self::ALL`]; used in snapshots, which carry a schema version.
+    pub(crate) const fn index(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn from_index(index: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(index)).copied()
+    }
+
     /// Whether staff may name it as what was found; the rest is only ever detected.
     pub const fn is_identifiable(self) -> bool {
         (self as u8) < (Self::BadRead as u8)

@@ -1,17 +1,39 @@
 //! The streaming rule engine: what is wrong, since when, and what staff should work on.
 //!
-//! It reads the event log in sequence and says [`AlertTransition`]s; [`issue`] turns them into
-//! changes of meter issues. Two times: *event time* (interval ends, stamps of events) for what a
-//! rule measures, *log time* (stamped once at append) for timers. The same log gives the same
-//! transitions, byte for byte, however it is cut into frames.
+//! It reads the event log in sequence ([`engine`]): an interval value finds its slot and its local
+//! day ([`intervals`], [`local`], [`state`]), the [`rules`] look, timers watch what does not arrive
+//! ([`timer`]), and what changed becomes an [`AlertTransition`]. [`issue`] says what a transition
+//! does to a meter issue. Two times: *event time* (interval ends, stamps of events) for what a rule
+//! measures, *log time* (stamped once at append) for timers. The same log gives the same
+//! transitions, byte for byte, however it is cut into frames and wherever it is taken up again from
+//! a snapshot.
 //!
-//! This crate reads no clock, no environment, no random source and does no I/O.
+//! This crate reads no clock, no environment, no random source and does no I/O. Rules #1 to #24 are
+//! `vee`'s; their verdicts travel in the log.
 
+mod alerts;
 pub mod cause;
+pub mod engine;
+mod env;
+mod groups;
+mod intervals;
 pub mod issue;
+mod local;
+pub mod params;
+mod restore;
 pub mod rule;
+mod rules;
+mod snapshot;
+mod state;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod timer;
 pub mod transition;
 
 pub use cause::{Cause, Family, UnknownWord};
+pub use engine::Engine;
+pub use params::{Mark, PARAMS, ParamError, ParamInfo, Params};
 pub use rule::RuleId;
+pub use snapshot::SnapshotError;
 pub use transition::{AlertTransition, Evidence, TransitionKind, alert_id};

@@ -1,8 +1,8 @@
-use super::*;
+use super::{Actor, IssueChange, IssueView, State, allowed, due_changes, issue_id, plan};
 use crate::cause::Cause;
 use crate::rule::RuleId;
 use crate::transition::{AlertTransition, TransitionKind, alert_id};
-use metering::{MeterId, Severity};
+use metering::{MeterId, Severity, Subject, UtcTime};
 
 const METER: Subject = Subject::Meter(MeterId::new(7));
 

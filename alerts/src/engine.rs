@@ -1,0 +1,385 @@
+//! The engine: takes frames of the event log in sequence and says what became wrong or right.
+//!
+//! **Time.** Records of a frame are applied in order. Timers that are due at log time T fire when a
+//! `Tick` stands in a frame of T, or when a frame with a later log time arrives, before its records.
+//! So everything that was committed at one log time is known before silence is judged at it, however
+//! it was cut into frames.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use metering::{
+    CollectorAsset, CollectorId, EventCode, LogRecord, LoggedFrame, MeterAsset, MeterId, Subject,
+    UtcTime,
+};
+
+use crate::env::Env;
+use crate::params::Params;
+use crate::rules::silence::Found;
+use crate::rules::{battery, collector, headend, silence, stopped, variance, water};
+use crate::state::NEVER;
+use crate::state::collector::Collector;
+use crate::state::meter::{Meter, Silence, secs};
+use crate::timer::TimerKey;
+use crate::transition::AlertTransition;
+
+/// A hasher for small numbers: one multiplication.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+    fn write_i32(&mut self, number: i32) {
+        self.write_u64(u64::from(number.cast_unsigned()));
+    }
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+pub(crate) type ByNumber<K> = HashMap<K, u32, BuildHasherDefault<NumberHasher>>;
+
+/// The streaming rule engine of one log shard.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) env: Env,
+    pub(crate) meters: Vec<Meter>,
+    pub(crate) meter_places: ByNumber<MeterId>,
+    pub(crate) collectors: Vec<Collector>,
+    pub(crate) collector_places: ByNumber<CollectorId>,
+    /// Sequence of the next record.
+    pub(crate) next_seq: i64,
+}
+
+impl Engine {
+    /// An engine that has seen nothing; the log starts at sequence 1.
+    pub fn new(params: Params) -> Self {
+        Self {
+            env: Env::new(params),
+            meters: Vec::new(),
+            meter_places: ByNumber::default(),
+            collectors: Vec::new(),
+            collector_places: ByNumber::default(),
+            next_seq: 1,
+        }
+    }
+
+    /// Applies a frame and appends what changed to `out`. Records that were applied before are
+    /// skipped, so delivery at least once is enough.
+    pub fn apply(&mut self, frame: &LoggedFrame, out: &mut Vec<AlertTransition>) {
+        let skip = usize::try_from(self.next_seq.saturating_sub(frame.first_seq)).unwrap_or(0);
+        if skip >= frame.records.len() {
+            return;
+        }
+        self.advance(frame.log_time);
+        for record in frame.records.iter().skip(skip) {
+            self.record(record);
+        }
+        let records = i64::try_from(frame.records.len()).unwrap_or(i64::MAX);
+        self.next_seq = frame.first_seq.saturating_add(records);
+        out.append(&mut self.env.out);
+    }
+
+    /// Sequence of the next record that is wanted.
+    pub const fn position(&self) -> i64 {
+        self.next_seq
+    }
+
+    /// Log time of the newest frame; [`UtcTime::MIN`] before the first.
+    pub const fn log_time(&self) -> UtcTime {
+        self.env.at
+    }
+
+    /// Number of active alerts.
+    pub fn active_alerts(&self) -> usize {
+        self.env.book.iter().count()
+    }
+
+    /// Mean bytes of state of a channel, with its share of the meter's (`metering-rules` 10).
+    pub fn state_bytes_per_channel(&self) -> usize {
+        let channels: usize = self.meters.iter().map(|meter| meter.channels.len()).sum();
+        let bytes: usize = self.meters.iter().map(Meter::bytes).sum();
+        bytes / channels.max(1)
+    }
+
+    /// Log time moves on: timers that were due at the former one fire first. It never goes back.
+    fn advance(&mut self, log_time: UtcTime) {
+        if log_time <= self.env.at {
+            return;
+        }
+        self.fire_due();
+        let (before, now) = (self.env.now, secs(log_time));
+        self.env.at = log_time;
+        if now > before {
+            self.env.before = before;
+            self.env.now = now;
+        }
+        if before != NEVER && now - before > self.env.params.blind_jump_s {
+            self.start_watch();
+        }
+    }
+
+    /// Nobody watched for a while: silence counts again when half of the quick meters were heard.
+    fn start_watch(&mut self) {
+        let env = &mut self.env;
+        let quick_s = env.params.blind_max_s;
+        let expected = self
+            .meters
+            .iter()
+            .filter(|meter| meter.silence == Silence::Fresh && meter.cadence_s() <= quick_s)
+            .count();
+        env.watch.jump_at = env.now;
+        env.watch.jump_expected = u32::try_from(expected).unwrap_or(u32::MAX);
+        env.watch.jump_heard = 0;
+    }
+
+    fn record(&mut self, record: &LogRecord) {
+        if !matches!(record, LogRecord::Tick | LogRecord::Meter(_) | LogRecord::Collector(_))
+            && headend::data_came(&mut self.env)
+        {
+            self.start_watch();
+        }
+        match record {
+            LogRecord::Interval { .. } => self.interval(record),
+            LogRecord::Register { meter, read_at, code, .. } => {
+                let at = secs(*read_at);
+                self.env.watch.note_stamp(at.min(self.env.now));
+                self.value_of(*meter, at, code.flags());
+            }
+            LogRecord::Event { subject, occurred_at, code, .. } => {
+                self.event(*subject, secs(*occurred_at), *code);
+            }
+            LogRecord::Heard { meter, collector, rssi_dbm } => {
+                self.heard(*meter, *collector, *rssi_dbm);
+            }
+            LogRecord::Tick => self.fire_due(),
+            LogRecord::Meter(asset) => self.meter(asset),
+            LogRecord::Collector(asset) => self.collector(asset),
+        }
+    }
+
+    fn interval(&mut self, record: &LogRecord) {
+        let LogRecord::Interval { meter, channel, end, len_s, value, code, failed } = record else {
+            return;
+        };
+        let Some(place) = self.value_of(*meter, secs(*end), code.flags()) else { return };
+        let slot = crate::intervals::Filled {
+            channel: *channel,
+            end: secs(*end),
+            len_s: *len_s,
+            value: *value,
+            code: *code,
+            clean: failed.is_empty(),
+        };
+        if let Some(meter) = self.meters.get_mut(place as usize) {
+            crate::intervals::fill(meter, place, slot, &mut self.env);
+        }
+    }
+
+    /// A value of a meter: it is alive, and its flags count. Gives the meter's place.
+    fn value_of(&mut self, id: MeterId, at: i64, flags: metering::DeviceFlags) -> Option<u32> {
+        let place = *self.meter_places.get(&id)?;
+        let meter = self.meters.get_mut(place as usize)?;
+        let env = &mut self.env;
+        silence::heard(meter, place, env);
+        silence::delivered(meter, place, at, env);
+        if flags.contains(metering::DeviceFlags::LOW_BATTERY) {
+            battery::flagged(meter, place, at, env);
+        }
+        Some(place)
+    }
+
+    fn heard(&mut self, id: MeterId, collector: Option<CollectorId>, rssi_dbm: Option<i16>) {
+        let Some(place) = self.meter_places.get(&id).copied() else { return };
+        let Some(meter) = self.meters.get_mut(place as usize) else { return };
+        silence::heard(meter, place, &mut self.env);
+        if let Some(dbm) = rssi_dbm {
+            let centi = i32::from(dbm) * 100;
+            if meter.rssi_slow == 0 {
+                (meter.rssi_quick, meter.rssi_slow) = (centi, centi);
+            }
+            meter.rssi_quick += (centi - meter.rssi_quick) / 16;
+            meter.rssi_slow += (centi - meter.rssi_slow) / 256;
+        }
+        if let Some(through) = collector {
+            let at = self.collector_place(through);
+            let before = self.env.before;
+            if let Some(collector) = self.collectors.get_mut(at as usize) {
+                collector.heard_after = collector.heard_after.max(before);
+            }
+        }
+    }
+
+    fn event(&mut self, subject: Subject, at: i64, code: EventCode) {
+        match (subject, code) {
+            (Subject::Collector(id), EventCode::Heartbeat) => {
+                let place = self.collector_place(id);
+                if let Some(collector) = self.collectors.get_mut(place as usize) {
+                    collector::beat(collector, place, at, &mut self.env);
+                }
+                self.env.watch.note_stamp(at.min(self.env.now));
+            }
+            (Subject::Meter(id), code) => {
+                let Some(place) = self.meter_places.get(&id).copied() else { return };
+                let Some(meter) = self.meters.get_mut(place as usize) else { return };
+                match code {
+                    EventCode::BatteryLow => {
+                        battery::flagged(meter, place, at, &mut self.env);
+                    }
+                    EventCode::Tamper
+                    | EventCode::CoverOpened
+                    | EventCode::MagneticField
+                    | EventCode::RegisterDisconnected => {
+                        meter.tamper_at = meter.tamper_at.max(at.min(self.env.now));
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn meter(&mut self, asset: &MeterAsset) {
+        let zone = self.env.zones.number_of(&asset.zone);
+        let place = match self.meter_places.get(&asset.meter) {
+            Some(place) => *place,
+            None => {
+                let place = u32::try_from(self.meters.len()).unwrap_or(u32::MAX);
+                self.meters.push(Meter::new(asset, zone));
+                self.meter_places.insert(asset.meter, place);
+                self.env.fleet += 1;
+                place
+            }
+        };
+        let Some(meter) = self.meters.get_mut(place as usize) else { return };
+        let (installed_at, primary) = (meter.installed_at, meter.primary);
+        meter.update(asset, zone);
+        if meter.installed_at != installed_at {
+            stopped::exchanged(meter, &mut self.env);
+        }
+        let lag_s = meter.channels.iter().filter(|c| c.used).map(|c| c.lag_s).max().unwrap_or(0);
+        let group = self.env.groups.number_of(meter.commodity, zone);
+        if let Some(group) = self.env.groups.get_mut(group) {
+            group.lag_s = group.lag_s.max(lag_s);
+        }
+        let wanted = meter.primary;
+        if let Some(old) = primary.filter(|old| Some(*old) != wanted) {
+            let at = self.collector_place(old);
+            self.collectors[at as usize].members.retain(|member| *member != place);
+        }
+        if let Some(id) = wanted {
+            let at = self.collector_place(id);
+            let members = &mut self.collectors[at as usize].members;
+            if let Err(gap) = members.binary_search(&place) {
+                members.insert(gap, place);
+            }
+        }
+    }
+
+    fn collector(&mut self, asset: &CollectorAsset) {
+        let place = self.collector_place(asset.collector);
+        if let Some(collector) = self.collectors.get_mut(place as usize) {
+            collector.heartbeat_s = asset.heartbeat_s;
+        }
+    }
+
+    fn collector_place(&mut self, id: CollectorId) -> u32 {
+        if let Some(place) = self.collector_places.get(&id) {
+            return *place;
+        }
+        let place = u32::try_from(self.collectors.len()).unwrap_or(u32::MAX);
+        self.collectors.push(Collector::new(id));
+        self.collector_places.insert(id, place);
+        place
+    }
+
+    fn fire_due(&mut self) {
+        while let Some(key) = self.env.timers.pop_due(self.env.now) {
+            self.fire(key);
+        }
+    }
+
+    fn fire(&mut self, key: TimerKey) {
+        match key {
+            TimerKey::Headend => {
+                let usual = self.usual();
+                headend::check(usual, &mut self.env);
+            }
+            TimerKey::DayClose { meter, channel } => {
+                if let Some(own) = self.meters.get_mut(meter as usize) {
+                    crate::intervals::close_due(own, (meter, channel), &mut self.env);
+                }
+            }
+            TimerKey::Silence { meter } => self.silence(meter),
+            TimerKey::Child { meter } => {
+                let parent = self.parent_of(meter);
+                if let Some(own) = self.meters.get_mut(meter as usize) {
+                    let parent = parent.and_then(|at| self.collectors.get(at as usize));
+                    silence::follow_up(own, meter, parent, &mut self.env);
+                }
+            }
+            TimerKey::Collector { collector: place } => {
+                if let Some(own) = self.collectors.get_mut(place as usize) {
+                    collector::check(own, place, &self.meters, &mut self.env);
+                }
+            }
+            TimerKey::Battery { meter } => {
+                if let Some(own) = self.meters.get_mut(meter as usize) {
+                    battery::check(own, meter, &mut self.env);
+                }
+            }
+            TimerKey::Variance { group, day } => {
+                variance::decide(&self.meters, group, day, &mut self.env);
+            }
+            TimerKey::Annunciate(key) => {
+                let Subject::Meter(id) = key.subject else { return };
+                let place = self.meter_places.get(&id).copied();
+                if let Some(meter) = place.and_then(|at| self.meters.get(at as usize)) {
+                    water::annunciate(meter, key, &mut self.env);
+                }
+            }
+        }
+    }
+
+    fn parent_of(&self, meter: u32) -> Option<u32> {
+        let primary = self.meters.get(meter as usize)?.primary?;
+        self.collector_places.get(&primary).copied()
+    }
+
+    fn silence(&mut self, place: u32) {
+        let parent = self.parent_of(place);
+        let Some(meter) = self.meters.get_mut(place as usize) else { return };
+        let collector = parent.and_then(|at| self.collectors.get(at as usize));
+        let found = silence::check(meter, place, collector, &mut self.env);
+        if found == Found::NewlyStale
+            && let Some(at) = parent
+            && let Some(collector) = self.collectors.get_mut(at as usize)
+        {
+            collector::member_stale(collector, at, place, &mut self.env);
+        }
+    }
+
+    fn usual(&self) -> headend::Usual {
+        let mut usual =
+            headend::Usual { meters: self.env.fleet, shortest_s: i64::MAX, contacts_a_day: 0 };
+        let cadences = self.meters.iter().filter(|m| m.silence == Silence::Fresh);
+        let beats = self.collectors.iter().filter(|c| c.heartbeat_s > 0 && c.beat_at != NEVER);
+        for cadence_s in cadences
+            .map(Meter::cadence_s)
+            .chain(beats.map(|collector| i64::from(collector.heartbeat_s)))
+        {
+            usual.shortest_s = usual.shortest_s.min(cadence_s);
+            usual.contacts_a_day += (86_400 / cadence_s).max(1);
+        }
+        usual.shortest_s = usual.shortest_s.min(86_400);
+        usual
+    }
+}

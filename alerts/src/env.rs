@@ -1,0 +1,144 @@
+//! What all rules share: parameters, the two clocks of the log, active alerts, timers, local days.
+
+use metering::UtcTime;
+
+use crate::alerts::AlertBook;
+use crate::groups::Groups;
+use crate::local::Zones;
+use crate::params::Params;
+use crate::state::NEVER;
+use crate::timer::Timers;
+use crate::transition::AlertTransition;
+
+/// The surroundings of a rule.
+#[derive(Debug)]
+pub(crate) struct Env {
+    pub(crate) params: Params,
+    /// Log time of the frame at hand; it never goes back.
+    pub(crate) at: UtcTime,
+    /// The same in seconds.
+    pub(crate) now: i64,
+    /// The log time before this one, in seconds: what arrived at `now` was sent after it.
+    pub(crate) before: i64,
+    pub(crate) book: AlertBook,
+    pub(crate) timers: Timers,
+    pub(crate) zones: Zones,
+    pub(crate) groups: Groups,
+    pub(crate) watch: Watch,
+    /// Meters that are known.
+    pub(crate) fleet: u32,
+    pub(crate) out: Vec<AlertTransition>,
+}
+
+impl Env {
+    pub(crate) fn new(params: Params) -> Self {
+        Self {
+            params,
+            at: UtcTime::MIN,
+            now: NEVER,
+            before: NEVER,
+            book: AlertBook::default(),
+            timers: Timers::default(),
+            zones: Zones::default(),
+            groups: Groups::default(),
+            watch: Watch::default(),
+            fleet: 0,
+            out: Vec::new(),
+        }
+    }
+
+    /// Data that end at `end` came as they should, so that an alert from them is of now.
+    pub(crate) fn is_timely(&self, end: i64, lag_s: i32) -> bool {
+        self.now - end <= i64::from(lag_s) + 900
+    }
+
+    /// Data that end at `end` still say something of today.
+    pub(crate) fn is_fresh(&self, end: i64, lag_s: i32) -> bool {
+        self.now - end <= i64::from(lag_s) + self.params.fresh_h * 3_600
+    }
+}
+
+const BUCKETS: usize = 256;
+const BUCKET_S: i64 = 900;
+
+/// Whether we ourselves can see: are readings arriving at all, did somebody watch all the time.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Watch {
+    /// Log time of the newest record that came from a device.
+    pub(crate) data_at: i64,
+    pub(crate) timer: i64,
+    /// Nothing arrives from anybody.
+    pub(crate) cut_off: bool,
+    /// Log time after the last long jump; meters that should report soon after it, and those that
+    /// did.
+    pub(crate) jump_at: i64,
+    pub(crate) jump_expected: u32,
+    pub(crate) jump_heard: u32,
+    /// Quarter hours of event time in which heartbeats or registers were stamped, by the low bits
+    /// of their number.
+    pub(crate) newest_bucket: i64,
+    pub(crate) buckets: Vec<bool>,
+}
+
+crate::snapshot::snap_struct!(Watch {
+    data_at,
+    timer,
+    cut_off,
+    jump_at,
+    jump_expected,
+    jump_heard,
+    newest_bucket,
+    buckets,
+});
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            data_at: NEVER,
+            timer: crate::state::channel::NO_TIMER,
+            cut_off: false,
+            jump_at: NEVER,
+            jump_expected: 0,
+            jump_heard: 0,
+            newest_bucket: NEVER,
+            buckets: vec![false; BUCKETS],
+        }
+    }
+}
+
+impl Watch {
+    /// Silence says nothing now: we are cut off, or just back and not half of the meters were heard.
+    pub(crate) fn is_blind(&self, now: i64, params: &Params) -> bool {
+        let just_back = self.jump_at != NEVER && now < self.jump_at + params.blind_max_s;
+        self.cut_off || (just_back && self.jump_heard * 2 < self.jump_expected)
+    }
+
+    pub(crate) fn note_stamp(&mut self, at: i64) {
+        let bucket = at.div_euclid(BUCKET_S);
+        if bucket > self.newest_bucket {
+            let kept = i64::try_from(BUCKETS).unwrap_or(0);
+            for gone in (self.newest_bucket + 1).max(bucket - kept + 1)..=bucket {
+                let place = Self::place(gone);
+                self.buckets[place] = false;
+            }
+            self.newest_bucket = bucket;
+        }
+        if bucket > self.newest_bucket - i64::try_from(BUCKETS).unwrap_or(0) {
+            let place = Self::place(bucket);
+            self.buckets[place] = true;
+        }
+    }
+
+    fn place(bucket: i64) -> usize {
+        usize::try_from(bucket.rem_euclid(i64::try_from(BUCKETS).unwrap_or(1))).unwrap_or(0)
+    }
+
+    /// Somebody was heard in whole quarter hours between the two instants.
+    pub(crate) fn heard_between(&self, from: i64, to: i64) -> bool {
+        let first = from.div_euclid(BUCKET_S) + 1;
+        let last = to.div_euclid(BUCKET_S) - 1;
+        let oldest = self.newest_bucket - i64::try_from(BUCKETS).unwrap_or(0) + 1;
+        (first.max(oldest)..=last.min(self.newest_bucket))
+            .any(|bucket| self.buckets[Self::place(bucket)])
+    }
+}

@@ -1,0 +1,207 @@
+//! An interval value finds its slot, its day and its rules; a day that is over closes.
+
+use metering::{ChannelNo, DeviceFlags, QualityStatus, SlotCode};
+
+use crate::env::Env;
+use crate::rules::{stopped, variance, water};
+use crate::state::NEVER;
+use crate::state::channel::{Channel, NO_TIMER};
+use crate::state::meter::Meter;
+use crate::stats::CODE_BAD;
+use crate::timer::TimerKey;
+
+/// An interval value as it comes from the log. Times in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filled {
+    pub(crate) channel: ChannelNo,
+    pub(crate) end: i64,
+    pub(crate) len_s: i32,
+    pub(crate) value: i64,
+    pub(crate) code: SlotCode,
+    /// No rule of validation failed it.
+    pub(crate) clean: bool,
+}
+
+const DAY_S: i64 = 86_400;
+/// Flags of the device that make a value no reference (Itron like days; Aclara severity 3).
+const UNUSABLE: [DeviceFlags; 5] = [
+    DeviceFlags::POWER_FAIL,
+    DeviceFlags::OVERFLOW,
+    DeviceFlags::SKIPPED,
+    DeviceFlags::TEST,
+    DeviceFlags::NOT_RECORDING,
+];
+
+impl Filled {
+    /// The value, if rules may use it; `Some(None)` when only its arrival counts. `None` for what is
+    /// no reading of the meter, such as an estimate: a reading may still come.
+    fn usable(&self) -> Option<Option<i64>> {
+        match self.code.status() {
+            QualityStatus::Raw | QualityStatus::Validated | QualityStatus::Verified => {
+                let flags = self.code.flags();
+                let good = self.clean
+                    && self.value >= 0
+                    && !UNUSABLE.iter().any(|flag| flags.contains(*flag));
+                Some(good.then_some(self.value))
+            }
+            QualityStatus::Suspect => Some(None),
+            _ => None,
+        }
+    }
+}
+
+/// Puts a value into the state of its channel and runs the rules that look at single slots.
+pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
+    let Some(at) = meter.channel_at(slot.channel.get()) else { return };
+    let zone = meter.zone;
+    let Some(channel) = meter.channels.get_mut(at) else { return };
+    let late =
+        channel.last_end != NEVER && channel.last_end - slot.end > env.params.late_days * DAY_S;
+    let ahead = slot.end > env.now + env.params.ahead_s;
+    if !channel.used || slot.len_s != channel.len_s || late || ahead {
+        return;
+    }
+    let Some(value) = slot.usable() else { return };
+    let Some((number, repaired)) = mark(channel, zone, (slot.end, value), env) else { return };
+    channel.last_end = channel.last_end.max(slot.end);
+    if let Some(value) = value {
+        channel.note_flow(slot.end, value != 0);
+    }
+    let number_of_slot = slot.end.div_euclid(channel.len());
+    let len_s = channel.len();
+    let on_grid = slot.end.rem_euclid(len_s) == 0;
+    let mut keeps_slot = false;
+    if let Some(water) = channel.water.as_deref_mut() {
+        keeps_slot = on_grid && water.put(number_of_slot, value);
+        if keeps_slot && value.is_some() {
+            water::note_hour(water, len_s, number_of_slot);
+        }
+    }
+    if keeps_slot && value.is_some() {
+        water::slot_filled(meter, at, number_of_slot, env);
+    }
+    if value == Some(0) {
+        stopped::judge(meter, at, env);
+    }
+    if repaired {
+        variance::day_repaired(meter, at, number, env);
+    } else {
+        close_ready(meter, (place, at), env);
+    }
+}
+
+/// Marks the slot in its local day. Gives the day, and whether it was closed already; `None` when
+/// the slot is known or stands off the grid of its day.
+fn mark(
+    channel: &mut Channel,
+    zone: u16,
+    (end, value): (i64, Option<i64>),
+    env: &mut Env,
+) -> Option<(i32, bool)> {
+    let len_s = channel.len();
+    let start = end - len_s;
+    let newest = channel
+        .open
+        .last()
+        .filter(|open| open.start <= start && start < open.start + i64::from(open.slots) * len_s);
+    let day = match newest {
+        Some(open) => crate::local::LocalDay {
+            number: open.number,
+            start: open.start,
+            end: open.start + i64::from(open.slots) * len_s,
+        },
+        None => env.zones.day_at(zone, start),
+    };
+    if (start - day.start).rem_euclid(len_s) != 0 {
+        return None;
+    }
+    if channel.closed_through == i32::MIN {
+        channel.closed_through = day.number - 1;
+    }
+    let index = usize::try_from((start - day.start) / len_s).ok()?;
+    let closed = day.number <= channel.closed_through;
+    let open = channel.open_day(day)?;
+    if !open.mark(index, value) {
+        return None;
+    }
+    if closed {
+        let (code, complete) = (open.code(env.params.var_coverage_pct), open.is_complete());
+        channel.days.set(day.number, code);
+        if complete {
+            channel.open.retain(|open| open.number != day.number);
+        }
+    }
+    Some((day.number, closed))
+}
+
+/// Closes the days that are whole or that the watermark has passed, in order.
+fn close_ready(meter: &mut Meter, places: (u32, usize), env: &mut Env) {
+    let zone = meter.zone;
+    loop {
+        let Some(channel) = meter.channels.get_mut(places.1) else { return };
+        let Some(next) = next_to_close(channel) else { break };
+        let lag_s = i64::from(channel.lag_s);
+        let whole =
+            channel.open.iter().find(|open| open.number == next).is_some_and(|o| o.is_complete());
+        if !whole {
+            let day = env.zones.day(zone, next);
+            let passed = channel.last_end - lag_s >= day.end || env.now - lag_s >= day.end;
+            if !passed {
+                set_timer(channel, places, day.end + lag_s, env);
+                return;
+            }
+        }
+        close(meter, places, next, env);
+    }
+}
+
+/// The day after the last closed one, when something of it or of a later day is there. Days of which
+/// there is nothing are passed over.
+fn next_to_close(channel: &mut Channel) -> Option<i32> {
+    let first_open =
+        channel.open.iter().map(|open| open.number).find(|n| *n > channel.closed_through)?;
+    channel.closed_through = first_open - 1;
+    Some(first_open)
+}
+
+fn set_timer(channel: &mut Channel, places: (u32, usize), due: i64, env: &mut Env) {
+    if channel.close_at == due {
+        return;
+    }
+    let key =
+        TimerKey::DayClose { meter: places.0, channel: u8::try_from(places.1).unwrap_or(u8::MAX) };
+    if channel.close_at != NO_TIMER {
+        env.timers.cancel(channel.close_at, key);
+    }
+    channel.close_at = due;
+    env.timers.set(due, key);
+}
+
+/// Timer: the stragglers of a day have had their time.
+pub(crate) fn close_due(meter: &mut Meter, (place, channel): (u32, u8), env: &mut Env) {
+    let at = usize::from(channel);
+    if let Some(channel) = meter.channels.get_mut(at) {
+        channel.close_at = NO_TIMER;
+    }
+    close_ready(meter, (place, at), env);
+}
+
+fn close(meter: &mut Meter, places: (u32, usize), number: i32, env: &mut Env) {
+    let commodity = meter.commodity;
+    let late_days = i32::try_from(env.params.late_days).unwrap_or(35);
+    let Some(channel) = meter.channels.get_mut(places.1) else { return };
+    channel.closed_through = number;
+    let Some(at) = channel.open.iter().position(|open| open.number == number) else { return };
+    let day = channel.open[at].clone();
+    let code = day.code(env.params.var_coverage_pct);
+    channel.days.set(number, code);
+    stopped::day_closes(channel, commodity, &day, env);
+    if day.is_complete() {
+        channel.open.remove(at);
+    }
+    channel.open.retain(|open| open.number > number - late_days);
+    if code != CODE_BAD {
+        stopped::note_day(meter, places.1, (day.sum != 0, day.start), env);
+        variance::day_closed(meter, places, number, env);
+    }
+}

@@ -1,0 +1,71 @@
+//! Row 1 of #63: nothing arrives from anybody, so the trouble is ours. One alert on the head-end;
+//! nobody else is judged silent meanwhile.
+
+use metering::{Severity, Subject};
+
+use crate::alerts::{AlertKey, Report};
+use crate::cause::Cause;
+use crate::env::Env;
+use crate::rule::RuleId;
+use crate::timer::TimerKey;
+use crate::transition::Evidence;
+
+/// How often we look, in seconds.
+const LOOK_S: i64 = 60;
+
+/// What is usual in this fleet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usual {
+    pub(crate) meters: u32,
+    /// Shortest cadence of any meter or heartbeat, in seconds.
+    pub(crate) shortest_s: i64,
+    /// Contacts of all per day.
+    pub(crate) contacts_a_day: i64,
+}
+
+/// A record came from a device at log time `env.now`. True when we were cut off until now.
+pub(crate) fn data_came(env: &mut Env) -> bool {
+    env.watch.data_at = env.now;
+    if env.watch.timer == crate::state::channel::NO_TIMER {
+        env.watch.timer = env.now + env.params.headend_silence_s;
+        env.timers.set(env.watch.timer, TimerKey::Headend);
+    }
+    if !env.watch.cut_off {
+        return false;
+    }
+    env.watch.cut_off = false;
+    let key = AlertKey::of(Subject::Headend, RuleId::COM_CLASSIFY, None);
+    env.book.clear(&key, env.now, env.at, &mut env.out);
+    true
+}
+
+/// Timer: how long has nothing arrived?
+pub(crate) fn check(usual: Usual, env: &mut Env) {
+    let silence_s = env.now - env.watch.data_at;
+    let mean_s = 86_400 / usual.contacts_a_day.max(1);
+    let limit_s = env.params.headend_silence_s.max(3 * usual.shortest_s).max(20 * mean_s);
+    let due = (env.watch.data_at + limit_s).max(env.now + LOOK_S);
+    env.watch.timer = due;
+    env.timers.set(due, TimerKey::Headend);
+    let too_few = i64::from(usual.meters) < env.params.headend_meters_min;
+    if silence_s < limit_s || too_few || env.watch.cut_off {
+        return;
+    }
+    env.watch.cut_off = true;
+    let mut report = Report::new(
+        RuleId::COM_CLASSIFY,
+        Subject::Headend,
+        Cause::HeadendOutage,
+        env.watch.data_at,
+    );
+    report.severity = Severity::P1;
+    report.identified = true;
+    report.evidence = vec![
+        Evidence::instant("window_from", crate::alerts::seconds(env.watch.data_at)),
+        Evidence::instant("window_to", env.at),
+        Evidence::number("silence", silence_s, "s"),
+        Evidence::number("threshold", limit_s, "s"),
+        Evidence::number("meters", i64::from(usual.meters), "meters"),
+    ];
+    env.book.assert(report, env.at, &mut env.out);
+}

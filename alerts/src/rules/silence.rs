@@ -1,0 +1,220 @@
+//! #59 COM-STALE: a meter is silent. Two levels: stale, which only its collector's rule sees, and
+//! lost, which raises an alert with the cause of #63.
+//!
+//! One timer per meter; a contact moves nothing but a time stamp, the timer looks when it fires.
+
+use metering::Severity;
+
+use super::classify;
+use crate::alerts::{AlertKey, Report};
+use crate::cause::Cause;
+use crate::env::Env;
+use crate::rule::RuleId;
+use crate::state::NEVER;
+use crate::state::channel::NO_TIMER;
+use crate::state::collector::Collector;
+use crate::state::meter::{Meter, Silence};
+use crate::stats::misses_needed;
+use crate::timer::TimerKey;
+use crate::transition::Evidence;
+
+const DAY_S: i64 = 86_400;
+/// While we are blind, silence is looked at again after this.
+const BLIND_RETRY_S: i64 = 60;
+
+/// The meter was heard at log time `env.now`. True when it was stale until now.
+pub(crate) fn heard(meter: &mut Meter, place: u32, env: &mut Env) {
+    if meter.heard_at < env.watch.jump_at && meter.cadence_s() <= env.params.blind_max_s {
+        env.watch.jump_heard += 1;
+    }
+    if meter.heard_at < env.now {
+        meter.heard_after = env.before;
+    }
+    meter.heard_at = env.now;
+    if matches!(meter.silence, Silence::Unheard | Silence::Stale) {
+        meter.silence = Silence::Fresh;
+        arm(meter, place, env.now + stale_s(meter, env), env);
+    }
+}
+
+/// A value of event time `at` arrived: its period was not missed, and it may show a return.
+pub(crate) fn delivered(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
+    if at > env.now + env.params.ahead_s {
+        return;
+    }
+    meter.data_at = meter.data_at.max(at);
+    count_period(meter, at, &env.params);
+    if meter.silence != Silence::Lost {
+        return;
+    }
+    let window_s = meter.cadence_s() * env.params.return_cadences;
+    if meter.return_from == NEVER || env.now > meter.return_from + window_s.max(1) {
+        meter.return_from = env.now;
+        meter.return_count = 0;
+    }
+    meter.return_count += 1;
+    if i64::from(meter.return_count) >= env.params.return_readings {
+        returned(meter, place, env);
+    }
+}
+
+/// Mean miss rate by periods of the cadence, half-life 7 d. Old and backfilled values count where
+/// they belong only when they come in order; a gap counts for a day at most.
+fn count_period(meter: &mut Meter, at: i64, params: &crate::Params) {
+    let period = at.div_euclid(meter.cadence_s());
+    if meter.period == NEVER {
+        meter.period = period;
+        return;
+    }
+    let passed = period - meter.period;
+    if passed <= 0 {
+        return;
+    }
+    meter.period = period;
+    // The weight of one period.
+    let weight = small(meter.cadence_s()) * std::f64::consts::LN_2 / 604_800.0;
+    let weight = if weight > 0.5 { 0.5 } else { weight };
+    let day_periods = (DAY_S / meter.cadence_s()).max(1);
+    let mut p = meter.p_miss;
+    for _ in 0..(passed - 1).min(day_periods).min(1_000) {
+        p += (1.0 - p) * weight;
+    }
+    p -= p * weight;
+    let (min, max) = (params.silence_miss_min_permille, params.silence_miss_max_permille);
+    meter.p_miss = p.clamp(small(min) / 1_000.0, small(max) / 1_000.0);
+}
+
+fn small(value: i64) -> f64 {
+    f64::from(i32::try_from(value).unwrap_or(i32::MAX))
+}
+
+/// Silence after which the meter is stale, in seconds.
+pub(crate) fn stale_s(meter: &Meter, env: &Env) -> i64 {
+    let cadence_s = meter.cadence_s();
+    let slots_a_day = small((DAY_S / cadence_s).max(1));
+    let fleet = f64::from(env.fleet.max(1));
+    let alpha = small(env.params.silence_false_per_day) / (fleet * slots_a_day);
+    let misses = i64::from(misses_needed(meter.p_miss, alpha)).max(env.params.silence_k_min);
+    misses * cadence_s
+}
+
+fn lost_s(meter: &Meter, env: &Env) -> i64 {
+    let hours = match meter.commodity {
+        metering::Commodity::Electricity => env.params.lost_electricity_h,
+        _ => env.params.lost_other_h,
+    };
+    stale_s(meter, env).max(hours * 3_600)
+}
+
+fn arm(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
+    if meter.silence_timer != NO_TIMER {
+        env.timers.cancel(meter.silence_timer, TimerKey::Silence { meter: place });
+    }
+    meter.silence_timer = at;
+    env.timers.set(at, TimerKey::Silence { meter: place });
+}
+
+/// What the timer found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Found {
+    Nothing,
+    NewlyStale,
+}
+
+/// Timer: how long is the meter silent?
+pub(crate) fn check(
+    meter: &mut Meter,
+    place: u32,
+    parent: Option<&Collector>,
+    env: &mut Env,
+) -> Found {
+    meter.silence_timer = NO_TIMER;
+    if matches!(meter.silence, Silence::Unheard | Silence::Lost) {
+        return Found::Nothing;
+    }
+    if env.watch.is_blind(env.now, &env.params) {
+        arm(meter, place, env.now + BLIND_RETRY_S, env);
+        return Found::Nothing;
+    }
+    let silence_s = env.now - meter.heard_at;
+    let (stale_s, lost_s) = (stale_s(meter, env), lost_s(meter, env));
+    if silence_s < stale_s && meter.silence == Silence::Fresh {
+        arm(meter, place, meter.heard_at + stale_s, env);
+        return Found::Nothing;
+    }
+    let newly = meter.silence == Silence::Fresh;
+    meter.silence = Silence::Stale;
+    if silence_s < lost_s {
+        arm(meter, place, meter.heard_at + lost_s, env);
+    } else {
+        lost(meter, parent, env);
+    }
+    if newly { Found::NewlyStale } else { Found::Nothing }
+}
+
+fn lost(meter: &mut Meter, parent: Option<&Collector>, env: &mut Env) {
+    meter.silence = Silence::Lost;
+    meter.return_from = NEVER;
+    meter.lost_at.rotate_right(1);
+    meter.lost_at[0] = env.now;
+    let Some(verdict) = classify::silent(meter, env) else { return };
+    let since = meter.silent_since();
+    // A child fell silent with its collector, not long before it.
+    let allowance_s = (2 * meter.cadence_s()).max(env.params.collector_window_s);
+    let parent = parent
+        .filter(|collector| collector.is_out() && since >= collector.outage_from - allowance_s)
+        .map(|collector| collector.id);
+    let mut report = Report::new(RuleId::COM_STALE, meter.subject(), verdict.cause, since);
+    report.commodity = Some(meter.commodity);
+    report.severity = verdict.severity;
+    report.ranked = verdict.ranked;
+    report.evidence = verdict.evidence;
+    report.annunciate = parent.is_none();
+    report.parent = parent;
+    env.book.assert(report, env.at, &mut env.out);
+}
+
+fn returned(meter: &mut Meter, place: u32, env: &mut Env) {
+    meter.silence = Silence::Fresh;
+    arm(meter, place, env.now + stale_s(meter, env), env);
+    let key = AlertKey::of(meter.subject(), RuleId::COM_STALE, None);
+    let Some(active) = env.book.get(&key) else { return };
+    if active.cause == Cause::RfMarginal {
+        // A flapping link is good again only after a week.
+        let due = env.now + env.params.flap_days * DAY_S;
+        env.timers.set(due, TimerKey::Child { meter: place });
+        return;
+    }
+    env.book.clear(&key, meter.return_from, env.at, &mut env.out);
+}
+
+/// Timer: a child of an outage that is over should be back; a flapping link should be steady.
+pub(crate) fn follow_up(meter: &mut Meter, place: u32, parent: Option<&Collector>, env: &mut Env) {
+    let key = AlertKey::of(meter.subject(), RuleId::COM_STALE, None);
+    let Some(active) = env.book.get(&key).copied() else { return };
+    if active.cause == Cause::RfMarginal {
+        let steady = env.now - meter.lost_at[0] >= env.params.flap_days * DAY_S;
+        if meter.silence == Silence::Fresh && steady && meter.p_miss <= 0.05 {
+            env.book.clear(&key, meter.heard_at, env.at, &mut env.out);
+        } else {
+            env.timers.set(env.now + DAY_S, TimerKey::Child { meter: place });
+        }
+        return;
+    }
+    if active.parent.is_none() || parent.is_some_and(Collector::is_out) {
+        return;
+    }
+    let Some(verdict) = classify::silent(meter, env) else { return };
+    let mut report = Report::new(RuleId::COM_STALE, meter.subject(), verdict.cause, active.start);
+    report.commodity = Some(meter.commodity);
+    report.severity = verdict.severity.max(Severity::P2);
+    report.ranked = verdict.ranked;
+    report.evidence = verdict.evidence;
+    report.evidence.push(Evidence::new(
+        "not_back",
+        meter.cadence_s() * env.params.collector_child_cadences,
+        "s",
+        "still silent although its collector is back".to_owned(),
+    ));
+    env.book.assert(report, env.at, &mut env.out);
+}

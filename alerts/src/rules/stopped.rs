@@ -1,0 +1,177 @@
+//! #30 MTR-STOP: the register stands still while the module lives, with the zero-run limits of #18.
+//!
+//! Points: the zero run 2, the module alive 1, usually used 1, account active 1, water flowed
+//! without a pause until it stood still 1, vacant minus 3. Neighbours, load current and the other
+//! commodity of the place are not in the log and give no points. A meter that never showed use, or
+//! less than a week of it, is not evaluable.
+
+use metering::{CustomerClass, Severity, Tag};
+
+use crate::alerts::{AlertKey, Report, seconds};
+use crate::cause::Cause;
+use crate::env::Env;
+use crate::local::month_of;
+use crate::rule::RuleId;
+use crate::state::NEVER;
+use crate::state::channel::{Channel, RUN_BASE_S};
+use crate::state::days::{OpenDay, Slot};
+use crate::state::meter::Meter;
+use crate::transition::Evidence;
+
+/// Places where no use is nothing strange.
+const IDLE_TAGS: [Tag; 4] = [Tag::Seasonal, Tag::IrrigationOnly, Tag::Fire, Tag::Hydrant];
+const HALF_LIFE_DAYS: i32 = 45;
+
+/// A local day of the channel closes: lengths of its zero runs, and whether it was used.
+pub(crate) fn day_closes(
+    channel: &mut Channel,
+    commodity: metering::Commodity,
+    day: &OpenDay,
+    env: &Env,
+) {
+    for index in 0..usize::from(day.slots) {
+        match day.slot(index) {
+            Slot::Zero => channel.run_carry = channel.run_carry.saturating_add(1),
+            Slot::Flow => {
+                if channel.run_carry > 0 {
+                    let run_s = i64::from(channel.run_carry) * channel.len();
+                    channel.runs.add(run_s, RUN_BASE_S);
+                }
+                channel.run_carry = 0;
+            }
+            Slot::Missing | Slot::Bad => {}
+        }
+    }
+    if i64::from(day.good) * 100 >= i64::from(day.slots) * env.params.var_coverage_pct {
+        if day.sum == 0 {
+            channel.idle_days = channel.idle_days.saturating_add(1);
+        } else {
+            channel.judged_days =
+                channel.judged_days.saturating_add(channel.idle_days).saturating_add(1);
+            channel.used_days = channel.used_days.saturating_add(1);
+            channel.idle_days = 0;
+        }
+    }
+    if channel.judged_days > 730 {
+        channel.judged_days /= 2;
+        channel.used_days /= 2;
+    }
+    if day.number % HALF_LIFE_DAYS == 0 {
+        channel.runs.halve();
+    }
+    channel.zero_limit_s = limit_s(channel, commodity, day.number, env);
+}
+
+/// `clamp(3 * q99(own zero runs), z_min, z_max)` of #18, in seconds; 0 = not evaluable.
+fn limit_s(channel: &Channel, commodity: metering::Commodity, day: i32, env: &Env) -> i32 {
+    let params = &env.params;
+    if i64::from(channel.judged_days) < params.stop_days_min {
+        return 0;
+    }
+    let month = i64::from(month_of(day));
+    let (from, to) = (params.heating_from_month, params.heating_to_month);
+    let heating =
+        if from <= to { (from..=to).contains(&month) } else { month >= from || month <= to };
+    let least_h = match commodity {
+        metering::Commodity::Electricity => params.stop_electricity_h,
+        metering::Commodity::Gas if heating => params.stop_gas_heating_h,
+        metering::Commodity::Gas => params.stop_gas_summer_h,
+        metering::Commodity::Water | metering::Commodity::Heat => params.stop_water_h,
+    };
+    let own = channel.runs.percentile(99, RUN_BASE_S) * params.stop_q99_times;
+    let most_s = (params.stop_max_h * 3_600).max(least_h * 3_600);
+    i32::try_from(own.clamp(least_h * 3_600, most_s)).unwrap_or(i32::MAX)
+}
+
+/// The newest value is a zero: is the run long enough by now?
+pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
+    let Some(channel) = meter.channels.get(at) else { return };
+    let limit_s = i64::from(channel.zero_limit_s);
+    if limit_s == 0 || channel.last_end - channel.last_flow < limit_s {
+        return;
+    }
+    let run_s = channel.zero_run_s();
+    if run_s < limit_s || meter.tags.has_any(&IDLE_TAGS) {
+        return;
+    }
+    let alive = env.now - meter.heard_at <= (3 * meter.cadence_s()).max(86_400);
+    let used = i64::from(channel.used_days) * 365
+        >= i64::from(channel.judged_days) * env.params.stop_used_days_of_365;
+    let ran_before = channel.water.as_ref().is_some_and(|water| {
+        // Flow for the last half day before it stood still.
+        water.last_zero != NEVER && {
+            let last_flow_slot = channel.last_flow.div_euclid(channel.len());
+            water.sum(last_flow_slot, 43_200 / channel.len().min(43_200)).is_some_and(|s| s > 0)
+                && (0..43_200 / channel.len().min(43_200))
+                    .all(|back| water.get(last_flow_slot - back).is_some_and(|v| v > 0))
+        }
+    });
+    let vacant = meter.tags.has(Tag::Vacant);
+    let score = 2
+        + i64::from(alive)
+        + i64::from(used)
+        + i64::from(meter.account_active)
+        + i64::from(ran_before)
+        - if vacant { 3 } else { 0 };
+    if score < env.params.stop_score_min {
+        return;
+    }
+    let mut report =
+        Report::new(RuleId::MTR_STOP, meter.subject(), Cause::StoppedMeter, channel.last_flow);
+    report.channel = Some(metering::ChannelNo::new(channel.no));
+    report.commodity = Some(meter.commodity);
+    report.severity = Severity::P2;
+    report.ranked.push((Cause::Vacant, if used { -150 } else { 0 }));
+    report.annunciate = env.is_timely(channel.last_end, channel.lag_s)
+        || env.is_fresh(channel.last_end, channel.lag_s);
+    report.evidence = vec![
+        Evidence::number("channel", i64::from(channel.no), ""),
+        Evidence::instant("window_from", seconds(channel.last_flow)),
+        Evidence::instant("window_to", seconds(channel.last_end)),
+        Evidence::new("measured", run_s, "s", format!("{} h without consumption", run_s / 3_600)),
+        Evidence::new("threshold", limit_s, "s", format!("limit {} h", limit_s / 3_600)),
+        Evidence::number("score", score, "points"),
+        Evidence::number("days_with_use", i64::from(channel.used_days), "days"),
+        Evidence::number("days_known", i64::from(channel.judged_days), "days"),
+    ];
+    if meter.class == CustomerClass::LargeCommercial {
+        report.evidence.push(Evidence::number("large_customer", 1, ""));
+    }
+    env.book.assert(report, env.at, &mut env.out);
+}
+
+/// A day closed while the alert is active: three days with use clear it.
+pub(crate) fn note_day(
+    meter: &mut Meter,
+    at: usize,
+    (used, day_start): (bool, i64),
+    env: &mut Env,
+) {
+    let subject = meter.subject();
+    let Some(channel) = meter.channels.get_mut(at) else { return };
+    let key = AlertKey::of(subject, RuleId::MTR_STOP, Some(metering::ChannelNo::new(channel.no)));
+    let Some(active) = env.book.get_mut(&key) else { return };
+    if !used || day_start < active.start {
+        return;
+    }
+    if channel.return_days == 0 {
+        active.mark = day_start;
+    }
+    channel.return_days += 1;
+    if i64::from(channel.return_days) >= env.params.stop_return_days {
+        let end = active.mark;
+        channel.return_days = 0;
+        env.book.clear(&key, end, env.at, &mut env.out);
+    }
+}
+
+/// Another meter hangs there now.
+pub(crate) fn exchanged(meter: &mut Meter, env: &mut Env) {
+    let subject = meter.subject();
+    for channel in &mut meter.channels {
+        let key =
+            AlertKey::of(subject, RuleId::MTR_STOP, Some(metering::ChannelNo::new(channel.no)));
+        channel.return_days = 0;
+        env.book.clear(&key, meter.installed_at, env.at, &mut env.out);
+    }
+}

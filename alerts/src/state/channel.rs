@@ -1,0 +1,218 @@
+//! One measured series of a meter as the rules see it.
+
+use metering::{ChannelAsset, ChannelKind, Commodity, Flow, Quantity};
+
+use super::NEVER;
+use super::days::{DayRing, OpenDay, Slot};
+use super::hist::HalfOctaves;
+use super::water::Water;
+use crate::local::LocalDay;
+use crate::snapshot::snap_struct;
+
+/// Classes of the lengths of zero runs, from 4 h to more than 15 d.
+const RUN_CLASSES: usize = 15;
+pub(crate) const RUN_BASE_S: i64 = 4 * 3_600;
+/// No timer is set.
+pub(crate) const NO_TIMER: i64 = i64::MAX;
+/// Slots are judged one by one only for lengths from 5 min to a day.
+const LEN_S: std::ops::RangeInclusive<i32> = 300..=86_400;
+
+/// State of a channel. `used` channels carry what the customer uses; the others only show that the
+/// meter is alive.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Channel {
+    pub(crate) no: i16,
+    pub(crate) used: bool,
+    pub(crate) len_s: i32,
+    pub(crate) lag_s: i32,
+    /// Milli-units of one step.
+    pub(crate) resolution: i64,
+    pub(crate) last_end: i64,
+    /// End of the newest slot with consumption.
+    pub(crate) last_flow: i64,
+    /// Slots without consumption after `last_flow`.
+    pub(crate) zeros: u32,
+    /// Zero run that is suspicious for this meter, in seconds; 0 = not evaluable yet.
+    pub(crate) zero_limit_s: i32,
+    /// All days up to this one are closed.
+    pub(crate) closed_through: i32,
+    /// When the timer that closes the next day is due.
+    pub(crate) close_at: i64,
+    pub(crate) open: Vec<OpenDay>,
+    pub(crate) days: DayRing,
+    pub(crate) runs: HalfOctaves<RUN_CLASSES>,
+    /// Slots of the zero run that reaches into the next day.
+    pub(crate) run_carry: u32,
+    pub(crate) judged_days: u16,
+    pub(crate) used_days: u16,
+    /// Judged days without use since the last one with use; not counted above yet.
+    pub(crate) idle_days: u16,
+    /// Days with use since MTR-STOP fired.
+    pub(crate) return_days: u8,
+    pub(crate) water: Option<Box<Water>>,
+}
+
+snap_struct!(Channel {
+    no,
+    used,
+    len_s,
+    lag_s,
+    resolution,
+    last_end,
+    last_flow,
+    zeros,
+    zero_limit_s,
+    closed_through,
+    close_at,
+    open,
+    days,
+    runs,
+    run_carry,
+    judged_days,
+    used_days,
+    idle_days,
+    return_days,
+    water,
+});
+
+impl crate::snapshot::Snap for HalfOctaves<RUN_CLASSES> {
+    fn save(&self, to: &mut crate::snapshot::Writer) {
+        self.counts.save(to);
+    }
+    fn load(
+        from: &mut crate::snapshot::Reader<'_>,
+    ) -> Result<Self, crate::snapshot::SnapshotError> {
+        Ok(Self { counts: crate::snapshot::Snap::load(from)? })
+    }
+}
+
+impl Channel {
+    pub(crate) fn new(asset: &ChannelAsset) -> Self {
+        Self {
+            no: asset.channel.get(),
+            used: false,
+            len_s: asset.len_s,
+            lag_s: asset.delivery_lag_s,
+            resolution: asset.resolution,
+            last_end: NEVER,
+            last_flow: NEVER,
+            zeros: 0,
+            zero_limit_s: 0,
+            closed_through: i32::MIN,
+            close_at: NO_TIMER,
+            open: Vec::new(),
+            days: DayRing::new(i32::MIN / 2),
+            runs: HalfOctaves::EMPTY,
+            run_carry: 0,
+            judged_days: 0,
+            used_days: 0,
+            idle_days: 0,
+            return_days: 0,
+            water: None,
+        }
+    }
+
+    /// Takes the facts of the asset model; the state stays.
+    pub(crate) fn update(&mut self, asset: &ChannelAsset, used: bool, commodity: Commodity) {
+        self.lag_s = asset.delivery_lag_s;
+        self.resolution = asset.resolution;
+        self.used = used;
+        if used && commodity == Commodity::Water && self.water.is_none() {
+            self.water = Some(Box::new(Water::new(i64::from(self.len_s))));
+        }
+    }
+
+    pub(crate) fn len(&self) -> i64 {
+        i64::from(self.len_s)
+    }
+
+    /// Seconds without consumption up to the newest value, 0 unless nine tenths of them are known.
+    pub(crate) fn zero_run_s(&self) -> i64 {
+        if self.last_flow == NEVER {
+            return 0;
+        }
+        let run = self.last_end - self.last_flow;
+        if i64::from(self.zeros) * self.len() * 10 < run * 9 { 0 } else { run }
+    }
+
+    /// Marks a good slot in the run of zeros.
+    pub(crate) fn note_flow(&mut self, end: i64, flows: bool) {
+        if end <= self.last_flow {
+            return;
+        }
+        if !flows {
+            self.zeros = self.zeros.saturating_add(1);
+            return;
+        }
+        self.zeros = if end >= self.last_end { 0 } else { self.zeros_after(end) };
+        self.last_flow = end;
+    }
+
+    /// Zero slots that end after `end`: of the open days, and all of the closed, complete ones.
+    fn zeros_after(&self, end: i64) -> u32 {
+        let mut zeros = 0;
+        for day in &self.open {
+            for index in 0..usize::from(day.slots) {
+                let slot_end = day.start + self.len() * (i64::try_from(index).unwrap_or(0) + 1);
+                zeros += u32::from(slot_end > end && day.slot(index) == Slot::Zero);
+            }
+        }
+        let newest = self.open.last().map_or(i32::MIN, |day| day.number);
+        let first = i32::try_from(end.div_euclid(86_400)).unwrap_or(i32::MAX).saturating_add(1);
+        let a_day = u32::try_from(86_400 / self.len()).unwrap_or(0);
+        for number in first.max(newest.saturating_sub(super::days::DAYS))..newest {
+            let complete = self.open.iter().all(|day| day.number != number);
+            if complete && self.days.total(number) == Some(0) {
+                zeros += a_day;
+            }
+        }
+        zeros
+    }
+
+    /// The record of a day that may still change: made when it is new or was wholly missing.
+    /// `None` when the day is complete, so that the slot must be known already.
+    pub(crate) fn open_day(&mut self, day: LocalDay) -> Option<&mut OpenDay> {
+        let at = match self.open.binary_search_by_key(&day.number, |open| open.number) {
+            Ok(at) => at,
+            Err(at) => {
+                if day.number <= self.closed_through && self.days.is_known(day.number) {
+                    return None;
+                }
+                self.open.insert(at, OpenDay::new(day, i64::from(self.len_s)));
+                at
+            }
+        };
+        self.open.get_mut(at)
+    }
+
+    /// Bytes of this channel, with what it keeps on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        let days: usize = self.open.iter().map(|day| size_of::<OpenDay>() + day.heap_bytes()).sum();
+        size_of::<Self>() + days + self.water.as_ref().map_or(0, |water| water.heap_bytes())
+    }
+}
+
+/// The channels that carry use: of each reading type (energy imported or netted, or volume, all
+/// tariffs together) the one with the shortest interval.
+pub(crate) fn used_channels(channels: &[ChannelAsset]) -> Vec<bool> {
+    let is_use = |asset: &ChannelAsset| {
+        let quantity = asset.reading_type.quantity;
+        matches!(quantity, Quantity::EnergyActive | Quantity::EnergyThermal | Quantity::Volume)
+            && asset.reading_type.flow != Flow::Export
+            && asset.reading_type.tariff == 0
+            && asset.kind != ChannelKind::Instant
+            && LEN_S.contains(&asset.len_s)
+    };
+    channels
+        .iter()
+        .enumerate()
+        .map(|(at, asset)| {
+            let better = |(other_at, other): (usize, &ChannelAsset)| {
+                is_use(other)
+                    && other.reading_type.quantity == asset.reading_type.quantity
+                    && (other.len_s, other_at) < (asset.len_s, at)
+            };
+            is_use(asset) && !channels.iter().enumerate().any(better)
+        })
+        .collect()
+}

@@ -1,0 +1,78 @@
+//! One collector: its heartbeat, the meters that should be heard through it, its outage.
+
+use metering::CollectorId;
+
+use super::NEVER;
+use super::channel::NO_TIMER;
+use crate::snapshot::snap_struct;
+
+/// State of a collector.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Collector {
+    pub(crate) id: CollectorId,
+    pub(crate) heartbeat_s: i32,
+    /// Event time of the newest heartbeat.
+    pub(crate) beat_at: i64,
+    /// A meter was heard through it after this log time.
+    pub(crate) heard_after: i64,
+    pub(crate) timer: i64,
+    /// Event time at which the outage began, [`NEVER`] while there is none.
+    pub(crate) outage_from: i64,
+    /// First heartbeat after the outage began.
+    pub(crate) back_at: i64,
+    /// Meters, by their place, that have it as primary route.
+    pub(crate) members: Vec<u32>,
+    /// Newly stale members: log time and place.
+    pub(crate) stale: Vec<(i64, u32)>,
+}
+
+snap_struct!(Collector {
+    id,
+    heartbeat_s,
+    beat_at,
+    heard_after,
+    timer,
+    outage_from,
+    back_at,
+    members,
+    stale,
+});
+
+impl crate::snapshot::Snap for (i64, u32) {
+    fn save(&self, to: &mut crate::snapshot::Writer) {
+        self.0.save(to);
+        self.1.save(to);
+    }
+    fn load(
+        from: &mut crate::snapshot::Reader<'_>,
+    ) -> Result<Self, crate::snapshot::SnapshotError> {
+        Ok((i64::load(from)?, u32::load(from)?))
+    }
+}
+
+impl Collector {
+    pub(crate) fn new(id: CollectorId) -> Self {
+        Self {
+            id,
+            heartbeat_s: 0,
+            beat_at: NEVER,
+            heard_after: NEVER,
+            timer: NO_TIMER,
+            outage_from: NEVER,
+            back_at: NEVER,
+            members: Vec::new(),
+            stale: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_out(&self) -> bool {
+        self.outage_from != NEVER
+    }
+
+    /// The heartbeat is overdue at `now` by `periods`. False for collectors that send none.
+    pub(crate) fn beat_lost(&self, now: i64, periods: i64) -> bool {
+        self.heartbeat_s > 0
+            && self.beat_at != NEVER
+            && now - self.beat_at >= periods * i64::from(self.heartbeat_s)
+    }
+}

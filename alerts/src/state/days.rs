@@ -1,0 +1,263 @@
+//! Local days of a channel: the ones that are still incomplete, slot by slot, and the totals of the
+//! last eight weeks in two bytes each.
+
+use crate::local::LocalDay;
+use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
+use crate::stats::{CODE_BAD, CODE_MISSING, code16, decode16};
+
+/// Days that are remembered: 40 weekdays and 16 days of weekends.
+pub(crate) const DAYS: i32 = 56;
+const DAYS_LEN: usize = 56;
+
+/// A day of which slots may still come. Two bits for each slot: seen, and seen with consumption.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct OpenDay {
+    pub(crate) number: i32,
+    pub(crate) start: i64,
+    pub(crate) slots: u16,
+    /// Slots with a value that may be used.
+    pub(crate) good: u16,
+    /// Of the good slots, in milli-units.
+    pub(crate) sum: i64,
+    /// First half: seen; second half: good and not zero.
+    bits: Box<[u64]>,
+    /// Good slots; unlike `seen` it leaves out what may not be used.
+    usable: Box<[u64]>,
+}
+
+/// What a slot holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Slot {
+    Missing,
+    /// There is a value, but it must not be used.
+    Bad,
+    Zero,
+    Flow,
+}
+
+impl OpenDay {
+    pub(crate) fn new(day: LocalDay, len_s: i64) -> Self {
+        let slots = u16::try_from(day.slots(len_s)).unwrap_or(u16::MAX);
+        let words = usize::from(slots).div_ceil(64);
+        Self {
+            number: day.number,
+            start: day.start,
+            slots,
+            good: 0,
+            sum: 0,
+            bits: vec![0; 2 * words].into_boxed_slice(),
+            usable: vec![0; words].into_boxed_slice(),
+        }
+    }
+
+    fn words(&self) -> usize {
+        self.usable.len()
+    }
+
+    pub(crate) fn slot(&self, index: usize) -> Slot {
+        let (word, bit) = (index / 64, 1_u64 << (index % 64));
+        if word >= self.words() || self.bits[word] & bit == 0 {
+            Slot::Missing
+        } else if self.usable[word] & bit == 0 {
+            Slot::Bad
+        } else if self.bits[self.words() + word] & bit == 0 {
+            Slot::Zero
+        } else {
+            Slot::Flow
+        }
+    }
+
+    /// Marks a slot; `value` is `None` when it must not be used. False when the slot is known.
+    pub(crate) fn mark(&mut self, index: usize, value: Option<i64>) -> bool {
+        if index >= usize::from(self.slots) || self.slot(index) != Slot::Missing {
+            return false;
+        }
+        let (word, bit) = (index / 64, 1_u64 << (index % 64));
+        self.bits[word] |= bit;
+        if let Some(value) = value {
+            self.usable[word] |= bit;
+            self.good += 1;
+            self.sum = self.sum.saturating_add(value);
+            if value != 0 {
+                let words = self.words();
+                self.bits[words + word] |= bit;
+            }
+        }
+        true
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        let seen: u32 = self.bits[..self.words()].iter().map(|word| word.count_ones()).sum();
+        seen >= u32::from(self.slots)
+    }
+
+    /// The total as if the day were whole; a code of [`DayRing`].
+    pub(crate) fn code(&self, coverage_pct: i64) -> u16 {
+        let (good, slots) = (i64::from(self.good), i64::from(self.slots));
+        if good == 0 || good * 100 < slots * coverage_pct {
+            return CODE_BAD;
+        }
+        let whole = i128::from(self.sum) * i128::from(slots) / i128::from(good);
+        code16(u64::try_from(whole).unwrap_or(u64::MAX >> 2))
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        (self.bits.len() + self.usable.len()) * size_of::<u64>()
+    }
+}
+
+impl Snap for OpenDay {
+    fn save(&self, to: &mut Writer) {
+        self.number.save(to);
+        self.start.save(to);
+        self.slots.save(to);
+        self.good.save(to);
+        self.sum.save(to);
+        for word in self.bits.iter().chain(self.usable.iter()) {
+            word.save(to);
+        }
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        let (number, start) = (i32::load(from)?, i64::load(from)?);
+        let (slots, good, sum) = (u16::load(from)?, u16::load(from)?, i64::load(from)?);
+        let words = usize::from(slots).div_ceil(64);
+        let mut load = |count: usize| -> Result<Box<[u64]>, SnapshotError> {
+            (0..count).map(|_| u64::load(from)).collect()
+        };
+        Ok(Self { number, start, slots, good, sum, bits: load(2 * words)?, usable: load(words)? })
+    }
+}
+
+/// How a closed day compares with the meter's own days.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum DayClass {
+    NotJudged = 0,
+    /// `|z|` below the clear limit.
+    Inside = 1,
+    Between = 2,
+    High = 3,
+    VeryHigh = 4,
+    Low = 5,
+}
+
+const CLASSES: [DayClass; 6] = [
+    DayClass::NotJudged,
+    DayClass::Inside,
+    DayClass::Between,
+    DayClass::High,
+    DayClass::VeryHigh,
+    DayClass::Low,
+];
+
+/// Totals and classes of the newest [`DAYS`] closed days.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct DayRing {
+    newest: i32,
+    codes: [u16; DAYS_LEN],
+    classes: [u8; DAYS_LEN / 2],
+}
+
+snap_struct!(DayRing { newest, codes, classes });
+
+impl DayRing {
+    pub(crate) const fn new(newest: i32) -> Self {
+        Self { newest, codes: [CODE_MISSING; DAYS_LEN], classes: [0; DAYS_LEN / 2] }
+    }
+
+    fn place(number: i32) -> usize {
+        usize::try_from(number.rem_euclid(DAYS)).unwrap_or(0)
+    }
+
+    fn holds(&self, number: i32) -> bool {
+        number <= self.newest && number > self.newest - DAYS
+    }
+
+    /// Total of the day as if it were whole, in milli-units.
+    pub(crate) fn total(&self, number: i32) -> Option<i64> {
+        if self.holds(number) { decode16(self.codes[Self::place(number)]) } else { None }
+    }
+
+    /// Closed, with or without a usable total.
+    pub(crate) fn is_known(&self, number: i32) -> bool {
+        self.holds(number) && self.codes[Self::place(number)] != CODE_MISSING
+    }
+
+    pub(crate) fn set(&mut self, number: i32, code: u16) {
+        if number <= self.newest - DAYS {
+            return;
+        }
+        if number > self.newest {
+            for gone in (self.newest + 1).max(number - DAYS + 1)..=number {
+                self.codes[Self::place(gone)] = CODE_MISSING;
+                self.put_class(gone, DayClass::NotJudged);
+            }
+            self.newest = number;
+        }
+        self.codes[Self::place(number)] = code;
+    }
+
+    pub(crate) fn class(&self, number: i32) -> DayClass {
+        if !self.holds(number) {
+            return DayClass::NotJudged;
+        }
+        let place = Self::place(number);
+        let nibble = self.classes[place / 2] >> (place % 2 * 4) & 0x0F;
+        CLASSES.get(usize::from(nibble)).copied().unwrap_or(DayClass::NotJudged)
+    }
+
+    pub(crate) fn set_class(&mut self, number: i32, class: DayClass) {
+        if self.holds(number) {
+            self.put_class(number, class);
+        }
+    }
+
+    fn put_class(&mut self, number: i32, class: DayClass) {
+        let place = Self::place(number);
+        let shift = place % 2 * 4;
+        let byte = &mut self.classes[place / 2];
+        *byte = *byte & !(0x0F << shift) | (class as u8) << shift;
+    }
+
+    /// Classes of the judged days up to `number`, newest first.
+    pub(crate) fn judged(&self, number: i32) -> impl Iterator<Item = (i32, DayClass)> {
+        (number - DAYS + 1..=number)
+            .rev()
+            .map(|day| (day, self.class(day)))
+            .filter(|(_, class)| *class != DayClass::NotJudged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_scaled_to_the_whole_and_a_slot_counts_once() {
+        let mut day = OpenDay::new(LocalDay { number: 1, start: 0, end: 86_400 }, 3_600);
+        for slot in 0..22 {
+            assert!(day.mark(slot, Some(1_000)));
+        }
+        assert!(!day.mark(3, Some(9)));
+        assert!(!day.mark(24, Some(9)));
+        assert_eq!(decode16(day.code(90)), Some(24_000));
+        assert_eq!(day.code(95), CODE_BAD);
+        assert!(day.mark(22, None) && day.mark(23, Some(0)) && day.is_complete());
+        assert_eq!((day.slot(22), day.slot(23), day.slot(0)), (Slot::Bad, Slot::Zero, Slot::Flow));
+    }
+
+    #[test]
+    fn the_ring_forgets_what_is_older_than_eight_weeks() {
+        let mut ring = DayRing::new(100);
+        ring.set(100, 5);
+        ring.set_class(100, DayClass::VeryHigh);
+        ring.set(155, 7);
+        assert_eq!((ring.total(100), ring.total(155)), (Some(5), Some(7)));
+        assert_eq!(ring.class(100), DayClass::VeryHigh);
+        ring.set(156, 8);
+        assert_eq!((ring.total(100), ring.class(156)), (None, DayClass::NotJudged));
+        assert_eq!((ring.total(155), ring.total(120)), (Some(7), None));
+        ring.set(1_000, 9);
+        assert!(!ring.is_known(155) && ring.is_known(1_000));
+    }
+}

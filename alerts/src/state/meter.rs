@@ -1,0 +1,222 @@
+//! One meter: who it is, when it was heard, what it said of itself.
+
+use metering::{
+    CollectorId, Commodity, CustomerClass, MeterAsset, MeterId, Severity, Subject, Tag, UtcTime,
+};
+
+use super::NEVER;
+use super::channel::{Channel, NO_TIMER, used_channels};
+use crate::snapshot::{snap_by, snap_struct};
+
+/// Facts of a usage point in one word.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct TagSet(u32);
+
+snap_by!(TagSet, u32, |set: TagSet| set.0, |bits| Some(TagSet(bits)));
+
+impl TagSet {
+    fn of(tags: &[Tag]) -> Self {
+        Self(tags.iter().fold(0, |bits, tag| bits | Self::bit(*tag)))
+    }
+
+    fn bit(tag: Tag) -> u32 {
+        let place = Tag::ALL.iter().position(|one| *one == tag).unwrap_or(0);
+        1 << place
+    }
+
+    pub(crate) fn has(self, tag: Tag) -> bool {
+        self.0 & Self::bit(tag) != 0
+    }
+
+    pub(crate) fn has_any(self, tags: &[Tag]) -> bool {
+        tags.iter().any(|tag| self.has(*tag))
+    }
+}
+
+/// How silent a meter is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Silence {
+    /// Never heard yet: not judged.
+    Unheard = 0,
+    Fresh = 1,
+    Stale = 2,
+    Lost = 3,
+}
+
+snap_by!(Silence, u8, |value: Silence| value as u8, |number| match number {
+    0 => Some(Silence::Unheard),
+    1 => Some(Silence::Fresh),
+    2 => Some(Silence::Stale),
+    3 => Some(Silence::Lost),
+    _ => None,
+});
+
+/// State of a meter.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Meter {
+    pub(crate) id: MeterId,
+    pub(crate) commodity: Commodity,
+    pub(crate) class: CustomerClass,
+    pub(crate) tags: TagSet,
+    pub(crate) battery_powered: bool,
+    pub(crate) account_active: bool,
+    pub(crate) zone: u16,
+    pub(crate) primary: Option<CollectorId>,
+    pub(crate) installed_at: i64,
+    pub(crate) contact_every_s: i32,
+    pub(crate) flow_rated_lph: i32,
+    pub(crate) silence: Silence,
+    /// Log time of the newest contact.
+    pub(crate) heard_at: i64,
+    /// It was after this: the log time before that of the newest contact.
+    pub(crate) heard_after: i64,
+    /// Event time of the newest value.
+    pub(crate) data_at: i64,
+    pub(crate) silence_timer: i64,
+    /// Newest cadence period with a value, for the miss rate.
+    pub(crate) period: i64,
+    pub(crate) p_miss: f64,
+    /// Return after a loss: when it began and how many readings came since.
+    pub(crate) return_from: i64,
+    pub(crate) return_count: u16,
+    /// The newest losses, newest first.
+    pub(crate) lost_at: [i64; 3],
+    /// Signal, hundredths of dBm: quick and slow mean. 0 = unknown.
+    pub(crate) rssi_quick: i32,
+    pub(crate) rssi_slow: i32,
+    /// The newest low-battery flags, newest first, and the first of this run of flags.
+    pub(crate) low_at: [i64; 3],
+    pub(crate) low_since: i64,
+    pub(crate) tamper_at: i64,
+    pub(crate) channels: Vec<Channel>,
+}
+
+snap_struct!(Meter {
+    id,
+    commodity,
+    class,
+    tags,
+    battery_powered,
+    account_active,
+    zone,
+    primary,
+    installed_at,
+    contact_every_s,
+    flow_rated_lph,
+    silence,
+    heard_at,
+    heard_after,
+    data_at,
+    silence_timer,
+    period,
+    p_miss,
+    return_from,
+    return_count,
+    lost_at,
+    rssi_quick,
+    rssi_slow,
+    low_at,
+    low_since,
+    tamper_at,
+    channels,
+});
+
+impl Meter {
+    pub(crate) fn new(asset: &MeterAsset, zone: u16) -> Self {
+        let mut this = Self {
+            id: asset.meter,
+            commodity: asset.commodity,
+            class: asset.class,
+            tags: TagSet::default(),
+            battery_powered: false,
+            account_active: true,
+            zone,
+            primary: None,
+            installed_at: 0,
+            contact_every_s: 1,
+            flow_rated_lph: 0,
+            silence: Silence::Unheard,
+            heard_at: NEVER,
+            heard_after: NEVER,
+            data_at: NEVER,
+            silence_timer: NO_TIMER,
+            period: NEVER,
+            p_miss: 0.01,
+            return_from: NEVER,
+            return_count: 0,
+            lost_at: [NEVER; 3],
+            rssi_quick: 0,
+            rssi_slow: 0,
+            low_at: [NEVER; 3],
+            low_since: NEVER,
+            tamper_at: NEVER,
+            channels: Vec::new(),
+        };
+        this.update(asset, zone);
+        this
+    }
+
+    /// Takes the facts of the asset model; the state of channels that stay is kept.
+    pub(crate) fn update(&mut self, asset: &MeterAsset, zone: u16) {
+        self.commodity = asset.commodity;
+        self.class = asset.class;
+        self.tags = TagSet::of(&asset.tags);
+        self.battery_powered = asset.battery_powered;
+        self.account_active = asset.account_active;
+        self.zone = zone;
+        self.primary = asset.primary_collector;
+        self.installed_at = asset.installed_at.seconds();
+        self.contact_every_s = asset.contact_every_s.max(1);
+        self.flow_rated_lph = asset.flow_rated_lph;
+        for (channel, used) in asset.channels.iter().zip(used_channels(&asset.channels)) {
+            let no = channel.channel.get();
+            let known =
+                self.channels.iter().position(|own| own.no == no && own.len_s == channel.len_s);
+            let at = known.unwrap_or_else(|| {
+                self.channels.retain(|own| own.no != no);
+                self.channels.push(Channel::new(channel));
+                self.channels.len() - 1
+            });
+            self.channels[at].update(channel, used, asset.commodity);
+        }
+        self.channels.retain(|own| asset.channels.iter().any(|c| c.channel.get() == own.no));
+    }
+
+    pub(crate) fn subject(&self) -> Subject {
+        Subject::Meter(self.id)
+    }
+
+    pub(crate) fn cadence_s(&self) -> i64 {
+        i64::from(self.contact_every_s)
+    }
+
+    /// Staff look sooner at critical and large customers.
+    pub(crate) fn silence_severity(&self) -> Severity {
+        let large = self.class == CustomerClass::LargeCommercial;
+        if large || self.tags.has_any(&[Tag::Critical, Tag::Hospital]) {
+            Severity::P2
+        } else {
+            Severity::P3
+        }
+    }
+
+    /// When the silence began: with the newest value, unless values come late as a rule.
+    pub(crate) fn silent_since(&self) -> i64 {
+        let usual = self.data_at <= self.heard_at && self.heard_at - self.data_at <= 86_400;
+        if usual { self.data_at } else { self.heard_at }
+    }
+
+    pub(crate) fn channel_at(&self, no: i16) -> Option<usize> {
+        self.channels.iter().position(|channel| channel.no == no)
+    }
+
+    /// Bytes of the meter, with its channels.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.channels.iter().map(Channel::bytes).sum::<usize>()
+    }
+}
+
+/// Seconds of an instant as the state keeps them.
+pub(crate) fn secs(at: UtcTime) -> i64 {
+    at.seconds()
+}
