@@ -5,11 +5,16 @@
 //! `demo` runs all of it against a simulated utility.
 
 pub mod api;
+pub mod app;
+pub mod bench;
 pub mod clock;
 pub mod config;
 pub mod console;
+pub mod demo;
 pub mod ingest;
+pub mod jobs;
 pub mod output;
-pub mod verbs;
 pub mod services;
+pub mod simulate;
 pub mod telemetry;
+pub mod verbs;

@@ -1,0 +1,163 @@
+//! Moves simulated time: history in steps of hours, then live time in small steps.
+//!
+//! Within a step the clock stands still at its end. The step's messages go through the broker, the
+//! head-end commits them, a tick lets the rules' timers fire, and only then time goes on. So the
+//! same seed gives the same readings and issues, whatever the machine is doing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use metering::UtcTime;
+use simulators::Fleet;
+use store::Database;
+use tokio::sync::watch;
+
+use super::publisher::Publisher;
+use crate::app::App;
+use crate::clock::{Clock as _, SteppedClock};
+use crate::jobs::{calendar, upkeep};
+
+/// Length of a step of history.
+const HISTORY_STEP_S: i64 = 3 * 3_600;
+/// Simulated time between looks at the calendar of expected reads: in history, and live.
+const HISTORY_CALENDAR_S: i64 = 5 * 86_400;
+const LIVE_CALENDAR_S: i64 = 300;
+/// Real length of a live step.
+const LIVE_STEP: Duration = Duration::from_millis(250);
+/// A step that is not committed for so long has failed.
+const COMMIT_LIMIT: Duration = Duration::from_secs(120);
+
+/// The parts that a driver moves.
+#[derive(Debug)]
+pub struct Driver<'a> {
+    pub app: &'a App,
+    pub database: Database,
+    pub clock: Arc<SteppedClock>,
+    pub fleet: Fleet,
+    pub publisher: Publisher,
+    pub keep: store::upkeep::Keep,
+    pub stop: watch::Receiver<bool>,
+    /// Values that were sent.
+    pub offered: u64,
+    pub now: UtcTime,
+    calendar_at: UtcTime,
+    last_tick: i64,
+}
+
+/// Told to stop before the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    AtTheEnd,
+    Stopped,
+}
+
+impl<'a> Driver<'a> {
+    pub fn new(
+        app: &'a App,
+        database: Database,
+        clock: Arc<SteppedClock>,
+        (fleet, publisher): (Fleet, Publisher),
+        (keep, stop): (store::upkeep::Keep, watch::Receiver<bool>),
+    ) -> Self {
+        let now = clock.now();
+        Self {
+            app,
+            database,
+            clock,
+            fleet,
+            publisher,
+            keep,
+            stop,
+            offered: 0,
+            now,
+            calendar_at: now,
+            last_tick: 0,
+        }
+    }
+
+    /// Sends history up to `until`; `told` hears of each step.
+    ///
+    /// # Errors
+    /// The broker or the database failed.
+    pub async fn backfill(
+        &mut self,
+        until: UtcTime,
+        mut told: impl FnMut(UtcTime),
+    ) -> anyhow::Result<Ended> {
+        while self.now < until {
+            if *self.stop.borrow() {
+                return Ok(Ended::Stopped);
+            }
+            let to = self.now.plus_seconds(HISTORY_STEP_S).min(until);
+            self.step(to, HISTORY_CALENDAR_S).await?;
+            told(to);
+        }
+        calendar::once(&self.database, self.now).await?;
+        self.settle().await;
+        Ok(Ended::AtTheEnd)
+    }
+
+    /// Live time at `speed` simulated seconds a second, up to `until`.
+    ///
+    /// # Errors
+    /// The broker or the database failed.
+    pub async fn live(&mut self, speed: u32, until: UtcTime) -> anyhow::Result<Ended> {
+        let step_s = (i64::from(speed) / 4).max(1);
+        let pause = if speed >= 4 { LIVE_STEP } else { Duration::from_secs(1) / speed.max(1) };
+        let mut pace = tokio::time::interval(pause);
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while self.now < until {
+            tokio::select! {
+                _ = pace.tick() => {}
+                _ = self.stop.changed() => return Ok(Ended::Stopped),
+            }
+            let to = self.now.plus_seconds(step_s).min(until);
+            self.step(to, LIVE_CALENDAR_S).await?;
+        }
+        calendar::once(&self.database, self.now).await?;
+        Ok(Ended::AtTheEnd)
+    }
+
+    /// Waits until the rules have applied all that was sent.
+    pub async fn settle(&self) {
+        let mut rules = self.app.rules.clone();
+        rules.reached(self.last_tick).await;
+    }
+
+    async fn step(&mut self, to: UtcTime, calendar_every_s: i64) -> anyhow::Result<()> {
+        if to.utc_day() != self.now.utc_day() {
+            upkeep::once(&self.database, self.keep, to).await?;
+        }
+        let messages = self.fleet.messages(self.now, to);
+        self.offered += messages.iter().map(|message| u64::from(message.reads)).sum::<u64>();
+        self.clock.advance_to(to);
+        self.publisher.send(messages).await?;
+        self.committed().await?;
+        self.last_tick = self.app.tick().await?;
+        self.now = to;
+        if to.seconds_since(self.calendar_at) >= calendar_every_s {
+            calendar::once(&self.database, to).await?;
+            self.calendar_at = to;
+        }
+        Ok(())
+    }
+
+    /// Waits until the head-end has stored every message that was sent.
+    async fn committed(&self) -> anyhow::Result<()> {
+        let start = self.clock.monotonic();
+        let mut pause = Duration::from_micros(200);
+        while self.app.ingest.messages.load(Ordering::Acquire) < self.publisher.sent() {
+            anyhow::ensure!(
+                self.clock.monotonic().saturating_sub(start) < COMMIT_LIMIT,
+                "the head-end committed {} of {} messages and then nothing for {} s",
+                self.app.ingest.messages.load(Ordering::Relaxed),
+                self.publisher.sent(),
+                COMMIT_LIMIT.as_secs()
+            );
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,273 @@
+//! A living utility in one command: a private database, a broker in this process, a simulated fleet
+//! with planted faults, and the head-end, which connects to that broker as to any other.
+
+mod broker;
+mod driver;
+mod fleet;
+mod publisher;
+mod report;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use metering::UtcTime;
+use simulators::{Fleet, FleetSpec};
+use store::report::RunReport;
+use store::{Database, EmbeddedServer};
+use tokio::sync::watch;
+
+use crate::app::{App, Parts, Time, stop_signal};
+use crate::clock::{Clock as _, SteppedClock};
+use crate::config::{BrokerUrl, Config, SubscriptionConfig};
+use crate::verbs::{DemoOptions, database as place_of_data};
+use driver::{Driver, Ended};
+use publisher::Publisher;
+use report::{Measured, Report};
+
+pub use broker::start as start_broker;
+pub use fleet::{collectors, meters};
+pub use publisher::Publisher as SimPublisher;
+
+/// Live time begins here: Friday 20 November 2026, 08:00 in Berlin. The 35 days before it hold
+/// the end of summer time.
+const LIVE_START: &str = "2026-11-20T07:00:00Z";
+const HISTORY_DAYS: i64 = 35;
+/// Without `--for` the simulated utility has this many days to live.
+const OPEN_END_DAYS: i64 = 30;
+const ZONE: &str = "Europe/Berlin";
+const PORT: u16 = 8080;
+
+/// Runs the demo until its end, Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// PostgreSQL is not installed, a port is taken, or the run did not reconcile.
+pub async fn run(options: DemoOptions, base: Config) -> anyhow::Result<()> {
+    let stop = stop_on_signal();
+    let spec = spec(&options)?;
+    let clock = SteppedClock::starting_at(spec.history_start);
+    let began = clock.monotonic();
+    let fleet = Fleet::new(spec.clone())?;
+    let place = Place::new(options.data_dir.as_deref())?;
+    let mut private = place_of_data::embedded_options(&base, place.path());
+    private.no_sync = true;
+    let server = EmbeddedServer::start(private).await?;
+    let outcome = with_database(&options, base, (&server, fleet), (clock, began), stop).await;
+    server.stop().await;
+    place.remove();
+    outcome
+}
+
+async fn with_database(
+    options: &DemoOptions,
+    base: Config,
+    (server, fleet): (&EmbeddedServer, Fleet),
+    (clock, began): (Arc<SteppedClock>, Duration),
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let database = Database::connect(&place_of_data::with_url(&base, server.url())).await?;
+    let assets = fleet.assets();
+    database.provision_collectors(&collectors(assets), clock.now()).await?;
+    database.provision(&meters(assets)?, clock.now()).await?;
+    let broker_port = broker::start().context("start the demo's broker")?;
+    let config = configure(base, options, broker_port)?;
+    let parts = Parts::of_config(&config, database.clone(), clock.clone(), Time::Driven)?;
+    let keep = parts.keep;
+    let app = App::start(parts).await?;
+    let console_ready = clock.monotonic().saturating_sub(began);
+    tell(&format!("Console  http://{}/   (Ctrl-C stops)", app.address));
+    let publisher = Publisher::connect("127.0.0.1", broker_port, "simulated-fleet");
+    let mut driver =
+        Driver::new(&app, database.clone(), clock.clone(), (fleet, publisher), (keep, stop));
+    let outcome = drive(options, &mut driver, (&database, &app), console_ready).await;
+    driver.publisher.stop().await;
+    app.drain().await;
+    database.close();
+    outcome
+}
+
+async fn drive(
+    options: &DemoOptions,
+    driver: &mut Driver<'_>,
+    (database, app): (&Database, &App),
+    console_ready: Duration,
+) -> anyhow::Result<()> {
+    let spec = spec(options)?;
+    let start = driver.clock.monotonic();
+    let progress = Progress::new(&spec);
+    if driver.backfill(spec.live_start, |now| progress.show(now)).await? == Ended::Stopped {
+        return Ok(());
+    }
+    let backfill = driver.clock.monotonic().saturating_sub(start);
+    tell(&format!(
+        "History  {HISTORY_DAYS} days, {} readings in {:.1} s; live now at {}x",
+        driver.offered,
+        backfill.as_secs_f64(),
+        options.speed
+    ));
+    let ended = driver.live(options.speed, spec.live_end).await?;
+    driver.settle().await;
+    if ended == Ended::Stopped && options.report.is_none() {
+        return Ok(());
+    }
+    let facts = RunReport::new(database.clone());
+    let measured = Measured {
+        seed: options.seed,
+        meters: options.meters,
+        offered: driver.offered,
+        messages: driver.publisher.sent(),
+        counts: facts.counts().await?,
+        ack_p50: app.ingest.ack_latency.percentile(50),
+        ack_p99: app.ingest.ack_latency.percentile(99),
+        console_ready,
+        backfill,
+        data_hash: facts.data_hash().await?,
+    };
+    let report = Report::new(measured, driver.fleet.truth(), &facts.issues().await?);
+    finish(&report, options.report.as_deref())
+}
+
+fn finish(report: &Report, path: Option<&Path>) -> anyhow::Result<()> {
+    tell(&format!(
+        "Proof    offered {} = committed {} + duplicate {} + conflicting {} + dead {}",
+        report.offered,
+        report.committed,
+        report.duplicate,
+        report.conflicting,
+        report.dead_lettered
+    ));
+    tell(&format!(
+        "Faults   {} of {} found, {} false issues",
+        report.found(),
+        report.faults.len(),
+        report.false_issues.len()
+    ));
+    if let Some(path) = path {
+        report.write(path)?;
+        tell(&format!("Report   {}", path.display()));
+    }
+    anyhow::ensure!(report.identity_ok, "the counts do not add up: readings were lost or doubled");
+    Ok(())
+}
+
+fn spec(options: &DemoOptions) -> anyhow::Result<FleetSpec> {
+    let live_start = UtcTime::parse_rfc3339(LIVE_START).context("the demo's start")?;
+    let live_s = match options.duration {
+        Some(duration) => {
+            i64::try_from(duration.as_secs())?.saturating_mul(i64::from(options.speed)).max(1)
+        }
+        None => OPEN_END_DAYS * 86_400,
+    };
+    Ok(FleetSpec {
+        seed: options.seed,
+        meters: options.meters,
+        collectors: FleetSpec::collectors_for(options.meters),
+        zone: ZONE.to_owned(),
+        history_start: live_start.plus_seconds(-HISTORY_DAYS * 86_400),
+        live_start,
+        live_end: live_start.plus_seconds(live_s),
+    })
+}
+
+fn configure(mut config: Config, options: &DemoOptions, broker: u16) -> anyhow::Result<Config> {
+    config.utility.name = "Demo utility".to_owned();
+    config.utility.zone = jiff::tz::TimeZone::get(ZONE).context("the demo's zone")?;
+    config.mqtt.url = BrokerUrl { host: "127.0.0.1".to_owned(), port: broker };
+    config.mqtt.client_id = "headend-demo".to_owned();
+    config.mqtt.subscriptions = vec![
+        SubscriptionConfig::bundles(),
+        SubscriptionConfig {
+            filter: "amr/+/rtlamr".to_owned(),
+            format: protocols::Format::Rtlamr,
+            zone: None,
+            collector_level: Some(2),
+        },
+    ];
+    config.console.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, console_port(options.port)));
+    Ok(config)
+}
+
+/// The usual port may be taken by another program; one that was asked for may not.
+fn console_port(asked: u16) -> u16 {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, asked)).is_err();
+    if asked == PORT && taken { 0 } else { asked }
+}
+
+fn stop_on_signal() -> watch::Receiver<bool> {
+    let (tell, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        if stop_signal().await.is_ok() {
+            tell.send_replace(true);
+        }
+    });
+    stop
+}
+
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Says on a terminal how far history has come.
+struct Progress {
+    from: UtcTime,
+    total_s: i64,
+    shown: bool,
+}
+
+impl Progress {
+    fn new(spec: &FleetSpec) -> Self {
+        Self {
+            from: spec.history_start,
+            total_s: spec.live_start.seconds_since(spec.history_start).max(1),
+            shown: std::io::stderr().is_terminal(),
+        }
+    }
+
+    fn show(&self, now: UtcTime) {
+        if self.shown {
+            let percent = 100 * now.seconds_since(self.from) / self.total_s;
+            let end = if percent >= 100 { "\r\x1b[K" } else { "" };
+            let _ = write!(std::io::stderr(), "\rHistory  {percent} %{end}");
+        }
+    }
+}
+
+/// The directory of the demo's database.
+struct Place {
+    path: PathBuf,
+    own: bool,
+}
+
+impl Place {
+    fn new(asked: Option<&Path>) -> anyhow::Result<Self> {
+        let (path, own) = match asked {
+            Some(path) => (path.to_owned(), false),
+            None => {
+                let name = format!("headend-demo-{}", std::process::id());
+                (std::env::temp_dir().join(name), true)
+            }
+        };
+        if !own && path.join("pg").exists() {
+            anyhow::bail!(
+                "{} holds a database already: name another directory, or remove it first",
+                path.display()
+            );
+        }
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("make the directory {}", path.display()))?;
+        Ok(Self { path, own })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn remove(&self) {
+        if self.own {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Trouble becomes one issue: alerts are planned against what is open and written down.
+
+use alerts::AlertTransition;
+use metering::UtcTime;
+use store::issues::{Applied, Issues};
+use store::{Database, Offset, StoreError};
+
+/// Keeps the book of issues in step with the rules.
+#[derive(Debug)]
+pub struct IssueJob {
+    issues: Issues,
+}
+
+impl IssueJob {
+    pub fn new(database: Database) -> Self {
+        Self { issues: Issues::new(database) }
+    }
+
+    /// # Errors
+    /// The database is away; nothing was stored and the same call may be repeated.
+    pub async fn apply(
+        &self,
+        consumer: &str,
+        offset: Offset,
+        said: &[AlertTransition],
+    ) -> Result<Applied, StoreError> {
+        let applied = self.issues.apply(consumer, offset, said).await?;
+        if applied != Applied::default() {
+            tracing::debug!(opened = applied.opened, changed = applied.changed, "Issues changed.");
+        }
+        Ok(applied)
+    }
+
+    /// Steps that are due at log time `now`: closing after verification, the end of a snooze.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn apply_due(&self, now: UtcTime, seq: i64) -> Result<Applied, StoreError> {
+        self.issues.apply_due(now, seq).await
+    }
+}
