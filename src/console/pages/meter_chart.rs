@@ -84,6 +84,9 @@ impl Drawn {
         if bucket.version > 1 {
             notes.push(format!("version {}", bucket.version));
         }
+        if bucket.suspect > 0 && bucket.suspect < bucket.n {
+            notes.push(format!("{} of {} suspect", bucket.suspect, bucket.n));
+        }
         if bucket.missing > 0 && bucket.n > 0 {
             notes.push(format!("{} of {} missing", bucket.missing, bucket.expected));
         }
@@ -355,6 +358,7 @@ mod tests {
             n,
             expected: n.max(1),
             missing: i32::from(n == 0),
+            suspect: if status == QualityStatus::Suspect { n } else { 0 },
             status,
             flags: DeviceFlags::NONE,
             version: i16::from(n > 0),
