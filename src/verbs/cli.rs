@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use metering::UtcTime;
 
+use super::args::{BenchArgs, DemoArgs, SimulateArgs};
+use super::exit::{Exit, Failure};
 use crate::config::{BrokerUrl, Override, Sources};
 use crate::output::OutputFormat;
 
@@ -44,6 +46,20 @@ pub(super) struct Common {
 }
 
 impl Common {
+    /// The demo has its own broker and database, and takes no settings of another installation.
+    pub(super) fn refuse_settings(&self) -> Result<(), Failure> {
+        let given =
+            [("--config", self.config.is_some()), ("--database-url", self.database_url.is_some())];
+        match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((option, _)) => {
+                let what =
+                    format!("the demo has a broker and a database of its own: leave out {option}");
+                Err(Failure::new(Exit::Usage, what))
+            }
+        }
+    }
+
     /// The layers of the configuration that this command line names.
     pub(super) fn sources(&self) -> Sources {
         let mut overrides = Vec::new();
@@ -90,51 +106,6 @@ pub(super) enum Verb {
     /// Measures this machine.
     #[command(subcommand, before_help = "Example:  headend bench ingest --output json")]
     Bench(BenchVerb),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DemoArgs {
-    /// Size of the fleet.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=20_000))]
-    pub(super) meters: u32,
-    /// The same seed gives the same readings, faults and issues.
-    #[arg(long, default_value_t = 7)]
-    pub(super) seed: u64,
-    /// Simulated seconds in one second, once history is there.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3_600))]
-    pub(super) speed: u32,
-    /// Ends by itself after so long, for example 60s; else Ctrl-C ends it.
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
-    pub(super) duration: Option<Duration>,
-    /// Port of the console on 127.0.0.1; 0 takes any that is free.
-    #[arg(long, default_value_t = 8080)]
-    pub(super) port: u16,
-    /// Writes what was found, and how fast, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub(super) report: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct SimulateArgs {
-    /// The broker, as HOST:PORT.
-    #[arg(long, value_name = "HOST:PORT", value_parser = broker)]
-    pub(super) broker: BrokerUrl,
-    #[arg(long, default_value_t = 7)]
-    pub(super) seed: u64,
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(super) meters: u32,
-    /// Simulated hours up to now that are published.
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=87_600))]
-    pub(super) hours: u32,
-    /// Simulated seconds in one second; 0 goes as fast as the broker takes it.
-    #[arg(long, default_value_t = 0)]
-    pub(super) speed: u32,
-    /// Writes what was metered, and which faults were planted.
-    #[arg(long, value_name = "FILE")]
-    pub(super) truth: Option<PathBuf>,
-    /// Writes the fleet as a file for `headend meters provision`.
-    #[arg(long, value_name = "FILE.csv")]
-    pub(super) provision_out: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -382,30 +353,11 @@ pub(super) enum BenchVerb {
     Ingest(BenchArgs),
 }
 
-#[derive(Debug, Args)]
-pub(super) struct BenchArgs {
-    #[arg(long, default_value_t = 2_000_000)]
-    pub(super) readings: u64,
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(super) meters: u32,
-    /// Readings of each transaction.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(super) batch_rows: u32,
-    /// Single-reading messages through the broker; 0 leaves that part out.
-    #[arg(long, default_value_t = 400_000)]
-    pub(super) messages: u64,
-    /// The broker, as HOST:PORT; default: the program's own.
-    #[arg(long, value_name = "HOST:PORT", value_parser = broker)]
-    pub(super) broker: Option<BrokerUrl>,
-    #[command(flatten)]
-    pub(super) output: Output,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     crate::config::value::parse_duration(text)
 }
 
-fn broker(text: &str) -> Result<BrokerUrl, String> {
+pub(super) fn broker(text: &str) -> Result<BrokerUrl, String> {
     if text.contains("://") { text.parse() } else { format!("mqtt://{text}").parse() }
 }
 

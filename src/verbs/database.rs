@@ -36,6 +36,11 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
 }
 
 impl Opened {
+    /// True when a head-end may be running on the same database.
+    pub const fn is_shared(&self) -> bool {
+        self.server.is_none()
+    }
+
     /// Closes the connections and stops the private server, if this verb started it.
     pub async fn close(self) {
         self.database.close();

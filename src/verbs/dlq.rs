@@ -1,10 +1,14 @@
 //! `headend dlq`: messages that could not become readings.
 
-use jiff::tz::TimeZone;
-use store::Database;
-use store::views::intake::{self, DeadLetterFilter, DeadLetterRow};
+use std::io::{self, IsTerminal};
+use std::time::Duration;
 
-use super::cli::{Output, PageArgs};
+use jiff::tz::TimeZone;
+use metering::{SourceId, UtcTime};
+use store::views::intake::{self, DeadLetterFilter, DeadLetterRow};
+use store::{Database, PurgeFilter};
+
+use super::cli::{DlqWhich, Output, PageArgs};
 use super::exit::{Exit, Failure};
 use super::reads::stamp;
 use crate::output::{Cell, List, OutputFormat, Record};
@@ -62,6 +66,43 @@ fn line(row: &DeadLetterRow, zone: &TimeZone) -> Vec<Cell> {
         Cell::of(row.replayed_at.map(|at| stamp(at, zone))),
         Cell::text(&row.detail),
     ]
+}
+
+/// Deletes dead letters for good, after a `yes` on the terminal or on the command line.
+pub(super) async fn purge(
+    database: &Database,
+    (which, older_than): (&DlqWhich, Option<Duration>),
+    (dry_run, yes): (bool, bool),
+    now: UtcTime,
+) -> anyhow::Result<()> {
+    let filter = PurgeFilter {
+        source: which.source.as_ref().map(|source| SourceId::parse(source.as_str())),
+        reason: which.reason.clone(),
+        before: older_than
+            .map(|age| now.plus_seconds(-i64::try_from(age.as_secs()).unwrap_or(i64::MAX))),
+    };
+    let count = database.purge_dead_letters(&filter, true).await?;
+    if dry_run {
+        println!("{count} dead letters would be deleted; nothing was changed");
+        return Ok(());
+    }
+    if !yes && !agreed(count)? {
+        return Err(Failure::new(Exit::Usage, "nothing was deleted: say --yes").into());
+    }
+    let purged = database.purge_dead_letters(&filter, false).await?;
+    println!("{purged} dead letters were deleted");
+    Ok(())
+}
+
+/// Asks on the terminal; without one nobody can agree.
+fn agreed(count: u64) -> io::Result<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    eprint!("Delete {count} dead letters for good? Type yes: ");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
 }
 
 pub(super) async fn show(

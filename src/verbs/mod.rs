@@ -1,5 +1,6 @@
 //! The command line: one file per verb. Data goes to stdout, messages to stderr.
 
+mod args;
 mod cli;
 mod config;
 pub mod database;
@@ -9,8 +10,10 @@ mod issue_acts;
 mod issues;
 mod meters;
 mod options;
+mod provision;
 pub mod provision_file;
 mod reads;
+pub mod replay;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -23,9 +26,11 @@ pub use exit::{Exit, Failure, exit_of};
 pub use options::{BenchOptions, DemoOptions, SimulateOptions};
 
 use crate::clock::SystemClock;
-use crate::config::{Config, ConfigError, Environment};
+use crate::config::{Config, ConfigError, Environment, LogConfig};
 use crate::telemetry::{chain, log};
-use cli::{Cli, DlqVerb, MetersVerb, PageArgs, Verb};
+use database::Opened;
+
+use cli::{BenchVerb, Cli, DlqVerb, MetersVerb, PageArgs, Verb};
 
 /// Runs the command line; the one entry of the program.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -68,22 +73,42 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
-    match &cli.verb {
-        Verb::Config(verb) => config::run(&cli.common, verb, environment),
-        Verb::Demo(_) | Verb::Serve | Verb::Simulate(_) | Verb::Bench(_) => {
-            anyhow::bail!("not yet part of this build")
+    let Cli { common, verb } = cli;
+    let load = || Config::load(&common.sources(), environment);
+    let start_log = |log: &LogConfig| log::init(log, environment.no_color());
+    match &verb {
+        Verb::Config(verb) => config::run(&common, verb, environment),
+        Verb::Serve => {
+            let config = load()?;
+            start_log(&config.log)?;
+            runtime()?.block_on(crate::app::serve(config))
+        }
+        Verb::Demo(args) => {
+            common.refuse_settings()?;
+            let config = Config::builtin(environment)?;
+            start_log(&quiet(&config))?;
+            runtime()?.block_on(crate::demo::run(args.options(common.data_dir), config))
+        }
+        Verb::Simulate(args) => {
+            start_log(&quiet(&Config::builtin(environment)?))?;
+            runtime()?.block_on(crate::simulate::run(args.options()))
+        }
+        Verb::Bench(BenchVerb::Ingest(args)) => {
+            let config = load()?;
+            start_log(&quiet(&config))?;
+            runtime()?.block_on(crate::bench::ingest(args.options(common.data_dir), config))
         }
         Verb::Meters(_) | Verb::Reads(_) | Verb::Issues(_) | Verb::Dlq(_) => {
-            let config = Config::load(&cli.common.sources(), environment)?;
-            let _ = log::init(&quiet(&config), environment.no_color());
+            let config = load()?;
+            start_log(&quiet(&config))?;
             let place = Place { config, account: environment.account().to_owned() };
-            runtime()?.block_on(with_database(&cli.verb, &place))
+            runtime()?.block_on(with_database(&verb, &place))
         }
     }
 }
 
 /// A verb that asks prints what it found; of the log only what is wrong matters.
-fn quiet(config: &Config) -> crate::config::LogConfig {
+fn quiet(config: &Config) -> LogConfig {
     let mut log = config.log.clone();
     log.level = log.level.with_default(tracing::Level::WARN);
     log
@@ -97,13 +122,14 @@ struct Place {
 
 async fn with_database(verb: &Verb, place: &Place) -> anyhow::Result<()> {
     let opened = database::open(&place.config).await?;
-    let outcome = ask(verb, place, &opened.database).await;
+    let outcome = ask(verb, place, &opened).await;
     opened.close().await;
     outcome
 }
 
-async fn ask(verb: &Verb, place: &Place, database: &store::Database) -> anyhow::Result<()> {
-    let now = SystemClock::shared().now();
+async fn ask(verb: &Verb, place: &Place, opened: &Opened) -> anyhow::Result<()> {
+    let clock = SystemClock::shared();
+    let (database, now) = (&opened.database, clock.now());
     let zone = &place.config.utility.zone;
     match verb {
         Verb::Meters(MetersVerb::List(args)) => meters::list(database, args, zone, now).await,
@@ -123,7 +149,18 @@ async fn ask(verb: &Verb, place: &Place, database: &store::Database) -> anyhow::
         Verb::Dlq(DlqVerb::Show { id, output }) => {
             dlq::show(database, id, output.format(), zone).await
         }
-        _ => anyhow::bail!("not yet part of this build"),
+        Verb::Meters(MetersVerb::Provision { file, dry_run, output }) => {
+            provision::run(opened, &place.config, (file, *dry_run, *output), clock).await
+        }
+        Verb::Dlq(DlqVerb::Replay { which, dry_run, output }) => {
+            replay::run(opened, &place.config, (which, *dry_run, *output), clock).await
+        }
+        Verb::Dlq(DlqVerb::Purge { which, older_than, dry_run, yes }) => {
+            dlq::purge(database, (which, *older_than), (*dry_run, *yes), now).await
+        }
+        Verb::Config(_) | Verb::Demo(_) | Verb::Serve | Verb::Simulate(_) | Verb::Bench(_) => {
+            Ok(())
+        }
     }
 }
 

@@ -81,6 +81,8 @@ pub struct ProvisionFile {
     pub meters: Vec<MeterProvision>,
     /// Collectors that those meters name with a heartbeat.
     pub collectors: Vec<CollectorProvision>,
+    /// First line of each meter, by number.
+    pub lines: BTreeMap<String, u64>,
     /// Numbers of the meters with a fault.
     pub refused: BTreeSet<String>,
     pub faults: Vec<LineFault>,
@@ -235,6 +237,7 @@ impl Reading<'_> {
         self.check_sources();
         let mut heartbeats: BTreeMap<String, CollectorProvision> = BTreeMap::new();
         for one in std::mem::take(&mut self.meters) {
+            self.file.lines.insert(one.provision.number.clone(), one.line);
             if !one.good {
                 self.file.refused.insert(one.provision.number);
                 continue;

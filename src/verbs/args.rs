@@ -1,0 +1,116 @@
+//! Options of the verbs that run for long: what is typed becomes what is done.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::cli::{Output, broker, duration};
+use super::options::{BenchOptions, DemoOptions, SimulateOptions};
+use crate::config::BrokerUrl;
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Size of the fleet.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=20_000))]
+    pub(super) meters: u32,
+    /// The same seed gives the same readings, faults and issues.
+    #[arg(long, default_value_t = 7)]
+    pub(super) seed: u64,
+    /// Simulated seconds in one second, once history is there.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(super) speed: u32,
+    /// Ends by itself after so long, for example 60s; else Ctrl-C ends it.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub(super) duration: Option<Duration>,
+    /// Port of the console on 127.0.0.1; 0 takes any that is free.
+    #[arg(long, default_value_t = 8080)]
+    pub(super) port: u16,
+    /// Writes what was found, and how fast, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+}
+
+impl DemoArgs {
+    pub(super) fn options(&self, data_dir: Option<PathBuf>) -> DemoOptions {
+        DemoOptions {
+            meters: self.meters,
+            seed: self.seed,
+            speed: self.speed,
+            duration: self.duration,
+            port: self.port,
+            data_dir,
+            report: self.report.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SimulateArgs {
+    /// The broker, as HOST:PORT.
+    #[arg(long, value_name = "HOST:PORT", value_parser = broker)]
+    pub(super) broker: BrokerUrl,
+    #[arg(long, default_value_t = 7)]
+    pub(super) seed: u64,
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) meters: u32,
+    /// Simulated hours up to now that are published.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=87_600))]
+    pub(super) hours: u32,
+    /// Simulated seconds in one second; 0 goes as fast as the broker takes it.
+    #[arg(long, default_value_t = 0)]
+    pub(super) speed: u32,
+    /// Writes what was metered, and which faults were planted.
+    #[arg(long, value_name = "FILE")]
+    pub(super) truth: Option<PathBuf>,
+    /// Writes the fleet as a file for `headend meters provision`.
+    #[arg(long, value_name = "FILE.csv")]
+    pub(super) provision_out: Option<PathBuf>,
+}
+
+impl SimulateArgs {
+    pub(super) fn options(&self) -> SimulateOptions {
+        SimulateOptions {
+            broker: self.broker.clone(),
+            seed: self.seed,
+            meters: self.meters,
+            hours: self.hours,
+            speed: self.speed,
+            truth: self.truth.clone(),
+            provision_out: self.provision_out.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    #[arg(long, default_value_t = 2_000_000)]
+    pub(super) readings: u64,
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) meters: u32,
+    /// Readings of each transaction.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) batch_rows: u32,
+    /// Single-reading messages through the broker; 0 leaves that part out.
+    #[arg(long, default_value_t = 400_000)]
+    pub(super) messages: u64,
+    /// The broker, as HOST:PORT; default: the program's own.
+    #[arg(long, value_name = "HOST:PORT", value_parser = broker)]
+    pub(super) broker: Option<BrokerUrl>,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+impl BenchArgs {
+    pub(super) fn options(&self, data_dir: Option<PathBuf>) -> BenchOptions {
+        BenchOptions {
+            readings: self.readings,
+            meters: self.meters,
+            batch_rows: self.batch_rows,
+            messages: self.messages,
+            broker: self.broker.clone(),
+            data_dir,
+            output: self.output.format(),
+        }
+    }
+}

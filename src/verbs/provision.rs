@@ -1,0 +1,156 @@
+//! `headend meters provision FILE.csv`: meters become known, and what they sent before comes back.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use metering::{SourceId, UtcTime};
+use store::assets::{MeterProvision, ProvisionChange, ProvisionOutcome};
+use store::{Database, StoreError};
+
+use super::cli::Output;
+use super::database::Opened;
+use super::exit::{Exit, Failure};
+use super::provision_file::{self, Defaults, LineFault, ProvisionFile};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::output::{Cell, List, OutputFormat, Record};
+use crate::telemetry::chain;
+
+pub(super) async fn run(
+    opened: &Opened,
+    config: &Config,
+    (path, dry_run, output): (&Path, bool, Output),
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<()> {
+    let mut file = read(path, config)?;
+    let place = Place { database: &opened.database, now: clock.now(), dry_run };
+    if !dry_run {
+        opened.database.provision_collectors(&file.collectors, place.now).await?;
+    }
+    let outcomes = place.provision(&mut file, &path.display().to_string()).await?;
+    for fault in &file.faults {
+        eprintln!("{fault}");
+    }
+    let sources: Vec<SourceId> =
+        outcomes.iter().flat_map(|outcome| outcome.new_sources.clone()).collect();
+    let replayed = if dry_run || sources.is_empty() {
+        0
+    } else {
+        super::replay::of_devices(opened, config, sources, clock).await?
+    };
+    print(&file, &outcomes, replayed, output.format())?;
+    if dry_run {
+        eprintln!("nothing was changed");
+    }
+    if file.faults.is_empty() {
+        return Ok(());
+    }
+    let what = match file.refused.len() {
+        0 => format!("{} is no provisioning file: nothing was taken", path.display()),
+        count => format!("{count} of {} meters were refused", count + file.meters.len()),
+    };
+    Err(Failure::new(Exit::Data, what).into())
+}
+
+/// Where meters are provisioned, or only tried.
+struct Place<'a> {
+    database: &'a Database,
+    now: UtcTime,
+    dry_run: bool,
+}
+
+impl Place<'_> {
+    /// All at once; when the store refuses that, meter by meter, so that one does not keep the
+    /// others out.
+    async fn provision(
+        &self,
+        file: &mut ProvisionFile,
+        name: &str,
+    ) -> Result<Vec<ProvisionOutcome>, StoreError> {
+        match self.store(&file.meters).await {
+            Err(error) if is_about_the_meter(&error) => {}
+            done => return done,
+        }
+        let mut outcomes = Vec::new();
+        for meter in std::mem::take(&mut file.meters) {
+            match self.store(std::slice::from_ref(&meter)).await {
+                Ok(outcome) => {
+                    outcomes.extend(outcome);
+                    file.meters.push(meter);
+                }
+                Err(error) if is_about_the_meter(&error) => {
+                    file.faults.push(LineFault {
+                        file: name.to_owned(),
+                        line: file.lines.get(&meter.number).copied().unwrap_or(0),
+                        column: "meter".to_owned(),
+                        what: format!("{}: {}", meter.number, chain(&error)),
+                    });
+                    file.refused.insert(meter.number);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn store(&self, meters: &[MeterProvision]) -> Result<Vec<ProvisionOutcome>, StoreError> {
+        if self.dry_run {
+            self.database.provision_dry_run(meters, self.now).await
+        } else {
+            self.database.provision(meters, self.now).await
+        }
+    }
+}
+
+fn is_about_the_meter(error: &StoreError) -> bool {
+    matches!(error, StoreError::Refused { .. }) || error.is_data_fault()
+}
+
+fn read(path: &Path, config: &Config) -> anyhow::Result<ProvisionFile> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::because(Exit::Io, format!("cannot read {name}"), error))?;
+    let defaults = Defaults {
+        utility: config.utility.name.clone(),
+        time_zone: config.utility.zone.iana_name().unwrap_or("UTC").to_owned(),
+    };
+    Ok(provision_file::read(&name, &text, &defaults))
+}
+
+/// Counts for people and programs; meter by meter as CSV.
+fn print(
+    file: &ProvisionFile,
+    outcomes: &[ProvisionOutcome],
+    replayed: u64,
+    format: OutputFormat,
+) -> std::io::Result<()> {
+    if format == OutputFormat::Csv {
+        let mut list = List::new(&["meter", "outcome", "sources"]);
+        for outcome in outcomes {
+            let new: Vec<String> = outcome.new_sources.iter().map(ToString::to_string).collect();
+            let words = [outcome.number.as_str(), word(outcome.change), &new.join(" ")];
+            list.push(words.into_iter().map(Cell::text).collect());
+        }
+        for number in &file.refused {
+            list.push(vec![Cell::text(number), Cell::text("refused"), Cell::Empty]);
+        }
+        return list.print(format);
+    }
+    let count = |change| outcomes.iter().filter(|outcome| outcome.change == change).count();
+    Record::new(vec![
+        ("created", Cell::number(count(ProvisionChange::Created))),
+        ("changed", Cell::number(count(ProvisionChange::Changed))),
+        ("unchanged", Cell::number(count(ProvisionChange::Unchanged))),
+        ("refused", Cell::number(file.refused.len())),
+        ("reads_replayed", Cell::number(replayed)),
+    ])
+    .print(format)
+}
+
+const fn word(change: ProvisionChange) -> &'static str {
+    match change {
+        ProvisionChange::Created => "created",
+        ProvisionChange::Changed => "changed",
+        ProvisionChange::Unchanged => "unchanged",
+    }
+}
