@@ -46,7 +46,7 @@ pub struct SimMessage {
     pub sent_at: UtcTime,
     pub topic: String,
     pub payload: Vec<u8>,
-    /// Values offered: interval, register and instant values; nulls, events and heartbeats are none.
+    /// Values offered: of intervals, registers and instants. Nulls, events, heartbeats are none.
     pub reads: u32,
 }
 

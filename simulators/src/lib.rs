@@ -2,8 +2,8 @@
 //!
 //! A [`Fleet`] is a pure generator. From a [`FleetSpec`] it plans who is there ([`assets`]), which
 //! faults and which look-alikes of faults happen ([`truth`]), and gives the messages of any stretch
-//! of time in the order in which they are sent. The same specification gives the same bytes, however
-//! the time is cut into steps.
+//! of time in the order in which they are sent. The same specification gives the same bytes,
+//! however the time is cut into steps.
 //!
 //! The crate shares no code with what it tests: the wire formats are written here by hand, from the
 //! same description that a maker of meters would read (`docs/bundle.md`). It reads no clock, no

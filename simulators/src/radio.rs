@@ -1,4 +1,5 @@
-//! Radio telegrams of water and gas meters, as rtlamr prints them at each collector that hears them.
+//! Radio telegrams of water and gas meters, as rtlamr prints them at each collector that hears
+//! them.
 
 use metering::{Commodity, UtcTime};
 
@@ -10,7 +11,7 @@ use crate::meter::{Path, Protocol, Register, SimMeter};
 use crate::rng::{Purpose, Stream};
 use crate::truth::TruthRead;
 
-/// A collector forwards one telegram of a meter in this time, in seconds: to keep the history small.
+/// A collector forwards one telegram of a meter in this time, in seconds; keeps the history small.
 const HISTORY_PERIOD_S: i64 = 3_000;
 /// The same in live time.
 const LIVE_PERIOD_S: i64 = 900;

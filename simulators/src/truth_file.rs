@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_refused_with_its_number() {
-        let text = "{\"record\":\"read\",\"meter\":\"E\",\"field\":\"f\",\"at\":\"noon\",\"len_s\":0,\"value\":1}\n";
+        let text = r#"{"record":"read","meter":"E","field":"f","at":"noon","len_s":0,"value":1}"#;
         let mut reader = TruthReader::new(text.as_bytes());
         let error = reader.next().unwrap().unwrap_err().to_string();
         assert_eq!(error, "line 1 of the truth file is not understood: `noon` is no instant");

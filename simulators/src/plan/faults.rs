@@ -16,7 +16,7 @@ const BURST_NEED_S: i64 = 51 * 60;
 const BATTERY_NEED_S: i64 = 51 * 60;
 /// Three heartbeats are missed, the first of them up to a period after the onset.
 const OUTAGE_NEED_S: i64 = 3 * HEARTBEAT_S + 180;
-/// Below this size one day's few faults are more than 5 % of the fleet, which VAR takes for weather.
+/// In a smaller fleet one day's few faults are more than 5 % of it, which VAR takes for weather.
 const VAR_METERS_MIN: u32 = 120;
 const MINUTE_S: i64 = 60;
 
@@ -71,7 +71,9 @@ impl Planner<'_> {
             return;
         }
         if let Some(onset) = self.live_onset(OUTAGE_NEED_S) {
-            self.outage(onset, None);
+            // A fleet that lives on for days has its collector repaired.
+            let repaired = onset.plus_seconds(5 * HOUR_S) < self.spec.live_end;
+            self.outage(onset, repaired.then_some(3));
         }
         for _ in 0..self.scaled(1).min(self.spec.collectors / 2) {
             let from = self.spec.history_start.plus_seconds(5 * DAY_S);
@@ -92,9 +94,7 @@ impl Planner<'_> {
         let magnitude = Magnitude { value: hours.unwrap_or(0), unit: Magnitude::HOURS };
         let found = onset.plus_seconds(OUTAGE_NEED_S);
         self.add_fault(FaultKind::CollectorOutage, subject, (onset, found), magnitude);
-        if let Some(fault) = self.plan.truth.faults.last_mut() {
-            fault.end = end;
-        }
+        self.end_fault(end);
     }
 
     /// WTR-BURST (#40): more than half of Q3 in two slots of 15 minutes.
@@ -103,9 +103,12 @@ impl Planner<'_> {
         let found = onset.plus_seconds(BURST_NEED_S);
         let lph = self.stream.between(1_900, 2_900);
         let index = self.pick(Span { from: onset, to: found }, is_mesh_home_water)?;
-        self.change(index, onset, Effect::Add(lph * 1000));
+        let end = onset.plus_seconds(4 * HOUR_S);
+        let end = (end < self.spec.live_end).then_some(end);
         let magnitude = Magnitude { value: lph, unit: Magnitude::FLOW };
         self.add_fault(FaultKind::Burst, self.subject(index), (onset, found), magnitude);
+        self.change(index, (onset, end), Effect::Add(lph * 1000));
+        self.end_fault(end);
         Some(())
     }
 
@@ -128,7 +131,7 @@ impl Planner<'_> {
         Some(())
     }
 
-    /// BAT-FLAG, then COM-STALE after 72 h, which COM-CLASSIFY (#63, row 6) explains by the battery.
+    /// BAT-FLAG, then COM-STALE after 72 h, explained by the battery (COM-CLASSIFY, #63, row 6).
     fn battery_dead(&mut self) -> Option<()> {
         let silent = self.instant(self.room(8 * DAY_S, 80 * HOUR_S), 1)?;
         let onset = silent.plus_seconds(-HOUR_S * self.stream.between(60, 110));
@@ -156,7 +159,7 @@ impl Planner<'_> {
         let found = onset.plus_seconds(34 * HOUR_S);
         let lph = self.stream.between(15, 120);
         let index = self.pick(Span { from: onset, to: found }, is_home_water)?;
-        self.change(index, onset, Effect::Add(lph * 1000));
+        self.change(index, (onset, None), Effect::Add(lph * 1000));
         let magnitude = Magnitude { value: lph, unit: Magnitude::FLOW };
         self.add_fault(FaultKind::CustomerLeak, self.subject(index), (onset, found), magnitude);
         Some(())
@@ -190,8 +193,8 @@ impl Planner<'_> {
         Some(())
     }
 
-    /// MTR-STOP (#30) with the zero run of #18: 24 h for electricity, judged at the day's close, after
-    /// two weeks of ordinary use.
+    /// MTR-STOP (#30) with the zero run of #18: 24 h for electricity, judged at the day's close,
+    /// after two weeks of ordinary use.
     fn stopped_power(&mut self) -> Option<()> {
         let onset = self.instant(self.slow_room(16 * DAY_S, 60 * HOUR_S), 900)?;
         self.stop(onset, 56 * HOUR_S, is_plain_power)
@@ -208,7 +211,7 @@ impl Planner<'_> {
         let onset = self.instant(self.slow_room(16 * DAY_S, 10 * DAY_S), MINUTE_S)?;
         let month = |at| self.days.get(self.days.index_of(at)).map_or(7, |day| day.month);
         let cold = |at| !(4..=10).contains(&month(at));
-        if !cold(onset) || !cold(self.spec.live_end) {
+        if !cold(onset) || !cold(self.horizon) {
             return None;
         }
         self.stop(onset, 9 * DAY_S, |meter| meter.commodity == Commodity::Gas)
@@ -217,15 +220,15 @@ impl Planner<'_> {
     fn stop(&mut self, onset: UtcTime, need_s: i64, wanted: fn(&SimMeter) -> bool) -> Option<()> {
         let found = onset.plus_seconds(need_s);
         let index = self.pick(Span { from: onset, to: found }, wanted)?;
-        self.change(index, onset, Effect::Scale(0));
+        self.change(index, (onset, None), Effect::Scale(0));
         let magnitude = Magnitude { value: 0, unit: Magnitude::SHARE };
         self.add_fault(FaultKind::StoppedMeter, self.subject(index), (onset, found), magnitude);
         Some(())
     }
 
-    /// VAR-HIGH (#25): a day far above the own weekdays, of which 14 must be known. In a small fleet
-    /// it lasts four days and the other faults that VAR sees begin later, else together they look
-    /// like weather.
+    /// VAR-HIGH (#25): a day far above the own weekdays, of which 14 must be known. In a small
+    /// fleet it lasts four days and the other faults that VAR sees begin later, else together they
+    /// look like weather.
     fn high_consumption(&mut self) -> Option<()> {
         let weekdays = [Weekday::Monday, Weekday::Tuesday, Weekday::Wednesday, Weekday::Thursday];
         let index = self.day_with_profile(&weekdays, 2)?;
@@ -258,15 +261,10 @@ impl Planner<'_> {
     ) -> Option<()> {
         let onset = self.days.get(day)?.start;
         let index = self.pick(Span { from: onset, to: found }, is_plain_power)?;
-        let meter = self.meter(index);
-        meter.good_link = true;
-        let span = Span { from: onset, to: end.unwrap_or(UtcTime::MAX) };
-        meter.changes.push(Change { span, effect: Effect::Scale(permille) });
         let magnitude = Magnitude { value: permille, unit: Magnitude::SHARE };
         self.add_fault(kind, self.subject(index), (onset, found), magnitude);
-        if let Some(fault) = self.plan.truth.faults.last_mut() {
-            fault.end = end;
-        }
+        self.change(index, (onset, end), Effect::Scale(permille));
+        self.end_fault(end);
         Some(())
     }
 
@@ -277,7 +275,7 @@ impl Planner<'_> {
         let mut candidates = Vec::new();
         for (index, day) in self.days.all().iter().enumerate() {
             let found = self.found_after(index, weekdays);
-            if known >= 15 && allowed.contains(&day.weekday) && found <= self.spec.live_end {
+            if known >= 15 && allowed.contains(&day.weekday) && found <= self.horizon {
                 candidates.push(index);
             }
             known += i32::from(day.start >= self.spec.history_start && !day.is_weekend());
@@ -298,15 +296,23 @@ impl Planner<'_> {
     }
 
     /// Room for a silence that begins late, so that it lasts but does not fill the history.
-    fn late_room(&self, before_end_s: i64, need_s: i64) -> Room {
+    fn late_room(&self, before_horizon_s: i64, need_s: i64) -> Room {
         let room = self.room(3 * DAY_S, need_s);
-        Room { from: room.from.max(self.spec.live_end.plus_seconds(-before_end_s)), ..room }
+        Room { from: room.from.max(self.horizon.plus_seconds(-before_horizon_s)), ..room }
     }
 
-    fn change(&mut self, index: usize, onset: UtcTime, effect: Effect) {
+    fn change(&mut self, index: usize, when: (UtcTime, Option<UtcTime>), effect: Effect) {
         let meter = self.meter(index);
         meter.good_link = true;
-        meter.changes.push(Change { span: Span { from: onset, to: UtcTime::MAX }, effect });
+        let span = Span { from: when.0, to: when.1.unwrap_or(UtcTime::MAX) };
+        meter.changes.push(Change { span, effect });
+    }
+
+    /// Sets the end of the fault that was added last.
+    fn end_fault(&mut self, end: Option<UtcTime>) {
+        if let Some(fault) = self.plan.truth.faults.last_mut() {
+            fault.end = end;
+        }
     }
 }
 
@@ -318,7 +324,7 @@ fn is_mesh_home_water(meter: &SimMeter) -> bool {
     is_mesh_water(meter) && matches!(meter.model, Model::HomeWater(_))
 }
 
-/// Coarse counters (1 gal) are left out: a small leak is below their resolution for most of an hour.
+/// Coarse counters (1 gal) are left out: a small leak is below their resolution most of the time.
 fn is_home_water(meter: &SimMeter) -> bool {
     matches!(meter.model, Model::HomeWater(_))
         && !matches!(meter.path, Path::Radio { protocol: Protocol::Scm, .. })

@@ -48,6 +48,8 @@ struct Planner<'a> {
     /// Meters and collectors that already have a part to play.
     used: Vec<bool>,
     used_collectors: Vec<bool>,
+    /// Slow faults can be found by now, however long the fleet lives on.
+    horizon: UtcTime,
     /// Slow faults begin after this instant; see `faults::high_consumption`.
     slow_from: UtcTime,
     plan: Plan,
@@ -69,6 +71,7 @@ impl Plan {
             stream: Stream::new(spec.seed, Purpose::Plan, 0, 0),
             used: vec![false; layout.meters.len()],
             used_collectors: vec![false; layout.collectors.len()],
+            horizon: spec.live_end.min(spec.live_start.plus_seconds(HOUR_S)),
             slow_from: spec.history_start,
             layout,
             plan: Self::default(),
@@ -127,15 +130,15 @@ impl Planner<'_> {
         Some(at.floor_to(grid_s))
     }
 
-    /// Times since the start of the history and before the end of the run.
-    fn room(&self, after_start_s: i64, before_end_s: i64) -> Room {
+    /// Times since the start of the history and before the horizon.
+    fn room(&self, after_start_s: i64, need_s: i64) -> Room {
         let from = self.spec.history_start.plus_seconds(after_start_s);
-        Room { from, to: self.spec.live_end.plus_seconds(-before_end_s) }
+        Room { from, to: self.horizon.plus_seconds(-need_s) }
     }
 
     /// As [`Planner::room`], for slow faults that may have to wait for an earlier one.
-    fn slow_room(&self, after_start_s: i64, before_end_s: i64) -> Room {
-        let room = self.room(after_start_s, before_end_s);
+    fn slow_room(&self, after_start_s: i64, need_s: i64) -> Room {
+        let room = self.room(after_start_s, need_s);
         Room { from: room.from.max(self.slow_from), ..room }
     }
 

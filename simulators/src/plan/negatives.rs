@@ -1,4 +1,4 @@
-//! The look-alikes. Each is within the limits of the rules, or labelled by a tag of the usage point.
+//! The look-alikes. Each is within the limits of the rules, or the usage point has a tag for it.
 
 use jiff::civil::Weekday;
 use metering::{Commodity, CustomerClass, Tag, UtcTime};

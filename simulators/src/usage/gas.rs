@@ -8,8 +8,8 @@ use super::pour;
 /// A house with gas heating.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HomeGas {
-    /// Litres of gas per hour and degree of heating. Boilers run throttled: the first cold days cost
-    /// most, further cold adds little.
+    /// Litres of gas per hour and degree of heating. Boilers run throttled: the first cold days
+    /// cost most, further cold adds little.
     litres_per_degree: f64,
     people: i64,
     wakes: i64,
@@ -18,7 +18,7 @@ pub(crate) struct HomeGas {
 /// No heating above this daily mean, in degrees Celsius.
 const HEATING_LIMIT: f64 = 16.0;
 
-/// Share of a day's unusual warmth or cold that reaches the heating: walls keep what came before.
+/// Share of a day's unusual warmth or cold that reaches the heating; walls keep the rest out.
 const INERTIA: f64 = 0.15;
 
 impl HomeGas {

@@ -94,8 +94,8 @@ impl HomeWater {
         }
     }
 
-    /// Mean of a day. Each day is scaled to it within about a quarter, since people who shower twice
-    /// or wash one day more are not news; the rest is when and how.
+    /// Mean of a day. Each day is scaled to it within about a quarter, since people who shower
+    /// twice on a day are not news; what differs is when and how.
     fn usual_ml(&self) -> f64 {
         let per_head = TOILETS * self.toilet_ml + TAPS * 2_000 + 5 * self.shower_ml_per_min;
         let machine = real(self.machine_ml) * self.machine;

@@ -275,6 +275,18 @@ fn a_short_live_time_moves_live_faults_into_the_history() {
 }
 
 #[test]
+fn a_fleet_that_lives_on_has_its_slow_faults_in_the_history() {
+    let base = spec(7, 200);
+    let run = FleetSpec { live_end: base.live_start.plus_seconds(30 * 86_400), ..base };
+    let fleet = Fleet::new(run).unwrap();
+    let limit = fleet.spec().live_start.plus_seconds(3_600);
+    assert!(fleet.truth().faults.iter().all(|fault| fault.detectable_by <= limit));
+    let live = fleet.truth().faults.iter().filter(|fault| fault.live);
+    assert!(live.clone().count() >= 3);
+    assert!(live.filter(|f| f.kind != FaultKind::BatteryLow).all(|f| f.end.is_some()));
+}
+
+#[test]
 fn other_zones_seasons_and_sizes_can_be_simulated() {
     for (zone, at, meters) in [
         ("America/St_Johns", "2026-03-20T10:07:11Z", 30),
