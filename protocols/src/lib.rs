@@ -1,7 +1,7 @@
 //! Bytes to observations, sans-io; and the thin drivers that fetch the bytes.
 //!
 //! In the order a reading travels: [`mqtt`] (feature `mqtt`) brings a message and owes the broker
-//! an acknowledgement; [`format`] says what the payload is and opens the one door, [`decode`];
+//! an acknowledgement; [`mod@format`] says what the payload is and opens the one door, [`decode`];
 //! [`bundle`] (our own format) and [`amr`] (radio receivers) read it; [`observation`] is what they
 //! return. Decoders read no clock, touch no socket and know no meter: the caller says when a
 //! message arrived, and `src/ingest` says whose it is.

@@ -1,7 +1,7 @@
 //! MQTT 5 client side: what the broker delivers, and the duty to acknowledge it (`protocols.md` 2).
 //!
 //! [`config`] is what an operator sets; [`state`] is the pure ledger of acknowledgements;
-//! [`guard`] hands a duty to whoever stores the message; [`driver`] owns the connection;
+//! [`guard`] hands a duty to whoever stores the message; the driver owns the connection;
 //! [`source`] is the handle of the head-end. Rule A: a message is acknowledged after it was
 //! committed, in arrival order, on the connection that brought it.
 
