@@ -215,6 +215,6 @@ fn derived_intervals_add_up_to_the_advance_over_rollovers_and_batches() {
         let first = (490 * 3_785_411_784_i64 + 500_000) / 1_000_000;
         assert_eq!(sum, boundary.unwrap().1 - first, "seed {seed}");
         let advance = (used - 490) * 3_785_412 / 1000;
-        assert!((advance - sum).abs() < 20 * 3_786 + 200, "seed {seed}: {advance} {sum}");
+        assert!((advance - sum).abs() < 60 * 3_786 + 200, "seed {seed}: {advance} {sum}");
     }
 }

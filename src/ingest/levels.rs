@@ -168,7 +168,7 @@ mod tests {
         check(&mut levels, Format::Bundle, &[low(7300)], "");
         check(&mut levels, Format::Bundle, &[low(10_800)], "battery_low  3");
         let open = ObservedEvent::once(EventCode::CoverOpened, at(0), "x");
-        check(&mut levels, Format::Bundle, &[open.clone()], "cover_opened x 0");
+        check(&mut levels, Format::Bundle, std::slice::from_ref(&open), "cover_opened x 0");
         check(&mut levels, Format::Bundle, &[open], "cover_opened x 0");
         assert!(levels.clock_begins(true) && !levels.clock_begins(true));
         assert!(!levels.clock_begins(false) && levels.clock_begins(true));

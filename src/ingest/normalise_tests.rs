@@ -273,7 +273,7 @@ fn a_clock_that_is_ahead_is_an_event_once() {
         expect![[r#"
             interval 1/1 to 10:15:00 value 120000 raw! [] {7}
             event meter 1 10:20:00 clock_error seq 7 number 270 `device clock ahead by 270 s`
-            heard 1 via - 10:20:00
+            heard 1 via - 10:15:30
             raw of 1
         "#]],
     );
