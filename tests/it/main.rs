@@ -3,3 +3,4 @@
 mod cli;
 mod kit;
 mod tidy;
+mod web;

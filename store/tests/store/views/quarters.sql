@@ -10,5 +10,5 @@ INSERT INTO meter_channel (meter_id, channel, field, reading_type, kind, unit, d
 VALUES (5, 1, 'energy_import', 'energy_active_import', 'interval', 'Wh', 3, 900, 1, 3600, '2026-01-01');
 INSERT INTO read_interval (starts_at, received_at, value, meter_id, channel, flags)
 SELECT t, t, -1500, 5, 1, 1 FROM (
-  SELECT generate_series(timestamptz '2026-03-28', '2026-03-31', '15 minutes') UNION ALL
+  SELECT generate_series(timestamptz '2026-03-27', '2026-03-31', '15 minutes') UNION ALL
   SELECT generate_series(timestamptz '2026-10-24', '2026-10-27', '15 minutes')) x(t);
