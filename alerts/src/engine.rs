@@ -45,6 +45,10 @@ impl Hasher for NumberHasher {
     }
 }
 
+/// A register may be sent this long after it was read, a heartbeat is sent at once; in seconds.
+const REGISTER_WAY_S: i64 = 7_200;
+const HEARTBEAT_WAY_S: i64 = 300;
+
 pub(crate) type ByNumber<K> = HashMap<K, u32, BuildHasherDefault<NumberHasher>>;
 
 /// The streaming rule engine of one log shard.
@@ -123,35 +127,29 @@ impl Engine {
             self.env.now = now;
         }
         if before != NEVER && now - before > self.env.params.blind_jump_s {
-            self.start_watch();
+            self.start_watch(before);
         }
     }
 
-    /// Nobody watched for a while: silence counts again when half of the quick meters were heard.
-    fn start_watch(&mut self) {
-        let env = &mut self.env;
-        let quick_s = env.params.blind_max_s;
-        let expected = self
-            .meters
-            .iter()
-            .filter(|meter| meter.silence == Silence::Fresh && meter.cadence_s() <= quick_s)
-            .count();
-        env.watch.jump_at = env.now;
-        env.watch.jump_expected = u32::try_from(expected).unwrap_or(u32::MAX);
-        env.watch.jump_heard = 0;
+    /// Nobody watched since `from`.
+    fn start_watch(&mut self, from: i64) {
+        let gap_s = self.env.now - from;
+        let quick = |meter: &&Meter| meter.silence == Silence::Fresh && meter.cadence_s() <= gap_s;
+        let expected = self.meters.iter().filter(quick).count();
+        self.env.watch.jumped(from, self.env.now, u32::try_from(expected).unwrap_or(u32::MAX));
     }
 
     fn record(&mut self, record: &LogRecord) {
         if !matches!(record, LogRecord::Tick | LogRecord::Meter(_) | LogRecord::Collector(_))
-            && headend::data_came(&mut self.env)
+            && let Some(from) = headend::data_came(&mut self.env)
         {
-            self.start_watch();
+            self.start_watch(from);
         }
         match record {
             LogRecord::Interval { .. } => self.interval(record),
             LogRecord::Register { meter, read_at, code, .. } => {
                 let at = secs(*read_at);
-                self.env.watch.note_stamp(at.min(self.env.now));
+                self.env.watch.note_stamp(at.min(self.env.now), REGISTER_WAY_S);
                 self.value_of(*meter, at, code.flags());
             }
             LogRecord::Event { subject, occurred_at, code, .. } => {
@@ -225,7 +223,7 @@ impl Engine {
                 if let Some(collector) = self.collectors.get_mut(place as usize) {
                     collector::beat(collector, place, at, &mut self.env);
                 }
-                self.env.watch.note_stamp(at.min(self.env.now));
+                self.env.watch.note_stamp(at.min(self.env.now), HEARTBEAT_WAY_S);
             }
             (Subject::Meter(id), code) => {
                 let Some(place) = self.meter_places.get(&id).copied() else { return };

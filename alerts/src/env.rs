@@ -69,11 +69,14 @@ pub(crate) struct Watch {
     pub(crate) timer: i64,
     /// Nothing arrives from anybody.
     pub(crate) cut_off: bool,
-    /// Log time after the last long jump; meters that should report soon after it, and those that
-    /// did.
+    /// Log time after the last long jump, and before it.
     pub(crate) jump_at: i64,
+    pub(crate) jump_from: i64,
+    /// Quick meters that were heard before the jump, and those of them heard at its end at once.
     pub(crate) jump_expected: u32,
     pub(crate) jump_heard: u32,
+    /// A heartbeat or a register was stamped within the jump: it was backfill, or a queue was kept.
+    pub(crate) jump_seen: bool,
     /// Quarter hours of event time in which heartbeats or registers were stamped, by the low bits
     /// of their number.
     pub(crate) newest_bucket: i64,
@@ -85,8 +88,10 @@ crate::snapshot::snap_struct!(Watch {
     timer,
     cut_off,
     jump_at,
+    jump_from,
     jump_expected,
     jump_heard,
+    jump_seen,
     newest_bucket,
     buckets,
 });
@@ -98,8 +103,10 @@ impl Default for Watch {
             timer: crate::state::channel::NO_TIMER,
             cut_off: false,
             jump_at: NEVER,
+            jump_from: NEVER,
             jump_expected: 0,
             jump_heard: 0,
+            jump_seen: true,
             newest_bucket: NEVER,
             buckets: vec![false; BUCKETS],
         }
@@ -107,13 +114,32 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Silence says nothing now: we are cut off, or just back and not half of the meters were heard.
-    pub(crate) fn is_blind(&self, now: i64, params: &Params) -> bool {
-        let just_back = self.jump_at != NEVER && now < self.jump_at + params.blind_max_s;
-        self.cut_off || (just_back && self.jump_heard * 2 < self.jump_expected)
+    /// Nobody watched between `from` and `to`; `expected` meters were quick ones.
+    pub(crate) fn jumped(&mut self, from: i64, to: i64, expected: u32) {
+        self.jump_from = from;
+        self.jump_at = to;
+        self.jump_expected = expected;
+        self.jump_heard = 0;
+        self.jump_seen = false;
     }
 
-    pub(crate) fn note_stamp(&mut self, at: i64) {
+    /// The instant from which silence counts for somebody last heard at `heard_at`: time in which
+    /// nobody watched does not count.
+    pub(crate) fn silent_from(&self, heard_at: i64) -> i64 {
+        let seen =
+            self.jump_seen || (self.jump_heard > 0 && self.jump_heard * 2 >= self.jump_expected);
+        if seen { heard_at } else { heard_at.max(self.jump_at) }
+    }
+
+    /// A stamp of event time, `margin_s` of which may be the way to us.
+    pub(crate) fn note_stamp(&mut self, at: i64, margin_s: i64) {
+        if at > self.jump_from && at < self.jump_at - margin_s {
+            self.jump_seen = true;
+        }
+        self.note_bucket(at);
+    }
+
+    fn note_bucket(&mut self, at: i64) {
         let bucket = at.div_euclid(BUCKET_S);
         if bucket > self.newest_bucket {
             let kept = i64::try_from(BUCKETS).unwrap_or(0);

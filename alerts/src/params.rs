@@ -234,10 +234,8 @@ params! {
             headend_silence_s = 900, 60..=86400, Default;
         "But never with fewer meters than this."
             headend_meters_min = 10, 2..=100000, Default;
-        "A jump of log time longer than this means that nobody watched, in seconds."
+        "A jump of log time longer than this means that nobody watched, unless what was sent meanwhile arrives; silence does not count through it, in seconds."
             blind_jump_s = 600, 60..=86400, Default;
-        "Silence is then not judged before half of the fleet was heard, or this long, in seconds."
-            blind_max_s = 7200, 60..=86400, Default;
     }
 }
 

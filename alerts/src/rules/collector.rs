@@ -20,7 +20,7 @@ use crate::timer::TimerKey;
 use crate::transition::Evidence;
 
 const WEEK_S: i64 = 7 * 86_400;
-/// While a collector is out or we are blind, it is looked at this often.
+/// While a collector is out or we are cut off, it is looked at this often.
 const LOOK_S: i64 = 60;
 
 /// A heartbeat of event time `at`.
@@ -149,7 +149,7 @@ fn beyond_chance(found: Members, env: &Env) -> bool {
 /// Timer: is the heartbeat overdue, are the meters silent, is it over?
 pub(crate) fn check(collector: &mut Collector, place: u32, meters: &[Meter], env: &mut Env) {
     collector.timer = NO_TIMER;
-    if env.watch.is_blind(env.now, &env.params) {
+    if env.watch.cut_off || nobody_heard(collector, env) {
         arm(collector, place, env.now + LOOK_S, env);
         return;
     }
@@ -166,8 +166,16 @@ pub(crate) fn check(collector: &mut Collector, place: u32, meters: &[Meter], env
     }
 }
 
+/// Nobody at all was heard since the collector was due: we come first (row 1 of #63).
+fn nobody_heard(collector: &Collector, env: &Env) -> bool {
+    !collector.is_out()
+        && collector.heartbeat_s > 0
+        && env.watch.data_at < collector.beat_at + i64::from(collector.heartbeat_s)
+        && i64::from(env.fleet) >= env.params.headend_meters_min
+}
+
 fn look_for_outage(collector: &mut Collector, meters: &[Meter], env: &mut Env) {
-    let beat_lost = collector.beat_lost(env.now, env.params.heartbeat_periods);
+    let beat_lost = collector.beat_lost(env);
     let since = if beat_lost { collector.beat_at } else { env.now };
     let found = members(collector, meters, since, env);
     let silent = beyond_chance(found, env);
@@ -209,9 +217,8 @@ fn report(collector: &Collector, cause: Cause, found: Members, env: &mut Env) {
 
 fn look_for_end(collector: &mut Collector, _place: u32, meters: &[Meter], env: &mut Env) {
     let found = members(collector, meters, collector.outage_from, env);
-    let beats = collector.heartbeat_s == 0
-        || (collector.back_at != NEVER
-            && !collector.beat_lost(env.now, env.params.heartbeat_periods));
+    let beats =
+        collector.heartbeat_s == 0 || (collector.back_at != NEVER && !collector.beat_lost(env));
     let key = AlertKey::of(Subject::Collector(collector.id), RuleId::COM_COLL, None);
     if !beats {
         let is_backhaul = env.book.get(&key).is_some_and(|a| a.cause == Cause::Backhaul);

@@ -23,28 +23,32 @@ pub(crate) struct Usual {
     pub(crate) contacts_a_day: i64,
 }
 
-/// A record came from a device at log time `env.now`. True when we were cut off until now.
-pub(crate) fn data_came(env: &mut Env) -> bool {
+/// A record came from a device at log time `env.now`. When we were cut off until now, gives the log
+/// time since when.
+pub(crate) fn data_came(env: &mut Env) -> Option<i64> {
+    let silent_from = env.watch.data_at;
     env.watch.data_at = env.now;
     if env.watch.timer == crate::state::channel::NO_TIMER {
         env.watch.timer = env.now + env.params.headend_silence_s;
         env.timers.set(env.watch.timer, TimerKey::Headend);
     }
     if !env.watch.cut_off {
-        return false;
+        return None;
     }
     env.watch.cut_off = false;
     let key = AlertKey::of(Subject::Headend, RuleId::COM_CLASSIFY, None);
     env.book.clear(&key, env.now, env.at, &mut env.out);
-    true
+    Some(silent_from)
 }
 
 /// Timer: how long has nothing arrived?
 pub(crate) fn check(usual: Usual, env: &mut Env) {
-    let silence_s = env.now - env.watch.data_at;
+    // Time in which we were stopped does not count.
+    let silent_from = env.watch.data_at.max(env.watch.jump_at);
+    let silence_s = env.now - silent_from;
     let mean_s = 86_400 / usual.contacts_a_day.max(1);
     let limit_s = env.params.headend_silence_s.max(3 * usual.shortest_s).max(20 * mean_s);
-    let due = (env.watch.data_at + limit_s).max(env.now + LOOK_S);
+    let due = (silent_from + limit_s).max(env.now + LOOK_S);
     env.watch.timer = due;
     env.timers.set(due, TimerKey::Headend);
     let too_few = i64::from(usual.meters) < env.params.headend_meters_min;

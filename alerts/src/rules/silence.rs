@@ -19,13 +19,15 @@ use crate::timer::TimerKey;
 use crate::transition::Evidence;
 
 const DAY_S: i64 = 86_400;
-/// While we are blind, silence is looked at again after this.
-const BLIND_RETRY_S: i64 = 60;
+/// While we are cut off, silence is looked at again after this.
+const CUT_OFF_RETRY_S: i64 = 60;
 
 /// The meter was heard at log time `env.now`. True when it was stale until now.
 pub(crate) fn heard(meter: &mut Meter, place: u32, env: &mut Env) {
-    if meter.heard_at < env.watch.jump_at && meter.cadence_s() <= env.params.blind_max_s {
-        env.watch.jump_heard += 1;
+    let watch = &mut env.watch;
+    let quick = meter.cadence_s() <= watch.jump_at - watch.jump_from;
+    if watch.jump_at == env.now && meter.heard_at < env.now && quick {
+        watch.jump_heard += 1;
     }
     if meter.heard_at < env.now {
         meter.heard_after = env.before;
@@ -43,7 +45,7 @@ pub(crate) fn delivered(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
         return;
     }
     meter.data_at = meter.data_at.max(at);
-    count_period(meter, at, &env.params);
+    count_period(meter, at, env);
     if meter.silence != Silence::Lost {
         return;
     }
@@ -58,29 +60,25 @@ pub(crate) fn delivered(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
     }
 }
 
-/// Mean miss rate by periods of the cadence, half-life 7 d. Old and backfilled values count where
-/// they belong only when they come in order; a gap counts for a day at most.
-fn count_period(meter: &mut Meter, at: i64, params: &crate::Params) {
+/// Mean miss rate by periods of the cadence, half-life 7 d. Old values count nothing, and a gap that
+/// made the meter stale is a silence of its own, not a chance miss.
+fn count_period(meter: &mut Meter, at: i64, env: &Env) {
     let period = at.div_euclid(meter.cadence_s());
-    if meter.period == NEVER {
-        meter.period = period;
-        return;
-    }
-    let passed = period - meter.period;
+    let passed = if meter.period == NEVER { 1 } else { period - meter.period };
     if passed <= 0 {
         return;
     }
     meter.period = period;
-    // The weight of one period.
     let weight = small(meter.cadence_s()) * std::f64::consts::LN_2 / 604_800.0;
     let weight = if weight > 0.5 { 0.5 } else { weight };
-    let day_periods = (DAY_S / meter.cadence_s()).max(1);
     let mut p = meter.p_miss;
-    for _ in 0..(passed - 1).min(day_periods).min(1_000) {
-        p += (1.0 - p) * weight;
+    if passed > 1 && (passed - 1) * meter.cadence_s() < stale_s(meter, env) {
+        for _ in 1..passed {
+            p += (1.0 - p) * weight;
+        }
     }
     p -= p * weight;
-    let (min, max) = (params.silence_miss_min_permille, params.silence_miss_max_permille);
+    let (min, max) = (env.params.silence_miss_min_permille, env.params.silence_miss_max_permille);
     meter.p_miss = p.clamp(small(min) / 1_000.0, small(max) / 1_000.0);
 }
 
@@ -132,20 +130,21 @@ pub(crate) fn check(
     if matches!(meter.silence, Silence::Unheard | Silence::Lost) {
         return Found::Nothing;
     }
-    if env.watch.is_blind(env.now, &env.params) {
-        arm(meter, place, env.now + BLIND_RETRY_S, env);
+    if env.watch.cut_off {
+        arm(meter, place, env.now + CUT_OFF_RETRY_S, env);
         return Found::Nothing;
     }
-    let silence_s = env.now - meter.heard_at;
+    let silent_from = env.watch.silent_from(meter.heard_at);
+    let silence_s = env.now - silent_from;
     let (stale_s, lost_s) = (stale_s(meter, env), lost_s(meter, env));
     if silence_s < stale_s && meter.silence == Silence::Fresh {
-        arm(meter, place, meter.heard_at + stale_s, env);
+        arm(meter, place, silent_from + stale_s, env);
         return Found::Nothing;
     }
     let newly = meter.silence == Silence::Fresh;
     meter.silence = Silence::Stale;
     if silence_s < lost_s {
-        arm(meter, place, meter.heard_at + lost_s, env);
+        arm(meter, place, silent_from + lost_s, env);
     } else {
         lost(meter, parent, env);
     }

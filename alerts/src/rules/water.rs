@@ -59,7 +59,6 @@ struct Continuous {
     from: i64,
     /// Smallest whole hour, in mL/h.
     min_hour: i64,
-    hours: i64,
     slots: i64,
 }
 
@@ -86,34 +85,33 @@ fn look_back(channel: &Channel, water: &Water, env: &Env) -> Option<Continuous> 
     if together == 1 && water.head - water.last_zero < wanted {
         return None;
     }
-    let last = water.head.div_euclid(together) * together;
-    let mut found = Continuous { from: 0, min_hour: i64::MAX, hours: 0, slots: 0 };
-    let mut back = last;
-    while found.slots < wanted && back - together >= water.head - water.slots_kept() {
-        if let Some(sum) = water.sum(back, together) {
-            if sum == 0 {
-                return None;
-            }
-            found.slots += 1;
-            found.from = (back - together) * len_s;
-            if together * len_s >= HOUR_S {
-                found.min_hour = found.min_hour.min(sum * HOUR_S / (together * len_s));
-                found.hours += 1;
-            } else if let Some(hour) = whole_hour(water, len_s, back) {
-                found.min_hour = found.min_hour.min(hour);
-                found.hours += 1;
-            }
+    let mut back = water.head.div_euclid(together) * together;
+    let last = back;
+    let mut slots = 0;
+    while slots < wanted {
+        if back - together < water.head - water.slots_kept() {
+            return None;
+        }
+        match water.sum(back, together) {
+            Some(0) => return None,
+            Some(_) => slots += 1,
+            None => {}
         }
         back -= together;
     }
-    (found.slots >= wanted && found.hours * together * len_s.max(HOUR_S) >= 20 * HOUR_S)
-        .then_some(found)
-}
-
-/// Flow of the hour that ends with this slot, if one does and all of it is known.
-fn whole_hour(water: &Water, len_s: i64, slot: i64) -> Option<i64> {
-    let slots = HOUR_S / len_s;
-    if slot.rem_euclid(slots) == 0 { water.sum(slot, slots) } else { None }
+    // Whole hours of the window (two hours for coarse counters).
+    let step = (HOUR_S / len_s).max(together);
+    let first_end = (back + step).div_euclid(step) * step;
+    let first_end = if first_end - step < back { first_end + step } else { first_end };
+    let (mut min_hour, mut hours) = (i64::MAX, 0);
+    for end in (first_end..=last).step_by(usize::try_from(step).unwrap_or(1)) {
+        if let Some(sum) = water.sum(end, step) {
+            min_hour = min_hour.min(sum * HOUR_S / (step * len_s));
+            hours += step * len_s / HOUR_S;
+        }
+    }
+    let from = back * len_s;
+    (hours >= 20).then_some(Continuous { from, min_hour, slots })
 }
 
 fn continuous(meter: &Meter, channel: &Channel, (water, slot): (&Water, i64), env: &mut Env) {

@@ -4,6 +4,7 @@ use metering::CollectorId;
 
 use super::NEVER;
 use super::channel::NO_TIMER;
+use crate::env::Env;
 use crate::snapshot::snap_struct;
 
 /// State of a collector.
@@ -69,10 +70,11 @@ impl Collector {
         self.outage_from != NEVER
     }
 
-    /// The heartbeat is overdue at `now` by `periods`. False for collectors that send none.
-    pub(crate) fn beat_lost(&self, now: i64, periods: i64) -> bool {
-        self.heartbeat_s > 0
+    /// The heartbeat is overdue. False for collectors that send none.
+    pub(crate) fn beat_lost(&self, env: &Env) -> bool {
+        let limit_s = i64::from(self.heartbeat_s) * env.params.heartbeat_periods;
+        limit_s > 0
             && self.beat_at != NEVER
-            && now - self.beat_at >= periods * i64::from(self.heartbeat_s)
+            && env.now - env.watch.silent_from(self.beat_at) >= limit_s
     }
 }

@@ -211,6 +211,11 @@ pub(crate) fn fill(log: &mut Log, asset: &MeterAsset, series: &str) {
                 records.push(heard(asset, None));
                 records.push(interval(asset, end, milli, word.trim_start_matches(number)));
             }
+            // As live: time passes in small steps.
+            for before in (1..len_s / 600).rev() {
+                let now = end.plus_seconds(120 - before * 600);
+                log.push(now, vec![LogRecord::Tick]);
+            }
             records.push(LogRecord::Tick);
             log.push(end.plus_seconds(120), records);
         }
