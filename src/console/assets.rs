@@ -14,6 +14,7 @@ use super::state::ConsoleState;
 const CSS: &[u8] = include_bytes!("assets/console.css");
 const CHART_JS: &[u8] = include_bytes!("assets/chart.js");
 const TABLE_JS: &[u8] = include_bytes!("assets/table.js");
+const ICON: &[u8] = include_bytes!("assets/icon.svg");
 const LIVE_JS: &str = include_str!("assets/live.js");
 
 /// A file as served.
@@ -28,7 +29,7 @@ struct Asset {
 /// All files of the console, and the addresses that pages link.
 #[derive(Clone, Debug)]
 pub(super) struct Assets {
-    files: [Asset; 4],
+    files: [Asset; 5],
     build: String,
 }
 
@@ -41,13 +42,14 @@ impl Assets {
         let live = LIVE_JS.replace("./chart.js", &format!("./{}", chart.name));
         let live = Asset::new("live", "js", "text/javascript; charset=utf-8", live.as_bytes());
         let table = Asset::new("table", "js", "text/javascript; charset=utf-8", TABLE_JS);
+        let icon = Asset::new("icon", "svg", "image/svg+xml", ICON);
         let mut all = Sha256::new();
-        for file in [&css, &chart, &live, &table] {
+        for file in [&css, &chart, &live, &table, &icon] {
             all.update(file.name.as_bytes());
         }
         all.update(env!("CARGO_PKG_VERSION").as_bytes());
         let build = short_hex(&all.finalize());
-        Self { files: [css, chart, live, table], build }
+        Self { files: [css, chart, live, table, icon], build }
     }
 
     /// Changes when the program's pages may no longer fit those that a browser holds.
@@ -69,6 +71,10 @@ impl Assets {
 
     pub(super) fn table(&self) -> String {
         self.files[3].address()
+    }
+
+    pub(super) fn icon(&self) -> String {
+        self.files[4].address()
     }
 }
 

@@ -1,11 +1,12 @@
 //! Causes, states and events in plain words. The stored words never change; these may.
 
-use metering::UtcTime;
+use metering::{Unit, UtcTime};
 use store::views::issues::Evidence;
 
+use super::measure::DisplayUnit;
 use super::words;
 
-/// What staff call it: `Leak on the customer's side`.
+/// What staff call it: `Leak at the customer`.
 pub fn title(cause: &str) -> String {
     let known = match cause {
         "BATTERY_DEAD" => "Battery dead",
@@ -26,9 +27,9 @@ pub fn title(cause: &str) -> String {
         "REGISTER_DECREASE" => "Register fell",
         "SUM_MISMATCH" => "Register differs from intervals",
         "TAMPER_SUSPECT" => "Tamper suspected",
-        "LEAK_CUSTOMER_SIDE" => "Leak on the customer's side",
+        "LEAK_CUSTOMER_SIDE" => "Leak at the customer",
         "LEAK_INTERMITTENT" => "Leak that comes and goes",
-        "BURST_CUSTOMER_SIDE" => "Burst on the customer's side",
+        "BURST_CUSTOMER_SIDE" => "Burst at the customer",
         "DMA_LEAK" => "Leak in the network",
         "BACKFLOW" => "Backflow",
         "GAS_CONTINUOUS_FLOW" => "Gas flows without a pause",
@@ -159,9 +160,31 @@ pub fn instant(evidence: &[Evidence], key: &str) -> Option<UtcTime> {
 
 /// The fact in short, for the second line of a list: what was measured, else how many.
 pub fn snippet(evidence: &[Evidence]) -> String {
-    let telling = ["measured", "meters", "silent", "count"];
+    let telling = ["measured", "meters", "silence", "flagged_telegrams"];
     let found = telling.iter().find_map(|key| fact(evidence, key));
-    found.filter(|fact| fact.unit != "us").map_or_else(String::new, |fact| fact.text.clone())
+    found.map(said).unwrap_or_default()
+}
+
+/// A fact as people say it: quantities in a unit that suits them, three digits; the rest as the rule
+/// wrote it.
+pub fn said(fact: &Evidence) -> String {
+    display_unit(fact).map_or_else(|| fact.text.clone(), |unit| unit.rough(fact.value))
+}
+
+/// A quantity with all its digits; `None` when the fact is no quantity.
+pub fn exact(fact: &Evidence) -> Option<String> {
+    display_unit(fact).map(|unit| unit.exact(fact.value))
+}
+
+fn display_unit(fact: &Evidence) -> Option<DisplayUnit> {
+    let base = match fact.unit.as_str() {
+        "L" => Unit::Litre,
+        "Wh" => Unit::WattHour,
+        "L/h" => Unit::LitrePerHour,
+        "W" => Unit::Watt,
+        _ => return None,
+    };
+    Some(DisplayUnit::choose(base, fact.value))
 }
 
 /// A device's event in words.
@@ -193,7 +216,7 @@ mod tests {
     #[test]
     fn an_unknown_cause_is_still_readable() {
         assert_eq!(title("SEWER_INFLOW"), "Sewer inflow");
-        assert_eq!(title("LEAK_CUSTOMER_SIDE"), "Leak on the customer's side");
+        assert_eq!(title("LEAK_CUSTOMER_SIDE"), "Leak at the customer");
         assert_eq!(meaning("SEWER_INFLOW"), "");
     }
 

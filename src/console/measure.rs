@@ -57,6 +57,18 @@ impl DisplayUnit {
         format!("{sign}{}.{:0>digits$}", words::thousands(whole), scaled % per_unit)
     }
 
+    /// The value to three digits, with its unit: `1,616 L/h`, `9.02 kWh`. For sentences.
+    pub fn rough(self, value: i64) -> String {
+        let whole = value.unsigned_abs() / self.milli.unsigned_abs();
+        let room = match whole {
+            0..=9 => 2,
+            10..=99 => 1,
+            _ => 0,
+        };
+        let digits = self.digits([value]).min(room);
+        format!("{} {}", self.fixed(value, digits), self.symbol)
+    }
+
     /// The value exactly, with its unit: `14,226.13 kWh`.
     pub fn exact(self, value: i64) -> String {
         format!("{} {}", self.fixed(value, self.digits([value])), self.symbol)
@@ -132,6 +144,16 @@ mod tests {
         check(Unit::Volt, 230_400_000, "230,400 V");
         check(Unit::Volt, 0, "0 V");
         check(Unit::WattHour, i64::MAX / 2, "4,611,686,018,427.387903 kWh");
+    }
+
+    #[test]
+    fn sentences_have_three_digits() {
+        let rough = |base, value| DisplayUnit::choose(base, value).rough(value);
+        assert_eq!(rough(Unit::WattHour, 9_019_392), "9.02 kWh");
+        assert_eq!(rough(Unit::WattHour, 51_118_080), "51.1 kWh");
+        assert_eq!(rough(Unit::LitrePerHour, 34_000), "34 L/h");
+        assert_eq!(rough(Unit::LitrePerHour, 3_800), "3.8 L/h");
+        assert_eq!(rough(Unit::LitrePerHour, 815_872), "816 L/h");
     }
 
     #[test]

@@ -74,7 +74,7 @@ class Chart {
     this.touched ||= byPerson;
     const [start, end, y, text, quality, note] = this.buckets[this.at];
     const x = `${(((start + end) / 2 - this.from) / (this.to - this.from)) * 100}%`;
-    const last = end - start > 86400 ? this.stamp : this.clock;
+    const last = end - start >= 86400 ? this.stamp : this.clock;
     const when = `${this.stamp.format(start * 1000)}–${last.format(end * 1000)}`;
     const parts = [when, text, quality, note].filter((part) => part !== "");
     this.svg.classList.toggle("has-cursor", this.touched);

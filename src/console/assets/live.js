@@ -10,10 +10,21 @@ const QUIET_S = 4;
 let heardAt = performance.now();
 let broken = "";
 
-if (body.dataset.stream) connect();
+let source;
+
+if (body.dataset.stream) {
+  connect();
+  setInterval(tell, 1000);
+  // A browser keeps few connections to one host: pages that nobody looks at give theirs back.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) source.close();
+    else if (source.readyState === EventSource.CLOSED) connect();
+  });
+}
 
 function connect() {
-  const source = new EventSource(body.dataset.stream);
+  heardAt = performance.now();
+  source = new EventSource(body.dataset.stream);
   source.addEventListener("fragment", (event) => heard(() => replace(event.data)));
   source.addEventListener("clock", (event) => heard(() => replace(event.data)));
   // The program behind the page is another one: its pages and scripts may differ.
@@ -25,11 +36,9 @@ function connect() {
   source.addEventListener("error", () => {
     // A browser gives up on some answers; then this page asks again itself.
     if (source.readyState === EventSource.CLOSED) {
-      source.close();
-      setTimeout(connect, 2000);
+      setTimeout(() => { if (!document.hidden) connect(); }, 2000);
     }
   });
-  setInterval(tell, 1000);
 }
 
 function heard(then) {

@@ -28,6 +28,9 @@ impl ValueScale {
                 hi = hi.max(limit.to.unwrap_or(limit.at));
             }
         }
+        if let Some(top) = spec.top {
+            hi = hi.min(top);
+        }
         if spec.from_zero {
             lo = lo.min(0);
         }

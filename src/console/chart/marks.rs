@@ -116,7 +116,21 @@ pub(super) fn verticals(spec: &ChartSpec, scales: &Scales, labels: &mut Labels, 
     if let Some(now) = spec.now.filter(|now| scales.time.contains(*now)) {
         let x = scales.time.percent(now);
         vertical(out, "nowline", x, spec.height);
-        labels.place(x, "note", "now");
+        labels.place(x, "note alt", "now");
+    }
+    cut_words(spec, scales, labels);
+}
+
+/// Where the axis was ended on purpose: the most that does not fit is written beside it.
+fn cut_words(spec: &ChartSpec, scales: &Scales, labels: &mut Labels) {
+    let Some(series) = spec.series.first().filter(|_| spec.top.is_some()) else { return };
+    let cut =
+        series.points.iter().filter(|point| point.value.is_some_and(|v| v.max > scales.value.hi));
+    let highest = cut.max_by_key(|point| point.value.map(|value| value.max));
+    if let Some((point, value)) = highest.and_then(|point| point.value.map(|value| (point, value)))
+    {
+        let text = format!("cut, up to {}", spec.unit.exact(value.max));
+        labels.place(scales.time.percent(point.end), "note", &text);
     }
 }
 

@@ -44,6 +44,8 @@ pub struct ChartSpec {
     pub unit: DisplayUnit,
     /// The axis begins at zero: right for consumption, wrong for a voltage.
     pub from_zero: bool,
+    /// The axis ends here at the latest; what is higher is cut and its most is written.
+    pub top: Option<i64>,
     /// The first has the cursor.
     pub series: Vec<Series>,
     pub bands: Vec<Band>,

@@ -44,6 +44,7 @@ fn spec(from: &str, text: &str) -> ChartSpec {
         zone_name: "Europe/Berlin".to_owned(),
         unit: DisplayUnit::choose(Unit::WattHour, 1_000),
         from_zero: true,
+        top: None,
         series: vec![Series { shape: Shape::Step, ink: 1, points }],
         bands: Vec::new(),
         limits: Vec::new(),

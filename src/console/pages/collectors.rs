@@ -281,6 +281,7 @@ fn hearing_chart(console: &ConsoleState, days: &[HearingDay], now: UtcTime) -> S
         zone_name: "UTC".to_owned(),
         unit,
         from_zero: true,
+        top: None,
         series: vec![Series { shape: Shape::Step, ink: 1, points }],
         bands: Vec::new(),
         limits: Vec::new(),
@@ -314,13 +315,17 @@ pub(super) fn payload_text(payload: &[u8], size_bytes: i32) -> String {
     format!("{text}{cut}")
 }
 
-/// JSON with line breaks; anything else as it came. Field order and digits stay as sent.
+/// JSON with line breaks in its objects down to the second level; anything else as it came. Order
+/// and digits stay as sent.
 fn indented(text: &str) -> String {
     let trimmed = text.trim();
     if !trimmed.starts_with(['{', '[']) || trimmed.contains('\n') {
         return text.to_owned();
     }
-    let (mut out, mut depth, mut quoted, mut escaped) = (String::new(), 0_usize, false, false);
+    let mut out = String::with_capacity(trimmed.len() * 2);
+    let mut open: Vec<char> = Vec::new();
+    let (mut quoted, mut escaped) = (false, false);
+    let breaks = |open: &[char]| open.len() <= 2 && open.last() == Some(&'{');
     for c in trimmed.chars() {
         if quoted {
             out.push(c);
@@ -330,21 +335,26 @@ fn indented(text: &str) -> String {
         }
         match c {
             '{' | '[' => {
-                depth += 1;
+                open.push(c);
                 out.push(c);
-                // Short inner lists stay on one line.
-                if depth <= 1 {
-                    out.push_str("\n  ");
+                if breaks(&open) {
+                    new_line(&mut out, open.len());
                 }
             }
             '}' | ']' => {
-                if depth <= 1 {
-                    out.push('\n');
+                let broke = breaks(&open);
+                open.pop();
+                if broke {
+                    new_line(&mut out, open.len());
                 }
-                depth = depth.saturating_sub(1);
                 out.push(c);
             }
-            ',' if depth <= 1 => out.push_str(",\n  "),
+            ',' => {
+                out.push(c);
+                if breaks(&open) {
+                    new_line(&mut out, open.len());
+                }
+            }
             '"' => {
                 quoted = true;
                 out.push(c);
@@ -353,6 +363,11 @@ fn indented(text: &str) -> String {
         }
     }
     out
+}
+
+fn new_line(out: &mut String, depth: usize) {
+    out.push('\n');
+    out.push_str(&"  ".repeat(depth));
 }
 
 fn hex_lines(payload: &[u8]) -> String {
@@ -369,6 +384,7 @@ mod tests {
     fn a_payload_is_shown_as_text_when_it_is_text() {
         assert_eq!(payload_text(b"{\"a\":1,\"b\":[1,2]}", 17), "{\n  \"a\":1,\n  \"b\":[1,2]\n}");
         assert_eq!(payload_text(b"{\"a\":\"x,\\\"}\"}", 13), "{\n  \"a\":\"x,\\\"}\"\n}");
+        assert_eq!(payload_text(b"{\"m\":{\"a\":1}}", 13), "{\n  \"m\":{\n    \"a\":1\n  }\n}");
         assert_eq!(payload_text(&[0, 255], 2), "00 ff");
         assert_eq!(payload_text("né".as_bytes().split_last().unwrap().1, 3), "n\n… 1 B more");
         assert_eq!(payload_text(b"abc", 10), "abc\n… 7 B more");

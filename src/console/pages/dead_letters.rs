@@ -104,6 +104,8 @@ pub(in crate::console) async fn show(State(console): State<ConsoleState>, uri: U
     let (messages, reads) = counts
         .iter()
         .fold((0, 0), |(messages, reads), count| (messages + count.messages, reads + count.reads));
+    let unknown = counts.iter().find(|count| count.reason == "unknown_device");
+    let unknown = unknown.map_or(0, |count| count.messages);
     let mut reasons = vec![Choice {
         href: "/dead-letters".to_owned(),
         word: "All".to_owned(),
@@ -122,7 +124,7 @@ pub(in crate::console) async fn show(State(console): State<ConsoleState>, uri: U
         .map(|next| asked.address().with("cursor", &next.to_string()).on("/dead-letters"));
     html(&DeadLettersPage {
         frame: frame.live("dead-letters", live.as_str()),
-        say: say(messages, reads),
+        say: say(messages, reads, unknown),
         reasons,
         rows: rows(&page.items, now),
         next: next.unwrap_or_default(),
@@ -142,12 +144,17 @@ pub(super) async fn fragments(console: &ConsoleState, uri: &Uri) -> Result<Vec<S
     Ok(vec![rows(&page.items, console.now()).render()?])
 }
 
-fn say(messages: i64, reads: i64) -> String {
+fn say(messages: i64, reads: i64, unknown: i64) -> String {
     if messages == 0 {
         return "Everything that arrived could be stored.".to_owned();
     }
+    let waiting = match unknown {
+        0 => String::new(),
+        n if n == messages => " All are of devices that wait under Commissioning.".to_owned(),
+        n => format!(" {} of devices that wait under Commissioning.", words::count(n, "is", "are")),
+    };
     format!(
-        "{} kept aside, with {}. Nothing is lost: once the cause is mended they can be read again.",
+        "{} kept aside, with {}. Nothing is lost: once the cause is mended they can be read again.{waiting}",
         words::count(messages, "message is", "messages are"),
         words::count(reads, "reading", "readings")
     )

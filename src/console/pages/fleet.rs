@@ -229,7 +229,7 @@ impl Tiles {
             ),
             behind,
             behind_unit,
-            behind_sub: "newest interval of the typical meter".to_owned(),
+            behind_sub: "newest, typical meter".to_owned(),
             issues: summary.issues,
             issues_sub: format!("{} not acknowledged", summary.waiting.unacknowledged),
             waiting: summary.waiting,
@@ -347,6 +347,7 @@ fn rate_chart(
         zone_name: console.settings.zone.clone(),
         unit: RATE,
         from_zero: true,
+        top: usual_top(&points),
         limits: usual_band(&points).into_iter().collect(),
         series: vec![Series { shape: Shape::Step, ink: 1, points }],
         bands: Vec::new(),
@@ -373,6 +374,19 @@ fn rate_point(bucket: &RateBucket, now: UtcTime) -> Point {
         },
         note: words::count(bucket.messages, "message", "messages"),
     }
+}
+
+/// Twice the highest bucket that is no outlier, when there is an outlier: a queue that is caught up
+/// in a minute must not press the rest of the day flat.
+fn usual_top(points: &[Point]) -> Option<i64> {
+    let mut rates: Vec<i64> =
+        points.iter().filter_map(|point| point.value.map(|value| value.mean)).collect();
+    rates.retain(|rate| *rate > 0);
+    rates.sort_unstable();
+    let median = *rates.get(rates.len() / 2)?;
+    let far = median.saturating_mul(8);
+    let usual = rates.iter().rev().find(|rate| **rate <= far)?;
+    rates.last().filter(|most| **most > far).map(|_| usual.saturating_mul(2))
 }
 
 /// The middle four fifths of the buckets, when there are enough to say so.

@@ -203,37 +203,7 @@ fn say(detail: &IssueDetail, now: UtcTime, console: &ConsoleState) -> String {
     let zone = console.calendar.zone();
     let since = words::stamp(row.condition_start, now, zone);
     let lasted = words::age(row.condition_start, row.cleared_at.unwrap_or(now));
-    let fact = |key: &str| causes::fact(&row.evidence, key).map(|fact| fact.text.as_str());
-    let measured = fact("measured").unwrap_or_default();
-    let limit = fact("threshold").map(|limit| format!(" (limit {limit})")).unwrap_or_default();
-    let what = match row.cause.as_str() {
-        "LEAK_CUSTOMER_SIDE" | "LEAK_INTERMITTENT" => {
-            format!(
-                "Water has not stopped flowing since {since}, {lasted} by now; the least was {measured}{limit}."
-            )
-        }
-        "BURST_CUSTOMER_SIDE" => {
-            format!(
-                "Since {since} water flows at {measured}{limit}, far above what this place uses."
-            )
-        }
-        "STOPPED_METER" => {
-            format!("The meter answers but has counted nothing since {since}, {lasted} by now.")
-        }
-        "BATTERY_LOW" => format!("The module has reported a low battery since {since}."),
-        "COLLECTOR_OUTAGE" | "BACKHAUL" => {
-            format!("{} has been silent since {since}, {lasted} by now.", row.subject_name)
-        }
-        "HEADEND_OUTAGE" => format!("Nothing has arrived from any device since {since}."),
-        _ if row.family == "COMM" => {
-            format!("Nothing has been heard of this meter since {since}, {lasted} by now.")
-        }
-        "BATTERY_DEAD" => {
-            format!("Nothing has been heard of this meter since {since}, {lasted} by now.")
-        }
-        _ if measured.is_empty() => format!("It began {since} and has lasted {lasted}."),
-        _ => format!("{} since {since}: {measured}{limit}.", words::sentence_case("measured")),
-    };
+    let what = what_words(detail, (&since, &lasted), now, console);
     let held = match row.children {
         0 => String::new(),
         n => format!(" {} held back by it.", words::count(n, "meter is", "meters are")),
@@ -248,6 +218,58 @@ fn say(detail: &IssueDetail, now: UtcTime, console: &ConsoleState) -> String {
     };
     let meaning = causes::meaning(&row.cause);
     format!("{what}{held}{over} {meaning}{found}").trim_end().to_owned()
+}
+
+/// The condition in the words of its cause.
+fn what_words(
+    detail: &IssueDetail,
+    (since, lasted): (&str, &str),
+    now: UtcTime,
+    console: &ConsoleState,
+) -> String {
+    let row = &detail.row;
+    let zone = console.calendar.zone();
+    let fact = |key: &str| causes::fact(&row.evidence, key).map(causes::said);
+    let when =
+        |key: &str| causes::instant(&row.evidence, key).map(|at| words::stamp(at, now, zone));
+    let measured = fact("measured").unwrap_or_default();
+    let limit = fact("threshold").map(|limit| format!(" (limit {limit})")).unwrap_or_default();
+    match row.cause.as_str() {
+        "LEAK_CUSTOMER_SIDE" | "LEAK_INTERMITTENT" => format!(
+            "Water has not stopped flowing since {since}, {lasted} by now; the least was \
+             {measured}{limit}."
+        ),
+        "BURST_CUSTOMER_SIDE" => {
+            format!("Since {since} water flows at {measured}{limit}, far above what is usual here.")
+        }
+        "HIGH_CONSUMPTION" | "LOW_CONSUMPTION" => {
+            let day = causes::instant(&row.evidence, "window_from").unwrap_or(row.condition_start);
+            let usual = fact("median").map(|usual| format!(", where {usual} is usual"));
+            format!(
+                "{} came to {measured}{}; it began {since}.",
+                words::day(day, zone),
+                usual.unwrap_or_default()
+            )
+        }
+        "BATTERY_DEAD" => format!(
+            "Nothing has been heard of this meter since {}; it had reported a low battery on {}.",
+            when("window_from").unwrap_or_else(|| since.to_owned()),
+            when("battery_low_at").unwrap_or_else(|| since.to_owned())
+        ),
+        "STOPPED_METER" => {
+            format!("The meter answers but has counted nothing since {since}, {lasted} by now.")
+        }
+        "BATTERY_LOW" => format!("The module has reported a low battery since {since}."),
+        "COLLECTOR_OUTAGE" | "BACKHAUL" => {
+            format!("{} has been silent since {since}, {lasted} by now.", row.subject_name)
+        }
+        "HEADEND_OUTAGE" => format!("Nothing has arrived from any device since {since}."),
+        _ if row.family == "COMM" => {
+            format!("Nothing has been heard of this meter since {since}, {lasted} by now.")
+        }
+        _ if measured.is_empty() => format!("It began {since} and has lasted {lasted}."),
+        _ => format!("It began {since} and has lasted {lasted}; measured: {measured}{limit}."),
+    }
 }
 
 impl Acts {
@@ -328,6 +350,8 @@ fn evidence_words(fact: &Evidence, now: UtcTime, console: &ConsoleState) -> (Str
     let name = words::sentence_case(&fact.key.replace('_', " "));
     let value = if fact.unit == "us" {
         words::stamp(UtcTime::from_micros(fact.value), now, console.calendar.zone())
+    } else if let Some(exact) = causes::exact(fact) {
+        exact
     } else if fact.text.is_empty() {
         format!("{} {}", words::thousands(fact.value), fact.unit).trim_end().to_owned()
     } else {
@@ -452,6 +476,9 @@ fn log_words(log: &IssueLogRow) -> (String, String) {
     };
     match (log.kind.as_str(), &log.to_state) {
         ("comment", _) => (format!("Comment {who}"), log.reason.clone()),
+        ("transition", Some(to)) if to == "DETECTED" => {
+            (format!("Issue opened {who}"), String::new())
+        }
         ("transition", Some(to)) => {
             let state = words::sentence_case(causes::state(to));
             (format!("{state} {who}"), log.reason.clone())

@@ -28,7 +28,7 @@ pub(super) struct EvidenceCard {
     said: String,
     href: String,
     svg: String,
-    lower_heading: &'static str,
+    lower_heading: String,
     lower: String,
 }
 
@@ -41,11 +41,7 @@ pub(super) async fn card(
     let Some(channel) = channel_of(detail, meter) else { return Ok(None) };
     let range = range_of(console, detail, meter)?;
     let series = meter_chart::read(console, meter, channel, &range).await?;
-    let lower = if detail.row.family == "LEAK" && channel.kind != ChannelKind::Instant {
-        lowest_hour(console, detail, channel, (&range, &series))
-    } else {
-        None
-    };
+    let lower = lower_panel(console, detail, channel, (&range, &series));
     let drawn = Drawn::new(series);
     let mut spec = meter_chart::spec(console, &drawn, &range, causes::title(&detail.row.cause));
     spec.id = "evidence".to_owned();
@@ -55,6 +51,7 @@ pub(super) async fn card(
     spec.empty = "No reading in this stretch.".to_owned();
     meter_chart::annotate_issue(&mut spec, channel, &detail.row);
     if lower.is_some() {
+        // The limit is drawn where the rule compares.
         spec.limits.clear();
     }
     let per = words::duration(i64::from(channel.len_s.max(1)));
@@ -72,8 +69,8 @@ pub(super) async fn card(
         },
         href,
         svg: chart::draw(&spec),
-        lower_heading: "Lowest hour of the last 24 h, L/h",
-        lower: lower.map(|spec| chart::draw(&spec)).unwrap_or_default(),
+        lower_heading: lower.as_ref().map(|(heading, _)| heading.clone()).unwrap_or_default(),
+        lower: lower.map(|(_, spec)| chart::draw(&spec)).unwrap_or_default(),
     }))
 }
 
@@ -106,6 +103,75 @@ fn range_of(
     Ok(Range { from, to, zone_name, calendar, fixed: true })
 }
 
+/// The quantity that the rule compares, when it is not what the upper panel shows.
+fn lower_panel(
+    console: &ConsoleState,
+    detail: &IssueDetail,
+    channel: &ChannelInfo,
+    (range, series): (&Range, &Series),
+) -> Option<(String, ChartSpec)> {
+    if channel.kind == ChannelKind::Instant {
+        return None;
+    }
+    match detail.row.cause.as_str() {
+        "LEAK_CUSTOMER_SIDE" | "LEAK_INTERMITTENT" => {
+            let spec = lowest_hour(console, detail, channel, (range, series))?;
+            Some(("Lowest hour of the last 24 h, L/h".to_owned(), spec))
+        }
+        "HIGH_CONSUMPTION" | "LOW_CONSUMPTION" => {
+            let spec = day_totals(console, detail, (range, series))?;
+            Some((format!("Total of the day, {}", spec.unit.symbol), spec))
+        }
+        _ => None,
+    }
+}
+
+/// Totals of whole local days beside the usual day that the rule compares with.
+fn day_totals(
+    console: &ConsoleState,
+    detail: &IssueDetail,
+    (range, series): (&Range, &Series),
+) -> Option<ChartSpec> {
+    if series.step_s > HOUR_S {
+        return None;
+    }
+    let mut days: Vec<Point> = Vec::new();
+    for bucket in series.buckets.iter().filter(|bucket| bucket.n > 0) {
+        let day = range.calendar.day_containing(bucket.start);
+        match days.last_mut().filter(|last| last.start == day.start) {
+            Some(Point { value: Some(total), .. }) => {
+                *total = Spread::of(total.mean.saturating_add(bucket.sum));
+            }
+            _ => days.push(Point {
+                start: day.start,
+                end: day.end,
+                value: Some(Spread::of(bucket.sum)),
+                mark: QualityMark::Plain,
+                text: String::new(),
+                note: String::new(),
+            }),
+        }
+    }
+    // The day that runs is not over: its total says nothing yet.
+    days.retain(|day| day.end <= console.now());
+    let usual = causes::fact(&detail.row.evidence, "median");
+    let most = days.iter().filter_map(|day| day.value.map(|value| value.max)).max();
+    let drawn = Drawn::new(series.clone());
+    let mut spec = meter_chart::spec(console, &drawn, range, "Total of the day".to_owned());
+    spec.id = "evidence-rule".to_owned();
+    spec.height = 76;
+    spec.unit = DisplayUnit::choose(series.reading_type.base_unit(), most.unwrap_or(0));
+    spec.cursor = false;
+    spec.series = vec![chart::Series { shape: Shape::Step, ink: 1, points: days }];
+    spec.empty = "No whole day in this stretch.".to_owned();
+    if let Some(usual) = usual {
+        let label = format!("usual {}", causes::said(usual));
+        spec.limits.push(Limit { at: usual.value, to: None, severity: 3, label });
+    }
+    spec.marks.push(Mark { at: detail.row.detected_at, label: "found".to_owned() });
+    Some(spec)
+}
+
 /// The rule's own quantity: for each hour the least hourly use of the 24 h before its end.
 fn lowest_hour(
     console: &ConsoleState,
@@ -127,7 +193,7 @@ fn lowest_hour(
     spec.empty = "Less than 24 h of readings.".to_owned();
     if let Some(limit) = threshold.filter(|limit| limit.unit == "L/h" || limit.unit == "L") {
         let severity = u8::try_from(detail.row.severity.number()).unwrap_or(3);
-        let label = format!("limit {}", limit.text);
+        let label = format!("limit {}", causes::said(limit));
         spec.limits.push(Limit { at: limit.value, to: None, severity, label });
     }
     spec.marks.push(Mark { at: detail.row.detected_at, label: "found".to_owned() });

@@ -265,6 +265,7 @@ pub(super) fn spec(
         zone_name: range.zone_name.clone(),
         unit: drawn.unit,
         from_zero: drawn.series.kind != ChannelKind::Instant,
+        top: None,
         series: Vec::new(),
         bands: Vec::new(),
         limits: Vec::new(),
@@ -281,10 +282,15 @@ fn annotate(spec: &mut ChartSpec, channel: &ChannelInfo, issues: &[IssueRow]) {
     for issue in open {
         annotate_issue(spec, channel, issue);
     }
+    // Only where it is near: far above all readings it says nothing.
+    let most = spec.series.iter().flat_map(|series| &series.points).filter_map(|p| p.value);
+    let most = most.map(|value| value.max).max().unwrap_or(0);
     if channel.cap_per_hour > 0 && channel.len_s > 0 {
         let at = per_interval(channel.cap_per_hour, channel.len_s);
         let label = format!("most it can pass: {}", spec.unit.exact(at));
-        spec.limits.push(Limit { at, to: None, severity: 3, label });
+        if at <= most.saturating_mul(3) {
+            spec.limits.push(Limit { at, to: None, severity: 3, label });
+        }
     }
 }
 
@@ -295,7 +301,7 @@ pub(super) fn annotate_issue(spec: &mut ChartSpec, channel: &ChannelInfo, issue:
     if let Some(limit) = causes::fact(facts, "threshold")
         && let Some(at) = in_chart_units(limit.value, &limit.unit, channel)
     {
-        let label = format!("limit {}", limit.text);
+        let label = format!("limit {}", causes::said(limit));
         spec.limits.push(Limit { at, to: None, severity, label });
     }
     let from = causes::instant(facts, "window_from").unwrap_or(issue.condition_start);
@@ -303,7 +309,7 @@ pub(super) fn annotate_issue(spec: &mut ChartSpec, channel: &ChannelInfo, issue:
     if from < to && to > spec.from && from < spec.to {
         spec.bands.push(Band { from, to, fill: BandFill::Window, label: String::new() });
     }
-    let label = format!("{} found", causes::title(&issue.cause));
+    let label = causes::title(&issue.cause).to_lowercase();
     spec.marks.push(Mark { at: issue.detected_at, label });
 }
 

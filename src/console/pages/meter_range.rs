@@ -144,7 +144,7 @@ impl Range {
             })
             .collect();
         let length = self.to.seconds_since(self.from);
-        for (word, by) in [("Earlier", -length), ("Later", length)] {
+        for (word, by) in [("‹", -length), ("›", length)] {
             let (from, to) = (self.from.plus_seconds(by), self.to.plus_seconds(by));
             choices.push(Choice {
                 href: asked

@@ -6,7 +6,7 @@ use axum::http::Uri;
 use metering::{Commodity, QualityStatus, UtcTime};
 use serde::Deserialize;
 use store::views::meters::{
-    self as views, Battery, FilterChoices, MeterFilter, MeterRow, MeterSort, MeterStatus,
+    self as views, Battery, FilterChoices, MeterFilter, MeterRow, MeterSort, MeterStatus, SparkDay,
 };
 use store::views::{Cursor, Page};
 
@@ -371,8 +371,10 @@ impl MeterLine {
             )
         };
         let end = row.last.map(|last| last.end).or(row.last_heard);
-        let days: Vec<Option<i64>> =
-            row.spark.iter().map(|day| (day.n > 0).then_some(day.total)).collect();
+        // A day that is not over, or lacks readings, would look like a fall.
+        let most = row.spark.iter().map(|day| day.n).max().unwrap_or(0);
+        let whole = |day: &SparkDay| (day.n > 0 && day.n * 10 >= most * 9).then_some(day.total);
+        let days: Vec<Option<i64>> = row.spark.iter().map(whole).collect();
         Self {
             id: row.meter.get(),
             number: row.number.clone(),
