@@ -40,6 +40,8 @@ const HISTORY_DAYS: i64 = 35;
 const OPEN_END_DAYS: i64 = 30;
 const ZONE: &str = "Europe/Berlin";
 const PORT: u16 = 8080;
+/// History arrives in short bursts: a commit for each burst, not for each handful of messages.
+const LINGER: Duration = Duration::from_millis(2);
 
 /// Runs the demo until its end, Ctrl-C or SIGTERM.
 ///
@@ -74,7 +76,8 @@ async fn with_database(
     database.provision(&meters(assets)?, clock.now()).await?;
     let broker_port = broker::start().context("start the demo's broker")?;
     let config = configure(base, options, broker_port)?;
-    let parts = Parts::of_config(&config, database.clone(), clock.clone(), Time::Driven)?;
+    let mut parts = Parts::of_config(&config, database.clone(), clock.clone(), Time::Driven)?;
+    parts.ingest.linger = LINGER;
     let keep = parts.keep;
     let app = App::start(parts).await?;
     let console_ready = clock.monotonic().saturating_sub(began);

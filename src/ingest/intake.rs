@@ -18,6 +18,9 @@ use super::sink::{Letter, Sink};
 use super::stats::IngestStats;
 use crate::clock::Clock;
 
+#[cfg(all(feature = "sabotage-ack-before-commit", not(debug_assertions)))]
+compile_error!("a sabotage feature proves that tests can fail; it does not belong into a release");
+
 /// Messages of one collection; the broker holds back at its receive maximum long before.
 const COLLECTED_MAX: usize = 20_000;
 
@@ -121,6 +124,9 @@ impl<S: Sink, L: Letters> Intake<S, L> {
                 return Err(Ended);
             }
             self.take(fresh, waiting);
+        }
+        if !self.options.linger.is_zero() && waiting.len() < self.options.batch_rows_max {
+            tokio::time::sleep(self.options.linger).await;
         }
         let work = self.batch(source, waiting).await;
         if !work.frames.is_empty() {

@@ -15,6 +15,9 @@ pub struct IngestOptions {
     pub batch_rows_max: usize,
     /// ... or when it has been open for this long, or when the input is drained.
     pub batch_wait_max: Duration,
+    /// A batch waits this long for company before it is made. Zero, unless commits are dear and
+    /// nobody waits for an acknowledgement, as in the demo's history.
+    pub linger: Duration,
     /// Keep the bytes of accepted messages (dead letters are always kept).
     pub keep_raw: bool,
     /// How often the asset model is asked for changes.
@@ -28,6 +31,7 @@ impl IngestOptions {
             routes,
             batch_rows_max: 10_000,
             batch_wait_max: Duration::from_millis(200),
+            linger: Duration::ZERO,
             keep_raw: true,
             assets_every: Duration::from_secs(1),
         }

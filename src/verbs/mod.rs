@@ -21,6 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use tracing::level_filters::LevelFilter;
 
 pub use exit::{Exit, Failure, exit_of};
 pub use options::{BenchOptions, DemoOptions, SimulateOptions};
@@ -110,7 +111,9 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
 /// A verb that asks prints what it found; of the log only what is wrong matters.
 fn quiet(config: &Config) -> LogConfig {
     let mut log = config.log.clone();
-    log.level = log.level.with_default(tracing::Level::WARN);
+    // The demo's broker reports every client that leaves as an error.
+    log.level =
+        log.level.with_default(tracing::Level::WARN).with_target("rumqttd", LevelFilter::OFF);
     log
 }
 
