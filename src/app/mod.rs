@@ -5,6 +5,7 @@
 
 pub mod parts;
 mod serve;
+mod systemd;
 mod web;
 
 use std::net::SocketAddr;

@@ -12,12 +12,13 @@ use store::upkeep::Keep;
 use crate::api::WebSettings;
 use crate::clock::Clock;
 use crate::config::{self, Config, SubscriptionConfig, read_secret};
-use crate::ingest::{IngestOptions, Route};
+use crate::ingest::IngestOptions;
+use crate::verbs::replay::ingest_options;
 
 /// Log frames are kept this long, and always until every reader has read them.
 const LOG_DAYS: i64 = 3;
 /// Name of the adapter in batches, metrics and raw messages.
-pub(super) const ADAPTER: &str = "mqtt";
+pub(super) use crate::verbs::replay::ADAPTER;
 const KEEP_ALIVE_S: u16 = 30;
 const RECONNECT_FIRST_MS: u64 = 100;
 /// Messages and bytes between the connection and ingest.
@@ -60,16 +61,12 @@ impl Parts {
         time: Time,
     ) -> anyhow::Result<Self> {
         let keep_days = config.ingest.raw_keep.as_secs().div_ceil(86_400);
-        let mut ingest = IngestOptions::new(ADAPTER, routes(&config.mqtt.subscriptions));
-        ingest.batch_rows_max = usize::try_from(config.ingest.batch_rows_max)?;
-        ingest.batch_wait_max = config.ingest.batch_wait_max;
-        ingest.keep_raw = keep_days > 0;
         Ok(Self {
             database,
             clock,
             time,
             mqtt: mqtt(&config.mqtt)?,
-            ingest,
+            ingest: ingest_options(config)?,
             rules: Params::default(),
             snapshot_every: config.rules.snapshot_every,
             keep: Keep { raw_days: i64::try_from(keep_days)?, log_days: LOG_DAYS },
@@ -81,18 +78,6 @@ impl Parts {
 
 fn zone_name(config: &Config) -> String {
     config.utility.zone.iana_name().unwrap_or("UTC").to_owned()
-}
-
-fn routes(subscriptions: &[SubscriptionConfig]) -> Vec<Route> {
-    subscriptions
-        .iter()
-        .map(|subscription| Route {
-            filter: subscription.filter.clone(),
-            format: subscription.format,
-            zone: subscription.zone.clone(),
-            collector_level: subscription.collector_level,
-        })
-        .collect()
 }
 
 fn mqtt(config: &config::MqttConfig) -> anyhow::Result<MqttConfig> {

@@ -1,9 +1,8 @@
 //! `headend serve`: the head-end by its configuration, until SIGTERM or Ctrl-C.
 
-use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{App, Parts, Time};
+use super::{App, Parts, Time, systemd};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::verbs::database;
@@ -13,14 +12,16 @@ use crate::verbs::database;
 /// # Errors
 /// The database cannot be reached or started, a port is taken, or a setting cannot work.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    let opened = database::open(&config).await?;
+    let opened = database::open_to_serve(&config).await?;
     let clock = SystemClock::shared();
     let parts = Parts::of_config(&config, opened.database.clone(), clock, Time::Flows)?;
     let app = App::start(parts).await?;
     tracing::info!(console = %format!("http://{}/", app.address), "The head-end is running.");
-    notify(&[NotifyState::Ready]);
-    let outcome = stop_signal().await;
-    notify(&[NotifyState::Stopping]);
+    let outcome = tokio::select! {
+        outcome = stop_signal() => outcome,
+        () = systemd::tell(&app.ingest, &app.mqtt) => Ok(()),
+    };
+    systemd::stopping();
     tracing::info!("Stopping: storing and acknowledging what was received.");
     app.drain().await;
     opened.close().await;
@@ -39,11 +40,4 @@ pub async fn stop_signal() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
-}
-
-/// Without systemd there is nobody to tell, which is fine.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "systemd was not told.");
-    }
 }

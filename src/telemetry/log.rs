@@ -94,7 +94,7 @@ impl Lines {
         let text = |text: &str| serde_json::Value::from(text);
         let time = self.clock.now().to_string();
         write!(out, "{{\"time\":\"{time}\",\"level\":\"{}\"", line.level)?;
-        write!(out, ",\"target\":{},\"message\":{}", text(line.target), text(&line.message))?;
+        write!(out, ",\"target\":{},\"message\":{}", text(&line.target), text(&line.message))?;
         for (name, value) in &line.fields {
             write!(out, ",{}:{value}", text(name))?;
         }
@@ -132,7 +132,7 @@ fn write_printable(out: &mut Writer<'_>, text: &str) -> fmt::Result {
 /// An event, read into its parts.
 struct Line {
     level: Level,
-    target: &'static str,
+    target: String,
     message: String,
     fields: Vec<(&'static str, serde_json::Value)>,
 }
@@ -142,7 +142,7 @@ impl Line {
         let metadata = event.metadata();
         let mut line = Self {
             level: *metadata.level(),
-            target: metadata.target(),
+            target: metadata.target().to_owned(),
             message: String::new(),
             fields: Vec::new(),
         };
@@ -151,6 +151,9 @@ impl Line {
     }
 
     fn push(&mut self, field: &Field, value: impl Into<serde_json::Value>) {
+        if field.name().starts_with("log.") {
+            return;
+        }
         self.fields.push((field.name(), value.into()));
     }
 }
@@ -169,10 +172,11 @@ impl Visit for Line {
         self.push(field, value);
     }
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            value.clone_into(&mut self.message);
-        } else {
-            self.push(field, value);
+        match field.name() {
+            "message" => value.clone_into(&mut self.message),
+            // Libraries that log through another crate: the rest says where in their source.
+            "log.target" => value.clone_into(&mut self.target),
+            _ => self.push(field, value),
         }
     }
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {

@@ -17,17 +17,29 @@ pub struct Opened {
     server: Option<EmbeddedServer>,
 }
 
-/// Finds or starts the database and brings its schema up to date.
+/// For a verb that asks: also the private server of a head-end that runs. Brings the schema up to
+/// date.
 ///
 /// # Errors
 /// When it is away, newer than this program, or no PostgreSQL is installed.
 pub async fn open(config: &Config) -> anyhow::Result<Opened> {
-    if config.database.url.is_some() {
-        let database = Database::connect(&store_config(config)?).await?;
+    if config.database.url.is_none()
+        && let Some(url) = store::embedded::running_url(&config.data.dir)
+    {
+        let database = Database::connect(&with_url(config, url)).await?;
         return Ok(Opened { database, server: None });
     }
-    if let Some(url) = store::embedded::running_url(&config.data.dir) {
-        let database = Database::connect(&with_url(config, url)).await?;
+    open_to_serve(config).await
+}
+
+/// For a head-end: the private server is its own. Of two on one data directory the second ends
+/// with 75 and names the first.
+///
+/// # Errors
+/// When it is away, in use, newer than this program, or no PostgreSQL is installed.
+pub async fn open_to_serve(config: &Config) -> anyhow::Result<Opened> {
+    if config.database.url.is_some() {
+        let database = Database::connect(&store_config(config)?).await?;
         return Ok(Opened { database, server: None });
     }
     let server = EmbeddedServer::start(embedded_options(config, &config.data.dir)).await?;

@@ -104,9 +104,9 @@ impl<'a> Line<'a> {
     pub(super) fn compare(&mut self, first: &BTreeMap<String, String>) {
         for column in COLUMNS.iter().take_while(|column| column.name != CHANNEL_FROM) {
             let Some(cell) = self.cell(column.name) else { continue };
-            let before = first.get(column.name).map_or("", String::as_str);
+            let before = first.get(column.name).map_or("nothing", String::as_str);
             if before != cell {
-                let what = format!("`{cell}`, but the meter's first line says `{before}`");
+                let what = format!("`{cell}`, but the meter's first line says {before}");
                 self.fault(column.name, what);
             }
         }

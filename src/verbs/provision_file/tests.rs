@@ -66,7 +66,7 @@ fn faults_name_line_column_and_way_out_and_refuse_the_whole_meter() {
             meters.csv:5: decimals: is empty
             meters.csv:5: multiplier: `0`: write a decimal above 0 with at most 8 digits after the point
             meters.csv:5: interval: a day is not a whole number of these: write for example 15m or 1h
-            meters.csv:6: commodity: `gas`, but the meter's first line says `water`
+            meters.csv:6: commodity: `gas`, but the meter's first line says water
             meters.csv:8: field: the meter has `a` already
             meters.csv:9: meter: is empty
             meters.csv:10: unit: `count` says nothing: write the unit of one count, and a multiplier

@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::headend;
-use crate::kit::skip::skip;
+use crate::kit::program::has_postgres;
 use crate::kit::temp::TempDir;
 
 const METERS: &str = "\
@@ -11,15 +11,6 @@ meter,source,commodity,address,zone,collector,collector_heartbeat,field,reading_
 W-1,ert:1,water,Mill Lane 4,North,C-01,5m,consumption,volume,register,gal,0,16777216,1h\n\
 E-1,,electricity,Mill Lane 4,North,,,energy_import,energy_active_import,interval,kWh,,,15m\n\
 E-1,,,,,,,energy_export,energy_active_export,interval,kWh,,,15m\n";
-
-fn has_postgres(test: &str) -> bool {
-    let there =
-        std::fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut dirs| dirs.next().is_some());
-    if !there {
-        skip(test, "no PostgreSQL binaries");
-    }
-    there
-}
 
 #[test]
 fn a_database_that_is_away_ends_with_69_and_starts_no_other() {
@@ -82,9 +73,9 @@ fn meters_are_provisioned_listed_and_shown() {
     expect![[r#"
         meters.csv:3: commodity: `electric` is none of: electricity, water, gas, heat
         meters.csv:4: commodity: is empty
-        meters.csv:6: commodity: `electricity`, but the meter's first line says ``
-        meters.csv:6: address: `Mill Lane 4`, but the meter's first line says ``
-        meters.csv:6: zone: `North`, but the meter's first line says ``
+        meters.csv:6: commodity: `electricity`, but the meter's first line says nothing
+        meters.csv:6: address: `Mill Lane 4`, but the meter's first line says nothing
+        meters.csv:6: zone: `North`, but the meter's first line says nothing
         meters.csv:7: field: the meter has `energy_export` already
         headend: 2 of 4 meters were refused
     "#]]
