@@ -236,7 +236,8 @@ impl Engine {
                     | EventCode::CoverOpened
                     | EventCode::MagneticField
                     | EventCode::RegisterDisconnected => {
-                        meter.tamper_at = meter.tamper_at.max(at.min(self.env.now));
+                        let past = meter.past_mut();
+                        past.tamper_at = past.tamper_at.max(at.min(self.env.now));
                     }
                     _ => {}
                 }

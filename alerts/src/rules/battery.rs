@@ -19,21 +19,22 @@ const DAY_S: i64 = 86_400;
 
 /// A telegram of event time `at` carried the low-battery flag.
 pub(crate) fn flagged(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
+    let past = meter.past();
     let too_new = at < meter.installed_at + env.params.battery_install_h * 3_600;
-    let repeat = meter.low_at.iter().any(|known| (at - known).abs() < REPEAT_S);
-    if too_new || repeat || at > env.now + env.params.ahead_s || at <= meter.low_at[2] {
+    let repeat = past.low_at.iter().any(|known| (at - known).abs() < REPEAT_S);
+    if too_new || repeat || at > env.now + env.params.ahead_s || at <= past.low_at[2] {
         return;
     }
-    if meter.low_at[0] == NEVER {
-        meter.low_since = at;
-    } else if at - meter.low_at[0] > env.params.battery_clear_days * DAY_S {
-        meter.low_since = at;
-        meter.low_at = [NEVER; 3];
+    let was_first = past.low_at[0] == NEVER;
+    let after_pause = at - past.low_at[0] > env.params.battery_clear_days * DAY_S;
+    let past = meter.past_mut();
+    if was_first || after_pause {
+        past.low_since = at;
+        past.low_at = [NEVER; 3];
     }
-    meter.low_since = meter.low_since.min(at);
-    let was_first = meter.low_at[0] == NEVER;
-    meter.low_at[2] = at;
-    meter.low_at.sort_unstable_by(|a, b| b.cmp(a));
+    past.low_since = past.low_since.min(at);
+    past.low_at[2] = at;
+    past.low_at.sort_unstable_by(|a, b| b.cmp(a));
     if was_first {
         env.timers.set(clear_due(meter, env), TimerKey::Battery { meter: place });
     }
@@ -41,28 +42,29 @@ pub(crate) fn flagged(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
 }
 
 fn clear_due(meter: &Meter, env: &Env) -> i64 {
-    meter.low_at[0] + env.params.battery_clear_days * DAY_S
+    meter.past().low_at[0] + env.params.battery_clear_days * DAY_S
 }
 
 fn judge(meter: &Meter, env: &mut Env) {
+    let past = meter.past();
     let flags = usize::try_from(env.params.battery_flags).unwrap_or(3).clamp(1, 3);
-    let oldest = meter.low_at[flags - 1];
-    let within = oldest != NEVER && meter.low_at[0] - oldest <= env.params.battery_window_h * 3_600;
+    let oldest = past.low_at[flags - 1];
+    let within = oldest != NEVER && past.low_at[0] - oldest <= env.params.battery_window_h * 3_600;
     let daily = meter.cadence_s() >= DAY_S / 2
-        && meter.low_at[1] != NEVER
-        && meter.low_at[0] - meter.low_at[1] <= DAY_S + DAY_S / 2;
+        && past.low_at[1] != NEVER
+        && past.low_at[0] - past.low_at[1] <= DAY_S + DAY_S / 2;
     if !within && !daily {
         return;
     }
     let mut report =
-        Report::new(RuleId::BAT_FLAG, meter.subject(), Cause::BatteryLow, meter.low_since);
+        Report::new(RuleId::BAT_FLAG, meter.subject(), Cause::BatteryLow, past.low_since);
     report.commodity = Some(meter.commodity);
-    report.annunciate = env.is_fresh(meter.low_at[0], 0);
-    let known = meter.low_at.iter().filter(|at| **at != NEVER).count();
+    report.annunciate = env.is_fresh(past.low_at[0], 0);
+    let known = past.low_at.iter().filter(|at| **at != NEVER).count();
     report.evidence = vec![
         Evidence::number("flagged_telegrams", i64::try_from(known).unwrap_or(0), "telegrams"),
-        Evidence::instant("window_from", crate::alerts::seconds(meter.low_since)),
-        Evidence::instant("window_to", crate::alerts::seconds(meter.low_at[0])),
+        Evidence::instant("window_from", crate::alerts::seconds(past.low_since)),
+        Evidence::instant("window_to", crate::alerts::seconds(past.low_at[0])),
     ];
     env.book.assert(report, env.at, &mut env.out);
 }
@@ -79,8 +81,9 @@ pub(crate) fn check(meter: &mut Meter, place: u32, env: &mut Env) {
         env.timers.set(env.now + DAY_S, TimerKey::Battery { meter: place });
         return;
     }
-    let end = meter.low_at[0];
-    meter.low_at = [NEVER; 3];
+    let past = meter.past_mut();
+    let end = past.low_at[0];
+    past.low_at = [NEVER; 3];
     let key = AlertKey::of(meter.subject(), RuleId::BAT_FLAG, None);
     env.book.clear(&key, end, env.at, &mut env.out);
 }

@@ -33,15 +33,15 @@ pub(crate) fn silent(meter: &Meter, env: &Env) -> Option<Silent> {
     if !meter.account_active {
         return None;
     }
-    let params = &env.params;
+    let (params, past) = (&env.params, meter.past());
     let flap_from = env.now - params.flap_days * DAY_S;
     let cycles = usize::try_from(params.flap_cycles).unwrap_or(3).clamp(2, 3);
-    let flapping = meter.lost_at[cycles - 1] >= flap_from;
-    let low_flag = meter.low_at[0] != NEVER
-        && env.now - meter.low_at[0] <= params.classify_battery_days * DAY_S;
+    let flapping = past.lost_at[cycles - 1] >= flap_from;
+    let low_flag =
+        past.low_at[0] != NEVER && env.now - past.low_at[0] <= params.classify_battery_days * DAY_S;
     let since = meter.silent_since();
-    let tamper = meter.tamper_at != NEVER
-        && (0..=params.classify_tamper_days * DAY_S).contains(&(since - meter.tamper_at));
+    let tamper = past.tamper_at != NEVER
+        && (0..=params.classify_tamper_days * DAY_S).contains(&(since - past.tamper_at));
     let delivers = meter.p_miss <= 0.02;
     let falls = meter.rssi_slow != 0 && meter.rssi_slow - meter.rssi_quick >= RSSI_FALL;
     let weak = meter.rssi_quick != 0
@@ -76,6 +76,7 @@ pub(crate) fn silent(meter: &Meter, env: &Env) -> Option<Silent> {
 }
 
 fn evidence(meter: &Meter, env: &Env, since: i64) -> Vec<Evidence> {
+    let past = meter.past();
     let silence_s = env.now - meter.heard_at;
     let mut facts = vec![
         Evidence::instant("window_from", crate::alerts::seconds(since)),
@@ -93,11 +94,11 @@ fn evidence(meter: &Meter, env: &Env, since: i64) -> Vec<Evidence> {
             format!("{}.{} % of contacts missed before", rate / 10, rate % 10)
         }),
     ];
-    if meter.low_at[0] != NEVER {
-        facts.push(Evidence::instant("battery_low_at", crate::alerts::seconds(meter.low_at[0])));
+    if past.low_at[0] != NEVER {
+        facts.push(Evidence::instant("battery_low_at", crate::alerts::seconds(past.low_at[0])));
     }
-    if meter.tamper_at != NEVER {
-        facts.push(Evidence::instant("tamper_at", crate::alerts::seconds(meter.tamper_at)));
+    if past.tamper_at != NEVER {
+        facts.push(Evidence::instant("tamper_at", crate::alerts::seconds(past.tamper_at)));
     }
     if meter.rssi_quick != 0 {
         let dbm = i64::from(meter.rssi_quick / 100);

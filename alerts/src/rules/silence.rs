@@ -50,12 +50,13 @@ pub(crate) fn delivered(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
         return;
     }
     let window_s = meter.cadence_s() * env.params.return_cadences;
-    if meter.return_from == NEVER || env.now > meter.return_from + window_s.max(1) {
-        meter.return_from = env.now;
-        meter.return_count = 0;
+    let past = meter.past_mut();
+    if past.return_from == NEVER || env.now > past.return_from + window_s.max(1) {
+        past.return_from = env.now;
+        past.return_count = 0;
     }
-    meter.return_count += 1;
-    if i64::from(meter.return_count) >= env.params.return_readings {
+    past.return_count = past.return_count.saturating_add(1);
+    if i64::from(past.return_count) >= env.params.return_readings {
         returned(meter, place, env);
     }
 }
@@ -153,9 +154,10 @@ pub(crate) fn check(
 
 fn lost(meter: &mut Meter, parent: Option<&Collector>, env: &mut Env) {
     meter.silence = Silence::Lost;
-    meter.return_from = NEVER;
-    meter.lost_at.rotate_right(1);
-    meter.lost_at[0] = env.now;
+    let past = meter.past_mut();
+    past.return_from = NEVER;
+    past.lost_at.rotate_right(1);
+    past.lost_at[0] = env.now;
     let Some(verdict) = classify::silent(meter, env) else { return };
     let since = meter.silent_since();
     // A child fell silent with its collector, not long before it.
@@ -184,7 +186,7 @@ fn returned(meter: &mut Meter, place: u32, env: &mut Env) {
         env.timers.set(due, TimerKey::Child { meter: place });
         return;
     }
-    env.book.clear(&key, meter.return_from, env.at, &mut env.out);
+    env.book.clear(&key, meter.past().return_from, env.at, &mut env.out);
 }
 
 /// Timer: a child of an outage that is over should be back; a flapping link should be steady.
@@ -192,7 +194,7 @@ pub(crate) fn follow_up(meter: &mut Meter, place: u32, parent: Option<&Collector
     let key = AlertKey::of(meter.subject(), RuleId::COM_STALE, None);
     let Some(active) = env.book.get(&key).copied() else { return };
     if active.cause == Cause::RfMarginal {
-        let steady = env.now - meter.lost_at[0] >= env.params.flap_days * DAY_S;
+        let steady = env.now - meter.past().lost_at[0] >= env.params.flap_days * DAY_S;
         if meter.silence == Silence::Fresh && steady && meter.p_miss <= 0.05 {
             env.book.clear(&key, meter.heard_at, env.at, &mut env.out);
         } else {

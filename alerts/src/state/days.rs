@@ -9,62 +9,44 @@ use crate::stats::{CODE_BAD, CODE_MISSING, code16, decode16};
 pub(crate) const DAYS: i32 = 56;
 const DAYS_LEN: usize = 56;
 
-/// A day of which slots may still come. Two bits for each slot: seen, and seen with consumption.
+/// A day of which slots may still come.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct OpenDay {
     pub(crate) number: i32,
-    pub(crate) start: i64,
     pub(crate) slots: u16,
     /// Slots with a value that may be used.
     pub(crate) good: u16,
+    pub(crate) start: i64,
     /// Of the good slots, in milli-units.
     pub(crate) sum: i64,
-    /// First half: seen; second half: good and not zero.
-    bits: Box<[u64]>,
-    /// Good slots; unlike `seen` it leaves out what may not be used.
-    usable: Box<[u64]>,
+    /// Two bits for each slot: its [`Slot`].
+    words: Box<[u64]>,
 }
 
 /// What a slot holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Slot {
-    Missing,
+    Missing = 0,
     /// There is a value, but it must not be used.
-    Bad,
-    Zero,
-    Flow,
+    Bad = 1,
+    Zero = 2,
+    Flow = 3,
 }
+
+const SLOTS: [Slot; 4] = [Slot::Missing, Slot::Bad, Slot::Zero, Slot::Flow];
+const SLOTS_A_WORD: usize = 32;
 
 impl OpenDay {
     pub(crate) fn new(day: LocalDay, len_s: i64) -> Self {
         let slots = u16::try_from(day.slots(len_s)).unwrap_or(u16::MAX);
-        let words = usize::from(slots).div_ceil(64);
-        Self {
-            number: day.number,
-            start: day.start,
-            slots,
-            good: 0,
-            sum: 0,
-            bits: vec![0; 2 * words].into_boxed_slice(),
-            usable: vec![0; words].into_boxed_slice(),
-        }
-    }
-
-    fn words(&self) -> usize {
-        self.usable.len()
+        let words = vec![0; usize::from(slots).div_ceil(SLOTS_A_WORD)].into_boxed_slice();
+        Self { number: day.number, slots, good: 0, start: day.start, sum: 0, words }
     }
 
     pub(crate) fn slot(&self, index: usize) -> Slot {
-        let (word, bit) = (index / 64, 1_u64 << (index % 64));
-        if word >= self.words() || self.bits[word] & bit == 0 {
-            Slot::Missing
-        } else if self.usable[word] & bit == 0 {
-            Slot::Bad
-        } else if self.bits[self.words() + word] & bit == 0 {
-            Slot::Zero
-        } else {
-            Slot::Flow
-        }
+        let word = self.words.get(index / SLOTS_A_WORD).copied().unwrap_or(0);
+        let bits = word >> (index % SLOTS_A_WORD * 2) & 3;
+        SLOTS[usize::try_from(bits).unwrap_or(0)]
     }
 
     /// Marks a slot; `value` is `None` when it must not be used. False when the slot is known.
@@ -72,23 +54,23 @@ impl OpenDay {
         if index >= usize::from(self.slots) || self.slot(index) != Slot::Missing {
             return false;
         }
-        let (word, bit) = (index / 64, 1_u64 << (index % 64));
-        self.bits[word] |= bit;
+        let slot = match value {
+            None => Slot::Bad,
+            Some(0) => Slot::Zero,
+            Some(_) => Slot::Flow,
+        };
+        self.words[index / SLOTS_A_WORD] |= (slot as u64) << (index % SLOTS_A_WORD * 2);
         if let Some(value) = value {
-            self.usable[word] |= bit;
             self.good += 1;
             self.sum = self.sum.saturating_add(value);
-            if value != 0 {
-                let words = self.words();
-                self.bits[words + word] |= bit;
-            }
         }
         true
     }
 
     pub(crate) fn is_complete(&self) -> bool {
-        let seen: u32 = self.bits[..self.words()].iter().map(|word| word.count_ones()).sum();
-        seen >= u32::from(self.slots)
+        const LOW_BITS: u64 = 0x5555_5555_5555_5555;
+        let known = |word: &u64| ((word | word >> 1) & LOW_BITS).count_ones();
+        self.words.iter().map(known).sum::<u32>() >= u32::from(self.slots)
     }
 
     /// The total as if the day were whole; a code of [`DayRing`].
@@ -102,30 +84,28 @@ impl OpenDay {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        (self.bits.len() + self.usable.len()) * size_of::<u64>()
+        self.words.len() * size_of::<u64>()
     }
 }
 
 impl Snap for OpenDay {
     fn save(&self, to: &mut Writer) {
         self.number.save(to);
-        self.start.save(to);
         self.slots.save(to);
         self.good.save(to);
+        self.start.save(to);
         self.sum.save(to);
-        for word in self.bits.iter().chain(self.usable.iter()) {
+        for word in &self.words {
             word.save(to);
         }
     }
 
     fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        let (number, start) = (i32::load(from)?, i64::load(from)?);
-        let (slots, good, sum) = (u16::load(from)?, u16::load(from)?, i64::load(from)?);
-        let words = usize::from(slots).div_ceil(64);
-        let mut load = |count: usize| -> Result<Box<[u64]>, SnapshotError> {
-            (0..count).map(|_| u64::load(from)).collect()
-        };
-        Ok(Self { number, start, slots, good, sum, bits: load(2 * words)?, usable: load(words)? })
+        let (number, slots, good) = (i32::load(from)?, u16::load(from)?, u16::load(from)?);
+        let (start, sum) = (i64::load(from)?, i64::load(from)?);
+        let count = usize::from(slots).div_ceil(SLOTS_A_WORD);
+        let words = (0..count).map(|_| u64::load(from)).collect::<Result<_, _>>()?;
+        Ok(Self { number, slots, good, start, sum, words })
     }
 }
 

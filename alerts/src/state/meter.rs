@@ -76,19 +76,39 @@ pub(crate) struct Meter {
     /// Newest cadence period with a value, for the miss rate.
     pub(crate) period: i64,
     pub(crate) p_miss: f64,
+    /// Signal, hundredths of dBm: quick and slow mean. 0 = unknown.
+    pub(crate) rssi_quick: i32,
+    pub(crate) rssi_slow: i32,
+    /// What happened to it; most meters have nothing here.
+    pub(crate) past: Option<Box<Past>>,
+    pub(crate) channels: Vec<Channel>,
+}
+
+/// Losses, flags and events of a meter. Instants in seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Past {
     /// Return after a loss: when it began and how many readings came since.
     pub(crate) return_from: i64,
     pub(crate) return_count: u16,
     /// The newest losses, newest first.
     pub(crate) lost_at: [i64; 3],
-    /// Signal, hundredths of dBm: quick and slow mean. 0 = unknown.
-    pub(crate) rssi_quick: i32,
-    pub(crate) rssi_slow: i32,
     /// The newest low-battery flags, newest first, and the first of this run of flags.
     pub(crate) low_at: [i64; 3],
     pub(crate) low_since: i64,
     pub(crate) tamper_at: i64,
-    pub(crate) channels: Vec<Channel>,
+}
+
+snap_struct!(Past { return_from, return_count, lost_at, low_at, low_since, tamper_at });
+
+impl Past {
+    pub(crate) const NOTHING: Self = Self {
+        return_from: NEVER,
+        return_count: 0,
+        lost_at: [NEVER; 3],
+        low_at: [NEVER; 3],
+        low_since: NEVER,
+        tamper_at: NEVER,
+    };
 }
 
 snap_struct!(Meter {
@@ -110,14 +130,9 @@ snap_struct!(Meter {
     silence_timer,
     period,
     p_miss,
-    return_from,
-    return_count,
-    lost_at,
     rssi_quick,
     rssi_slow,
-    low_at,
-    low_since,
-    tamper_at,
+    past,
     channels,
 });
 
@@ -142,14 +157,9 @@ impl Meter {
             silence_timer: NO_TIMER,
             period: NEVER,
             p_miss: 0.01,
-            return_from: NEVER,
-            return_count: 0,
-            lost_at: [NEVER; 3],
             rssi_quick: 0,
             rssi_slow: 0,
-            low_at: [NEVER; 3],
-            low_since: NEVER,
-            tamper_at: NEVER,
+            past: None,
             channels: Vec::new(),
         };
         this.update(asset, zone);
@@ -186,6 +196,14 @@ impl Meter {
         Subject::Meter(self.id)
     }
 
+    pub(crate) fn past(&self) -> Past {
+        self.past.as_deref().copied().unwrap_or(Past::NOTHING)
+    }
+
+    pub(crate) fn past_mut(&mut self) -> &mut Past {
+        self.past.get_or_insert_with(|| Box::new(Past::NOTHING))
+    }
+
     pub(crate) fn cadence_s(&self) -> i64 {
         i64::from(self.contact_every_s)
     }
@@ -212,7 +230,8 @@ impl Meter {
 
     /// Bytes of the meter, with its channels.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.channels.iter().map(Channel::bytes).sum::<usize>()
+        let past = self.past.as_ref().map_or(0, |_| size_of::<Past>());
+        size_of::<Self>() + past + self.channels.iter().map(Channel::bytes).sum::<usize>()
     }
 }
 
