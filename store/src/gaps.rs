@@ -6,16 +6,17 @@
 
 use metering::UtcTime;
 
-use crate::database::Database;
+use crate::database::{Connection, Database};
 use crate::error::StoreError;
+use crate::readings::PROBE_SETTINGS;
 use crate::tx::Tx;
 use crate::types::Stamp;
 
-/// Notes the slots that fell due since the last check and are not there. A check after a long
-/// pause catches up at most 40 days of a channel at a time.
-const NOTE: &str = "\
-    WITH due AS MATERIALIZED ( \
-        SELECT c.meter_id, c.channel, c.len_s, d.from_start, \
+/// The stretches that fell due since the last check, by channel. After a long pause a check
+/// catches up at most 40 days of a channel at a time.
+macro_rules! due_stretches {
+    () => {
+        "SELECT c.meter_id, c.channel, c.len_s, d.from_start, \
             least(to_timestamp(floor((extract(epoch FROM least($1::timestamptz, c.valid_to)) \
                 - c.delivery_lag_s) / c.len_s) * c.len_s), \
               d.from_start + interval '40 days') AS to_start \
@@ -23,26 +24,55 @@ const NOTE: &str = "\
         LEFT JOIN expected_through e USING (meter_id, channel) \
         CROSS JOIN LATERAL (SELECT coalesce(e.through, to_timestamp(ceil(extract(epoch FROM \
             greatest(c.valid_from, m.created_at)) / c.len_s) * c.len_s)) AS from_start) d \
-        WHERE c.len_s > 0 AND c.kind <> 'instant'), \
-    open AS (SELECT * FROM due WHERE from_start < to_start), \
+        WHERE c.len_s > 0 AND c.kind <> 'instant'"
+    };
+}
+
+/// From when to when have slots fallen due?
+const BOUNDS: &str = concat!(
+    "SELECT min(from_start), max(to_start) FROM (",
+    due_stretches!(),
+    ") due WHERE from_start < to_start"
+);
+
+/// Notes the slots that fell due and are not there, and moves the calendar on. EXCEPT keeps the
+/// plan one range of the key per channel, whatever the planner thinks of a new day; `$2` and `$3`
+/// leave out the days that do not matter.
+const NOTE: &str = concat!(
+    "WITH due AS MATERIALIZED (",
+    due_stretches!(),
+    "), open AS (SELECT * FROM due WHERE from_start < to_start), \
     moved AS ( \
         INSERT INTO expected_through AS e (meter_id, channel, through) \
         SELECT meter_id, channel, to_start FROM open \
         ON CONFLICT (meter_id, channel) DO UPDATE SET through = excluded.through) \
     INSERT INTO read_gap (starts_at, meter_id, channel, due_at) \
-    SELECT s, o.meter_id, o.channel, $1 \
-    FROM open o CROSS JOIN LATERAL generate_series(o.from_start, \
-        o.to_start - make_interval(secs => o.len_s), make_interval(secs => o.len_s)) s \
-    WHERE NOT EXISTS (SELECT 1 FROM read_interval r \
-        WHERE r.meter_id = o.meter_id AND r.channel = o.channel AND r.starts_at = s) \
-    ON CONFLICT DO NOTHING";
+    SELECT s.starts_at, o.meter_id, o.channel, $1 \
+    FROM open o CROSS JOIN LATERAL ( \
+        SELECT generate_series(o.from_start, o.to_start - make_interval(secs => o.len_s), \
+            make_interval(secs => o.len_s)) AS starts_at \
+        EXCEPT \
+        SELECT r.starts_at FROM read_interval r \
+        WHERE r.meter_id = o.meter_id AND r.channel = o.channel \
+            AND r.starts_at >= o.from_start AND r.starts_at < o.to_start \
+            AND r.starts_at >= $2 AND r.starts_at < $3) s \
+    ON CONFLICT DO NOTHING"
+);
 
-/// Closes the gaps of the last 40 days whose value has arrived since.
+/// From when to when are the gaps of the last 40 days that are still open?
+const OPEN_BOUNDS: &str = "\
+    SELECT min(starts_at), max(starts_at) FROM read_gap \
+    WHERE filled_at IS NULL AND starts_at >= $1::timestamptz - interval '40 days'";
+
+/// Closes those whose value has arrived since.
 const FILL: &str = "\
-    UPDATE read_gap g SET filled_at = $1 \
-    WHERE g.filled_at IS NULL AND g.starts_at >= $1::timestamptz - interval '40 days' \
-        AND EXISTS (SELECT 1 FROM read_interval r WHERE r.meter_id = g.meter_id \
-            AND r.channel = g.channel AND r.starts_at = g.starts_at)";
+    UPDATE read_gap g SET filled_at = $1 FROM ( \
+        SELECT o.meter_id, o.channel, o.starts_at FROM read_gap o \
+        CROSS JOIN LATERAL (SELECT 1 FROM read_interval r WHERE r.meter_id = o.meter_id \
+            AND r.channel = o.channel AND r.starts_at = o.starts_at \
+            AND r.starts_at >= $2 AND r.starts_at <= $3 LIMIT 1) arrived \
+        WHERE o.filled_at IS NULL AND o.starts_at >= $2 AND o.starts_at <= $3) f \
+    WHERE g.meter_id = f.meter_id AND g.channel = f.channel AND g.starts_at = f.starts_at";
 
 /// The calendar.
 #[derive(Clone, Debug)]
@@ -67,14 +97,33 @@ impl Gaps {
     /// # Errors
     /// When the database is away; the next check makes up for it.
     pub async fn check(&self, now: UtcTime) -> Result<Checked, StoreError> {
-        let query = StoreError::query("checking the calendar of expected reads");
         let tx = Tx::begin(&self.database).await?;
-        let at = Stamp(now);
-        let fill = tx.client().prepare_cached(FILL).await.map_err(&query)?;
-        let filled = tx.client().execute(&fill, &[&at]).await.map_err(&query)?;
-        let note = tx.client().prepare_cached(NOTE).await.map_err(&query)?;
-        let opened = tx.client().execute(&note, &[&at]).await.map_err(&query)?;
+        let client = tx.client();
+        let query = StoreError::query("checking the calendar of expected reads");
+        client.batch_execute(PROBE_SETTINGS).await.map_err(&query)?;
+        let filled = between(client, now, OPEN_BOUNDS, FILL).await?;
+        let opened = between(client, now, BOUNDS, NOTE).await?;
         tx.commit().await?;
         Ok(Checked { opened, filled })
     }
+}
+
+/// Runs `statement` between the bounds that `bounds` gives; does nothing when there are none.
+async fn between(
+    client: &Connection,
+    now: UtcTime,
+    bounds: &str,
+    statement: &str,
+) -> Result<u64, StoreError> {
+    let query = StoreError::query("checking the calendar of expected reads");
+    let at = Stamp(now);
+    let bounds = client.prepare_cached(bounds).await.map_err(&query)?;
+    let row = client.query_one(&bounds, &[&at]).await.map_err(&query)?;
+    let (Some(first), Some(last)) =
+        (row.get::<_, Option<Stamp>>(0), row.get::<_, Option<Stamp>>(1))
+    else {
+        return Ok(0);
+    };
+    let statement = client.prepare_cached(statement).await.map_err(&query)?;
+    client.execute(&statement, &[&at, &first, &last]).await.map_err(&query)
 }

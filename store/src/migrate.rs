@@ -10,7 +10,7 @@ mod embedded {
 
 /// Key of the advisory lock that keeps two runners apart: refinery itself takes none, and of two
 /// runners on a fresh database one fails with a duplicate key in a catalogue.
-const LOCK_KEY: i64 = 0x68_65_61_64_65_6e_64; // "headend"
+const LOCK_KEY: i64 = 0x0068_6561_6465_6e64; // "headend"
 
 /// The newest schema that this program knows.
 pub fn schema_version() -> i64 {

@@ -16,7 +16,7 @@ use crate::database::{Connection, Database};
 use crate::error::StoreError;
 
 /// Key of the advisory lock under which partitions are made.
-const LOCK_KEY: i64 = 0x70_61_72_74; // "part"
+const LOCK_KEY: i64 = 0x7061_7274; // "part"
 /// Statements in one DDL transaction: each holds locks to its end.
 const TABLES_PER_TRANSACTION: usize = 50;
 /// More missing days than this in one batch, and old ones share a month.

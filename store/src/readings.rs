@@ -29,6 +29,7 @@ use crate::presence::Presence;
 use crate::tx::Tx;
 use crate::types::Stamp;
 
+pub(crate) use intervals::PROBE_SETTINGS;
 pub use prepare::{PreparedBatch, dead_letter_key};
 pub use side::COMMISSIONING_ROWS_MAX;
 
@@ -361,16 +362,4 @@ async fn finish(
     .await
     .map_err(&query)?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_of_an_interval_is_its_start() {
-        let end = metering::UtcTime::from_seconds(900);
-        let interval = metering::Interval::ending_at(end, 900).unwrap();
-        assert_eq!(interval.start().micros(), 0);
-    }
 }

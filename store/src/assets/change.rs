@@ -11,7 +11,7 @@ use crate::tx::Tx;
 const WHAT: &str = "changing the asset model";
 
 /// Key of the advisory lock under which the asset model changes: numbers are given out in order.
-const LOCK_KEY: i64 = 0x61_73_73_65_74; // "asset"
+const LOCK_KEY: i64 = 0x0061_7373_6574; // "asset"
 
 const BUMP: &str = "UPDATE asset_version SET version = version + 1";
 

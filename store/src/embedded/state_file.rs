@@ -39,7 +39,7 @@ pub(super) fn lock(data_dir: &Path, version: &str) -> Result<File, LaunchError> 
     let started = boot_seconds();
     file.set_len(0).map_err(&io)?;
     file.rewind().map_err(&io)?;
-    write!(file, "pid {}, version {version}, started {started} s after boot\n", std::process::id())
+    writeln!(file, "pid {}, version {version}, started {started} s after boot", std::process::id())
         .map_err(&io)?;
     Ok(file)
 }

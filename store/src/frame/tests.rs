@@ -59,7 +59,7 @@ fn meter_asset() -> impl Strategy<Value = MeterAsset> {
 fn record() -> impl Strategy<Value = LogRecord> {
     let ids = (any::<i32>(), any::<i16>());
     prop_oneof![
-        (ids.clone(), instant(), any::<(i32, i64, u64)>(), slot_code()).prop_map(
+        (ids, instant(), any::<(i32, i64, u64)>(), slot_code()).prop_map(
             |((meter, channel), end, (len_s, value, failed), code)| LogRecord::Interval {
                 meter: MeterId::new(meter),
                 channel: ChannelNo::new(channel),

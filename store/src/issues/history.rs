@@ -117,8 +117,8 @@ pub(super) async fn verify(
     let query = StoreError::query("reading the history of an issue");
     let statement = client.prepare_cached(ALL).await.map_err(&query)?;
     let mut previous = Vec::new();
-    let mut expected = 1;
-    for row in client.query(&statement, &[&issue_id]).await.map_err(&query)? {
+    let rows = client.query(&statement, &[&issue_id]).await.map_err(&query)?;
+    for (expected, row) in (1..).zip(rows) {
         let seq: i32 = row.get(0);
         let broken = Some(ChainBreak { issue_id: issue_id.to_owned(), seq });
         let Some(kind) = known_kind(row.get(1)) else { return Ok(broken) };
@@ -138,7 +138,6 @@ pub(super) async fn verify(
             return Ok(broken);
         }
         previous = hash;
-        expected += 1;
     }
     Ok(None)
 }

@@ -19,7 +19,7 @@ const COPY: &str = "COPY read_interval (starts_at, received_at, value, meter_id,
 
 /// A plan made on an empty partition would be kept and then scan it row by row; LATERAL with a
 /// LIMIT and these settings leave only the key's index.
-pub(super) const PROBE_SETTINGS: &str = "\
+pub(crate) const PROBE_SETTINGS: &str = "\
     SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off; \
     SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \
     SET LOCAL enable_mergejoin = off";

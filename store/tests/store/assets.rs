@@ -13,7 +13,7 @@ use store::{EventLog, PgLog, StoreError};
 
 use crate::support::{T0, database, number};
 
-fn water_meter(number: &str) -> MeterProvision {
+pub(crate) fn water_meter(number: &str) -> MeterProvision {
     MeterProvision {
         number: number.to_owned(),
         serial: "S-1".to_owned(),

@@ -3,7 +3,9 @@
 mod assets;
 mod embedded;
 mod event_log;
+mod gaps;
 mod identity;
+mod issues;
 mod partitions;
 mod support;
 mod views;

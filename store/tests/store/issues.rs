@@ -1,0 +1,172 @@
+//! Issues move by the closed table only, one per subject and family, with a history that shows
+//! every change to it.
+
+use alerts::issue::State;
+use alerts::{AlertTransition, Cause, Family, RuleId, TransitionKind, alert_id};
+use metering::{Commodity, MeterId, Severity, Subject};
+use store::issues::{ActError, Issues, UserAct};
+use store::{Database, Offset, PgLog, StoreError};
+
+use crate::support::{T0, database, number};
+
+const RULES: &str = "rules";
+
+fn leak(meter: i32, kind: TransitionKind, at_s: i64) -> AlertTransition {
+    let subject = Subject::Meter(MeterId::new(meter));
+    AlertTransition {
+        alert_id: alert_id(RuleId::WTR_CONT, subject, None, T0),
+        rule: RuleId::WTR_CONT,
+        kind,
+        subject,
+        channel: None,
+        commodity: Some(Commodity::Water),
+        cause: Cause::LeakCustomerSide,
+        family: Family::Leak,
+        ranked: vec![(Cause::LeakCustomerSide, 250)],
+        identified: false,
+        severity: Severity::P3,
+        condition_start: T0,
+        condition_end: (kind == TransitionKind::Cleared).then(|| T0.plus_seconds(at_s)),
+        at: T0.plus_seconds(at_s),
+        annunciate: true,
+        parent: None,
+        others_active: 0,
+        evidence: Vec::new(),
+    }
+}
+
+async fn apply(issues: &Issues, seq: i64, transitions: &[AlertTransition]) -> (u32, u32) {
+    let applied = issues.apply(RULES, Offset { seq, epoch: 1 }, transitions).await.unwrap();
+    (applied.opened, applied.changed)
+}
+
+async fn states(database: &Database) -> Vec<String> {
+    let client = database.client().await.unwrap();
+    let rows = client
+        .query("SELECT number || ' ' || state FROM meter_issue ORDER BY number", &[])
+        .await
+        .unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn one_condition_is_one_issue_however_often_it_is_told() {
+    let Some(database) = database("one_condition_is_one_issue_however_often_it_is_told").await
+    else {
+        return;
+    };
+    let issues = Issues::new(database.clone());
+    let raised = leak(1, TransitionKind::Raised, 100);
+    assert_eq!(apply(&issues, 1, std::slice::from_ref(&raised)).await.0, 1);
+    // A crash before the snapshot: the rules tell the same again.
+    assert_eq!(apply(&issues, 1, &[raised, leak(2, TransitionKind::Raised, 100)]).await.0, 1);
+    assert_eq!(apply(&issues, 2, &[leak(1, TransitionKind::Updated, 200)]).await.0, 0);
+    assert_eq!(states(&database).await, ["1 DETECTED", "2 DETECTED"]);
+    assert_eq!(number(&database, "SELECT count(*) FROM alert").await, 2);
+    let cleared = leak(1, TransitionKind::Cleared, 300);
+    apply(&issues, 3, &[cleared]).await;
+    assert_eq!(states(&database).await, ["1 FIXED_PENDING", "2 DETECTED"]);
+    // Years later verification is over.
+    issues.apply_due(T0.plus_seconds(86_400 * 900), 4).await.unwrap();
+    assert_eq!(states(&database).await, ["1 CLOSED", "2 DETECTED"]);
+    let told = "SELECT count(*) FROM console_event WHERE topic = 'issue' AND key = '1'";
+    assert!(number(&database, told).await >= 4);
+}
+
+#[tokio::test]
+async fn a_newer_owner_of_the_rules_keeps_an_older_one_out() {
+    let Some(database) = database("a_newer_owner_of_the_rules_keeps_an_older_one_out").await else {
+        return;
+    };
+    let issues = Issues::new(database.clone());
+    let log = PgLog::new(database.clone());
+    log.advance(RULES, Offset { seq: 5, epoch: 2 }).await.unwrap();
+    let raised = leak(1, TransitionKind::Raised, 100);
+    let error = issues.apply(RULES, Offset { seq: 6, epoch: 1 }, &[raised]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    assert_eq!(states(&database).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn staff_acts_follow_the_table_and_stale_ones_are_refused() {
+    let Some(database) = database("staff_acts_follow_the_table_and_stale_ones_are_refused").await
+    else {
+        return;
+    };
+    let issues = Issues::new(database.clone());
+    apply(&issues, 1, &[leak(1, TransitionKind::Raised, 100)]).await;
+    let by = |s| ("Ann", T0.plus_seconds(s));
+    issues.act(1, Some(State::Detected), &UserAct::Acknowledge, by(200)).await.unwrap();
+    // Bert looked at the page before Ann acted.
+    let error = issues.act(1, Some(State::Detected), &UserAct::Acknowledge, by(201)).await;
+    assert!(
+        matches!(&error, Err(ActError::Stale { number: 1, state: State::Open, by })
+            if by.contains("Ann")),
+        "{error:?}"
+    );
+    let until = T0.plus_seconds(9_000);
+    issues.act(1, None, &UserAct::Snooze { until }, by(202)).await.unwrap();
+    let text = "'; DROP TABLE meter_issue; --".to_owned();
+    issues.act(1, None, &UserAct::Comment { text }, by(203)).await.unwrap();
+    let close = UserAct::Close { cause: Cause::LeakCustomerSide, note: "tap".to_owned() };
+    issues.rehearse(1, None, &close, by(204)).await.unwrap();
+    assert_eq!(states(&database).await, ["1 OPEN"]);
+    issues.act(1, None, &close, by(204)).await.unwrap();
+    assert_eq!(states(&database).await, ["1 CLOSED"]);
+    assert!(matches!(issues.act(1, None, &close, by(205)).await, Err(ActError::Refused(_))));
+    assert!(matches!(
+        issues.act(77, None, &UserAct::Acknowledge, by(206)).await,
+        Err(ActError::NotFound(77))
+    ));
+}
+
+#[tokio::test]
+async fn racing_staff_and_rules_leave_one_history() {
+    let Some(database) = database("racing_staff_and_rules_leave_one_history").await else { return };
+    let issues = Issues::new(database.clone());
+    apply(&issues, 1, &[leak(1, TransitionKind::Raised, 100)]).await;
+    let tasks: Vec<_> = (0..6)
+        .map(|n| {
+            let issues = issues.clone();
+            tokio::spawn(async move {
+                let text = format!("comment {n}");
+                let by = ("Ann", T0.plus_seconds(200 + n));
+                issues.act(1, None, &UserAct::Comment { text }, by).await.unwrap();
+            })
+        })
+        .collect();
+    apply(&issues, 2, &[leak(1, TransitionKind::Updated, 300)]).await;
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let comments = "SELECT count(*) FROM meter_issue_log WHERE kind = 'comment'";
+    assert_eq!(number(&database, comments).await, 6);
+    let client = database.client().await.unwrap();
+    let row = client.query_one("SELECT issue_id FROM meter_issue", &[]).await.unwrap();
+    assert_eq!(issues.verify_chain(row.get(0)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_change_to_the_history_shows() {
+    let Some(database) = database("a_change_to_the_history_shows").await else { return };
+    let issues = Issues::new(database.clone());
+    apply(&issues, 1, &[leak(1, TransitionKind::Raised, 100)]).await;
+    let text = "seen".to_owned();
+    issues.act(1, None, &UserAct::Comment { text }, ("Ann", T0)).await.unwrap();
+    issues.act(1, None, &UserAct::Acknowledge, ("Ann", T0)).await.unwrap();
+    let client = database.client().await.unwrap();
+    let row = client.query_one("SELECT issue_id FROM meter_issue", &[]).await.unwrap();
+    let id: &str = row.get(0);
+    assert_eq!(issues.verify_chain(id).await.unwrap(), None);
+    for change in [
+        "UPDATE meter_issue_log SET reason = 'not seen' WHERE seq = 2",
+        "UPDATE meter_issue_log SET reason = 'seen', actor = 'Bob' WHERE seq = 2",
+    ] {
+        client.batch_execute(change).await.unwrap();
+        assert_eq!(issues.verify_chain(id).await.unwrap().unwrap().seq, 2);
+    }
+    client.batch_execute("UPDATE meter_issue_log SET actor = 'Ann' WHERE seq = 2").await.unwrap();
+    assert_eq!(issues.verify_chain(id).await.unwrap(), None);
+    client.batch_execute("DELETE FROM meter_issue_log WHERE seq = 2").await.unwrap();
+    assert!(issues.verify_chain(id).await.unwrap().is_some());
+}
