@@ -4,3 +4,6 @@
 
 mod api;
 mod call;
+mod console;
+mod console_stream;
+mod html;
