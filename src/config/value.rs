@@ -67,7 +67,8 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 
 /// Writes a size with the largest unit that divides it.
 pub fn format_size(bytes: u64) -> String {
-    let whole = SIZE_UNITS.iter().find(|(_, factor)| bytes >= *factor && bytes % factor == 0);
+    let whole =
+        SIZE_UNITS.iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
     whole.map_or_else(|| format!("{bytes}B"), |(unit, factor)| format!("{}{unit}", bytes / factor))
 }
 

@@ -36,8 +36,7 @@ pub(super) async fn list(
         "detail",
     ]);
     let mut cursor = None;
-    loop {
-        let Some(limit) = page.next(list.len()) else { break };
+    while let Some(limit) = page.next(list.len()) {
         let rows = intake::dead_letters(database, filter, cursor.as_ref(), limit).await?;
         for row in &rows.items {
             list.push(line(row, zone));

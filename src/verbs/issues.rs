@@ -86,8 +86,7 @@ async fn list(
         "snoozed_until",
     ]);
     let mut cursor = None;
-    loop {
-        let Some(limit) = page.next(list.len()) else { break };
+    while let Some(limit) = page.next(list.len()) {
         let rows = issues::list(database, filter, cursor.as_ref(), limit, now).await?;
         for row in &rows.items {
             list.push(line(row, zone));

@@ -44,8 +44,7 @@ pub(super) async fn list(
         "cause",
     ]);
     let mut cursor = None;
-    loop {
-        let Some(limit) = args.page.next(list.len()) else { break };
+    while let Some(limit) = args.page.next(list.len()) {
         let order = (MeterSort::Number, cursor.as_ref());
         let rows = meters::list(database, &filter, order, limit, now).await?;
         for row in &rows.items {
