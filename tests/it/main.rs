@@ -1,6 +1,7 @@
 //! All integration tests, in one binary: each file directly in `tests/` would link everything again.
 
 mod cli;
+mod faults;
 mod ingest;
 mod kit;
 mod tidy;
