@@ -17,6 +17,8 @@ use crate::clock::Clock;
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// A commit that takes longer than this says that the store is away.
+const SLOW: Duration = Duration::from_secs(10);
 /// A commit that runs when we are asked to stop may take this long.
 const STOP_GRACE: Duration = Duration::from_secs(3);
 /// A batch that is refused is tried this often before it is halved: what looks like a fault of
@@ -137,19 +139,39 @@ impl<S: Sink> Committer<S> {
     ) -> Result<Result<Stored, SinkError>, Stopped> {
         let mut wait = RETRY_FIRST;
         loop {
-            let mut shutdown = self.shutdown.clone();
-            let outcome = tokio::select! {
-                biased;
-                outcome = self.sink.commit(prepared) => outcome,
-                // Whether it is stored or not we shall not learn; the broker sends it again, and
-                // what is stored by then is known.
-                () = too_long_after_stop(&mut shutdown) => return Err(Stopped),
-            };
+            let outcome = self.commit(prepared).await?;
             match outcome {
                 Err(SinkError::Away(error)) => self.away(&*error, &mut wait).await?,
                 outcome => {
                     self.stats.set_store_away(false);
                     return Ok(outcome);
+                }
+            }
+        }
+    }
+
+    /// One try. A store that does not answer at all counts as away while we wait for it.
+    async fn commit(
+        &mut self,
+        prepared: &S::Prepared,
+    ) -> Result<Result<Stored, SinkError>, Stopped> {
+        let mut shutdown = self.shutdown.clone();
+        let mut commit = std::pin::pin!(self.sink.commit(prepared));
+        let mut stopped = std::pin::pin!(too_long_after_stop(&mut shutdown));
+        let mut slow = std::pin::pin!(tokio::time::sleep(SLOW));
+        let mut is_slow = false;
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut commit => return Ok(outcome),
+                // Whether it is stored or not we shall not learn; the broker sends it again, and
+                // what is stored by then is known.
+                () = &mut stopped => return Err(Stopped),
+                () = &mut slow, if !is_slow => {
+                    is_slow = true;
+                    self.stats.set_store_away(true);
+                    tracing::warn!(seconds = SLOW.as_secs(),
+                        "The store has not answered for long; nothing is acknowledged meanwhile.");
                 }
             }
         }
