@@ -70,6 +70,7 @@ CREATE TABLE ingest_batch (
   conflicting int4 NOT NULL, dead int4 NOT NULL, derived int4 NOT NULL, events int4 NOT NULL,
   first_seq int8, last_seq int8,
   CHECK (offered = folded + inserted + duplicate + conflicting + dead));
+CREATE INDEX ingest_batch_committed ON ingest_batch USING brin (committed_at) WITH (pages_per_range = 16);
 
 -- What is shown beside a meter: when it was last heard. Kept by the presence job; no promise depends on it.
 CREATE TABLE meter_state (

@@ -345,16 +345,16 @@ const ZONE_ISSUES: &str = concat!(
 const ZONE_USAGE: &str = concat!(
     "SELECT coalesce(z.code, ''), c.reading_type, ",
     clamped_sum!("r.value"),
-    " FROM read_interval r JOIN ",
+    " FROM (SELECT meter_id, channel, sum(value) AS value FROM read_interval \
+       WHERE starts_at >= $2::timestamptz AND starts_at < $3::timestamptz \
+       AND (flags & 15) NOT IN (2, 7) GROUP BY 1, 2) r JOIN ",
     main_channels!(),
     " c ON c.meter_id = r.meter_id AND c.channel = r.channel \
      JOIN meter m ON m.meter_id = r.meter_id \
      JOIN installation i ON ",
     installed_now!(),
     " JOIN usage_point u ON u.usage_point_id = i.usage_point_id \
-     LEFT JOIN network_zone z ON z.zone_id = u.zone_id \
-     WHERE r.starts_at >= $2::timestamptz AND r.starts_at < $3::timestamptz \
-     AND (r.flags & 15) NOT IN (2, 7) GROUP BY 1, 2"
+     LEFT JOIN network_zone z ON z.zone_id = u.zone_id GROUP BY 1, 2"
 );
 
 /// Weeks that "usual" looks back.

@@ -50,8 +50,8 @@ macro_rules! meter_filter {
     () => {
         concat!(
             "($2::text IS NULL OR m.number ILIKE $2 OR m.serial ILIKE $2 OR u.address ILIKE $2 \
-             OR u.account_no ILIKE $2 OR EXISTS (SELECT 1 FROM meter_source w \
-               WHERE w.meter_id = m.meter_id AND w.source_id ILIKE $2)) \
+             OR u.account_no ILIKE $2 OR m.meter_id IN (SELECT w.meter_id FROM meter_source w \
+               WHERE w.source_id ILIKE $2)) \
              AND ($3::text IS NULL OR m.commodity = $3) AND ($4::text IS NULL OR z.code = $4) \
              AND ($5::text IS NULL OR t.code = $5) AND ($6::text IS NULL OR k.code = $6) \
              AND ($7::text IS NULL OR $7 = ANY (u.tags)) \

@@ -16,9 +16,11 @@ const METERS: &str = "SELECT m.number, m.serial, m.commodity, coalesce(u.address
      coalesce(u.account_no, '') FROM meter m \
      LEFT JOIN installation i ON i.meter_id = m.meter_id AND i.valid_to = 'infinity' \
      LEFT JOIN usage_point u ON u.usage_point_id = i.usage_point_id \
-     WHERE m.number ILIKE $1 OR m.serial ILIKE $1 OR u.address ILIKE $1 OR u.account_no ILIKE $1 \
-     OR EXISTS (SELECT 1 FROM meter_source w WHERE w.meter_id = m.meter_id \
-       AND w.source_id ILIKE $1) \
+     WHERE m.meter_id IN (SELECT meter_id FROM meter WHERE number ILIKE $1 OR serial ILIKE $1 \
+       UNION SELECT n.meter_id FROM usage_point p JOIN installation n \
+         ON n.usage_point_id = p.usage_point_id AND n.valid_to = 'infinity' \
+         WHERE p.address ILIKE $1 OR p.account_no ILIKE $1 \
+       UNION SELECT meter_id FROM meter_source WHERE source_id ILIKE $1) \
      ORDER BY lower(m.number) <> lower($2::text), m.number LIMIT $3";
 
 /// Which issues have the number, or the text in cause or subject? Open ones first.
