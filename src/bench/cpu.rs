@@ -11,12 +11,12 @@ use crate::clock::Clock;
 const TICKS_A_SECOND: u64 = 100;
 
 /// CPU time of this process so far.
-pub fn of_this_process() -> Duration {
+pub(super) fn of_this_process() -> Duration {
     ticks("/proc/self/stat").map_or(Duration::ZERO, to_duration)
 }
 
 /// CPU time so far of a process and of its living and ended children.
-pub fn of_family(parent: u32) -> Duration {
+pub(super) fn of_family(parent: u32) -> Duration {
     let mut total = family_ticks(&format!("/proc/{parent}/stat"), true);
     if let Ok(entries) = fs::read_dir("/proc") {
         for entry in entries.flatten() {
@@ -64,7 +64,7 @@ fn family_ticks(path: &str, with_ended: bool) -> u64 {
 ///
 /// # Errors
 /// The directory cannot be written.
-pub fn sync_write_s(place: &Path, clock: &dyn Clock) -> std::io::Result<f64> {
+pub(super) fn sync_write_s(place: &Path, clock: &dyn Clock) -> std::io::Result<f64> {
     let path = place.join("sync-probe");
     let mut file = File::create(&path)?;
     let mut times = Vec::new();

@@ -11,21 +11,21 @@ use store::assets::{ChannelProvision, MeterProvision};
 use crate::ingest::Frame;
 
 /// Values of one message, each of a quarter hour.
-pub const VALUES: i64 = 24;
-pub const SLOT_S: i32 = 900;
+pub(super) const VALUES: i64 = 24;
+pub(super) const SLOT_S: i32 = 900;
 const SLOTS_A_DAY: i64 = 96;
 /// Every twentieth message is sent twice: 5 % duplicates.
 const REPEAT_EVERY: u64 = 20;
 
 /// First day of the load; any will do.
-pub const FIRST_DAY: i64 = 20_500;
+pub(super) const FIRST_DAY: i64 = 20_500;
 
 fn number(meter: u32) -> String {
     format!("B-{meter:07}")
 }
 
 /// The meters of the load.
-pub fn meters(count: u32) -> Vec<MeterProvision> {
+pub(super) fn meters(count: u32) -> Vec<MeterProvision> {
     (0..count)
         .map(|meter| MeterProvision {
             number: number(meter),
@@ -71,7 +71,7 @@ fn value(meter: u32, slot: i64) -> i64 {
 }
 
 /// The messages of one part of a day (0 to 3), meter by meter, with repeats.
-pub fn frames(count: u32, day: i64, part: i64) -> Vec<Frame> {
+pub(super) fn frames(count: u32, day: i64, part: i64) -> Vec<Frame> {
     let first_slot = part * VALUES;
     let day_start = UtcTime::from_seconds(day * 86_400);
     let first_end = day_start.plus_seconds((first_slot + 1) * i64::from(SLOT_S));
@@ -92,7 +92,7 @@ pub fn frames(count: u32, day: i64, part: i64) -> Vec<Frame> {
 }
 
 /// Message `n` of a stream of single readings.
-pub fn single(meters: u32, n: u64, from: UtcTime) -> Frame {
+pub(super) fn single(meters: u32, n: u64, from: UtcTime) -> Frame {
     let meter = u32::try_from(n % u64::from(meters)).unwrap_or(0);
     let slot = i64::try_from(n / u64::from(meters)).unwrap_or(0);
     let end = from.plus_seconds((slot + 1) * i64::from(SLOT_S));
@@ -109,7 +109,7 @@ fn frame(meter: u32, values: &str, first_end: UtcTime, received_at: UtcTime) -> 
 }
 
 /// The same readings without wrapping, for the yardstick: no duplicates in it.
-pub fn readings(count: u32, day: i64, part: i64) -> Vec<IntervalReading> {
+pub(super) fn readings(count: u32, day: i64, part: i64) -> Vec<IntervalReading> {
     let mut readings = Vec::new();
     let day_start = UtcTime::from_seconds(day * 86_400);
     for meter in 0..count {

@@ -30,30 +30,30 @@ const COMMIT_LIMIT: Duration = Duration::from_secs(120);
 
 /// The parts that a driver moves.
 #[derive(Debug)]
-pub struct Driver<'a> {
-    pub app: &'a App,
-    pub database: Database,
-    pub clock: Arc<SteppedClock>,
-    pub fleet: Fleet,
-    pub publisher: Publisher,
-    pub keep: store::upkeep::Keep,
-    pub stop: watch::Receiver<bool>,
+pub(super) struct Driver<'a> {
+    pub(super) app: &'a App,
+    pub(super) database: Database,
+    pub(super) clock: Arc<SteppedClock>,
+    pub(super) fleet: Fleet,
+    pub(super) publisher: Publisher,
+    pub(super) keep: store::upkeep::Keep,
+    pub(super) stop: watch::Receiver<bool>,
     /// Values that were sent.
-    pub offered: u64,
-    pub now: UtcTime,
+    pub(super) offered: u64,
+    pub(super) now: UtcTime,
     calendar_at: UtcTime,
     last_tick: i64,
 }
 
 /// Told to stop before the end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ended {
+pub(super) enum Ended {
     AtTheEnd,
     Stopped,
 }
 
 impl<'a> Driver<'a> {
-    pub fn new(
+    pub(super) fn new(
         app: &'a App,
         database: Database,
         clock: Arc<SteppedClock>,
@@ -80,7 +80,7 @@ impl<'a> Driver<'a> {
     ///
     /// # Errors
     /// The broker or the database failed.
-    pub async fn backfill(
+    pub(super) async fn backfill(
         &mut self,
         until: UtcTime,
         mut told: impl FnMut(UtcTime),
@@ -102,7 +102,7 @@ impl<'a> Driver<'a> {
     ///
     /// # Errors
     /// The broker or the database failed.
-    pub async fn live(&mut self, speed: u32, until: UtcTime) -> anyhow::Result<Ended> {
+    pub(super) async fn live(&mut self, speed: u32, until: UtcTime) -> anyhow::Result<Ended> {
         let step_s = (i64::from(speed) / 4).max(1);
         let pause = if speed >= 4 { LIVE_STEP } else { Duration::from_secs(1) / speed.max(1) };
         let mut pace = tokio::time::interval(pause);
@@ -120,7 +120,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Waits until the rules have applied all that was sent.
-    pub async fn settle(&self) {
+    pub(super) async fn settle(&self) {
         let mut rules = self.app.rules.clone();
         rules.reached(self.last_tick).await;
     }

@@ -15,79 +15,79 @@ const GRACE_S: i64 = 86_400;
 
 /// The file that `--report` writes. Later versions add keys and rename none.
 #[derive(Debug, Serialize)]
-pub struct Report {
-    pub seed: u64,
-    pub meters: u32,
+pub(super) struct Report {
+    pub(super) seed: u64,
+    pub(super) meters: u32,
     /// Values that the simulated meters sent.
-    pub offered: u64,
-    pub committed: i64,
-    pub duplicate: i64,
-    pub conflicting: i64,
-    pub dead_lettered: i64,
+    pub(super) offered: u64,
+    pub(super) committed: i64,
+    pub(super) duplicate: i64,
+    pub(super) conflicting: i64,
+    pub(super) dead_lettered: i64,
     /// `offered = committed + duplicate + conflicting + dead_lettered`.
-    pub identity_ok: bool,
-    pub messages: u64,
-    pub faults: Vec<FaultLine>,
-    pub false_issues: Vec<FalseIssue>,
-    pub hard_negatives: usize,
-    pub ack_latency_ms: AckLatency,
-    pub console_ready_s: f64,
-    pub backfill_s: f64,
+    pub(super) identity_ok: bool,
+    pub(super) messages: u64,
+    pub(super) faults: Vec<FaultLine>,
+    pub(super) false_issues: Vec<FalseIssue>,
+    pub(super) hard_negatives: usize,
+    pub(super) ack_latency_ms: AckLatency,
+    pub(super) console_ready_s: f64,
+    pub(super) backfill_s: f64,
     /// Of all intervals, registers and events, without arrival times.
-    pub data_hash: String,
+    pub(super) data_hash: String,
     /// Of all issues with their causes, states and instants.
-    pub issues_hash: String,
+    pub(super) issues_hash: String,
 }
 
 /// A planned fault and what became of it.
 #[derive(Debug, Serialize)]
-pub struct FaultLine {
-    pub kind: &'static str,
-    pub subject: String,
-    pub onset: String,
-    pub live: bool,
-    pub found: bool,
-    pub issue: Option<i64>,
-    pub cause: Option<String>,
+pub(super) struct FaultLine {
+    pub(super) kind: &'static str,
+    pub(super) subject: String,
+    pub(super) onset: String,
+    pub(super) live: bool,
+    pub(super) found: bool,
+    pub(super) issue: Option<i64>,
+    pub(super) cause: Option<String>,
     /// Simulated seconds from onset to detection.
-    pub detected_after_s: Option<i64>,
+    pub(super) detected_after_s: Option<i64>,
 }
 
 /// An issue that no fault explains.
 #[derive(Debug, Serialize)]
-pub struct FalseIssue {
-    pub issue: i64,
-    pub subject: String,
-    pub cause: String,
-    pub state: String,
-    pub detected_at: String,
+pub(super) struct FalseIssue {
+    pub(super) issue: i64,
+    pub(super) subject: String,
+    pub(super) cause: String,
+    pub(super) state: String,
+    pub(super) detected_at: String,
     /// `hard negative: ...`, `duplicate of ...` or `no fault`.
-    pub why: String,
+    pub(super) why: String,
 }
 
 #[derive(Debug, Serialize)]
-pub struct AckLatency {
+pub(super) struct AckLatency {
     pub p50: f64,
     pub p99: f64,
 }
 
 /// What the run measured of itself.
 #[derive(Debug)]
-pub struct Measured {
-    pub seed: u64,
-    pub meters: u32,
-    pub offered: u64,
-    pub messages: u64,
-    pub counts: Counts,
+pub(super) struct Measured {
+    pub(super) seed: u64,
+    pub(super) meters: u32,
+    pub(super) offered: u64,
+    pub(super) messages: u64,
+    pub(super) counts: Counts,
     pub ack_p50: Duration,
     pub ack_p99: Duration,
-    pub console_ready: Duration,
-    pub backfill: Duration,
-    pub data_hash: String,
+    pub(super) console_ready: Duration,
+    pub(super) backfill: Duration,
+    pub(super) data_hash: String,
 }
 
 impl Report {
-    pub fn new(measured: Measured, truth: &Truth, issues: &[IssueFact]) -> Self {
+    pub(super) fn new(measured: Measured, truth: &Truth, issues: &[IssueFact]) -> Self {
         let (faults, used) = find_faults(truth, issues);
         let counts = measured.counts;
         let sum = counts.inserted + counts.duplicate + counts.conflicting + counts.dead;
@@ -118,13 +118,13 @@ impl Report {
 
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
+    pub(super) fn write(&self, path: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(self).context("write the report as JSON")?;
         std::fs::write(path, text + "\n")
             .with_context(|| format!("write the report to {}", path.display()))
     }
 
-    pub fn found(&self) -> usize {
+    pub(super) fn found(&self) -> usize {
         self.faults.iter().filter(|fault| fault.found).count()
     }
 }
