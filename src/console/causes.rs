@@ -7,7 +7,7 @@ use super::measure::DisplayUnit;
 use super::words;
 
 /// What staff call it: `Leak at the customer`.
-pub fn title(cause: &str) -> String {
+pub(super) fn title(cause: &str) -> String {
     let known = match cause {
         "BATTERY_DEAD" => "Battery dead",
         "BATTERY_LOW" => "Battery low",
@@ -50,7 +50,7 @@ pub fn title(cause: &str) -> String {
 }
 
 /// What the cause means and what may be behind it, one sentence.
-pub fn meaning(cause: &str) -> &'static str {
+pub(super) fn meaning(cause: &str) -> &'static str {
     match cause {
         "BATTERY_DEAD" => {
             "It reported a low battery before it fell silent: the battery is empty, or nearly."
@@ -92,7 +92,7 @@ pub fn meaning(cause: &str) -> &'static str {
 }
 
 /// State of an issue as staff say it.
-pub fn state(state: &str) -> &'static str {
+pub(super) fn state(state: &str) -> &'static str {
     match state {
         "DETECTED" => "new",
         "OPEN" => "acknowledged",
@@ -109,13 +109,13 @@ pub fn state(state: &str) -> &'static str {
 }
 
 /// True when nobody works on it any more.
-pub fn is_closed(state: &str) -> bool {
+pub(super) fn is_closed(state: &str) -> bool {
     matches!(state, "CLOSED" | "DISMISSED" | "FALSE_POSITIVE" | "MERGED" | "CLOSED_WITH_PARENT")
 }
 
 /// What staff may find when they close an issue, as (stored word, plain words). Causes of the issue's
 /// own family come first; the outcomes that fit any family follow.
-pub fn findings(family: &str) -> Vec<(&'static str, String)> {
+pub(super) fn findings(family: &str) -> Vec<(&'static str, String)> {
     let own: &[&'static str] = match family {
         "COMM" => &[
             "COMM_LOST_UNKNOWN",
@@ -147,19 +147,19 @@ pub fn findings(family: &str) -> Vec<(&'static str, String)> {
 }
 
 /// The measured fact with that key.
-pub fn fact<'a>(evidence: &'a [Evidence], key: &str) -> Option<&'a Evidence> {
+pub(super) fn fact<'a>(evidence: &'a [Evidence], key: &str) -> Option<&'a Evidence> {
     evidence.iter().find(|fact| fact.key == key)
 }
 
 /// The instant with that key (stored in microseconds).
-pub fn instant(evidence: &[Evidence], key: &str) -> Option<UtcTime> {
+pub(super) fn instant(evidence: &[Evidence], key: &str) -> Option<UtcTime> {
     fact(evidence, key)
         .filter(|fact| fact.unit == "us")
         .map(|fact| UtcTime::from_micros(fact.value))
 }
 
 /// The fact in short, for the second line of a list: what was measured, else how many.
-pub fn snippet(evidence: &[Evidence]) -> String {
+pub(super) fn snippet(evidence: &[Evidence]) -> String {
     let telling = ["measured", "meters", "silence", "flagged_telegrams"];
     let found = telling.iter().find_map(|key| fact(evidence, key));
     found.map(said).unwrap_or_default()
@@ -167,12 +167,12 @@ pub fn snippet(evidence: &[Evidence]) -> String {
 
 /// A fact as people say it: quantities in a unit that suits them, three digits; the rest as the rule
 /// wrote it.
-pub fn said(fact: &Evidence) -> String {
+pub(super) fn said(fact: &Evidence) -> String {
     display_unit(fact).map_or_else(|| fact.text.clone(), |unit| unit.rough(fact.value))
 }
 
 /// A quantity with all its digits; `None` when the fact is no quantity.
-pub fn exact(fact: &Evidence) -> Option<String> {
+pub(super) fn exact(fact: &Evidence) -> Option<String> {
     display_unit(fact).map(|unit| unit.exact(fact.value))
 }
 
@@ -188,7 +188,7 @@ fn display_unit(fact: &Evidence) -> Option<DisplayUnit> {
 }
 
 /// A device's event in words.
-pub fn event(code: &str) -> String {
+pub(super) fn event(code: &str) -> String {
     let known = match code {
         "meter_flag" => "flag without a known meaning",
         "battery_low" => "battery low",

@@ -44,7 +44,7 @@ struct Seen {
 
 /// The shared part of all streams.
 #[derive(Clone, Debug)]
-pub struct Hub {
+pub(super) struct Hub {
     seen: Arc<watch::Sender<Seen>>,
     places: Arc<Semaphore>,
 }

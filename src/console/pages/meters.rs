@@ -150,7 +150,7 @@ impl Shown {
     }
 
     fn has(&self, key: &str) -> bool {
-        self.0.iter().any(|shown| *shown == key)
+        self.0.contains(&key)
     }
 
     fn is_usual(&self) -> bool {
