@@ -2,6 +2,7 @@
 
 mod config;
 mod help;
+mod journey;
 mod verbs;
 
 use std::path::Path;
