@@ -172,7 +172,7 @@ fn channels_of(meter: &SimMeter) -> Vec<ChannelSpec> {
             len_s: 3_600,
             resolution: meter.dial.step_micro / 1000,
             cap_per_hour,
-            delivery_lag_s: 10_800,
+            delivery_lag_s: 14_400,
         }];
     }
     let power = meter.commodity == Commodity::Electricity;
@@ -191,7 +191,7 @@ fn channels_of(meter: &SimMeter) -> Vec<ChannelSpec> {
             len_s: 900,
             resolution: 1_000,
             cap_per_hour,
-            delivery_lag_s: if power { 14_400 } else { 7_200 },
+            delivery_lag_s: 14_400,
         });
     }
     if power {

@@ -231,6 +231,25 @@ fn every_kind_of_fault_is_planned_and_in_time() {
 }
 
 #[test]
+fn the_day_of_the_week_takes_no_fault_away() {
+    for day in 0..7 {
+        let base = spec(7, 200);
+        let shift = |at: UtcTime| at.plus_seconds(day * 86_400 - 3 * 3_600);
+        let fleet = Fleet::new(FleetSpec {
+            history_start: shift(base.history_start),
+            live_start: shift(base.live_start),
+            live_end: shift(base.live_end),
+            ..base
+        });
+        let fleet = fleet.unwrap();
+        for kind in FaultKind::ALL {
+            let planned = fleet.truth().faults.iter().any(|fault| fault.kind == *kind);
+            assert!(planned, "{kind} missing on day {day}");
+        }
+    }
+}
+
+#[test]
 fn no_subject_plays_two_parts() {
     for (seed, meters) in [(1, 10), (4, 50), (7, 200), (9, 1000)] {
         let fleet = Fleet::new(spec(seed, meters)).unwrap();
