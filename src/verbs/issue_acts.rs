@@ -62,10 +62,16 @@ fn until_of(text: &str, zone: &TimeZone, now: UtcTime) -> Result<UtcTime, String
 }
 
 fn cause_of(text: &str) -> Result<Cause, Failure> {
-    text.to_ascii_uppercase().parse::<Cause>().map_err(|_| {
-        let near = crate::config::keys::nearest(text, Cause::ALL.iter().map(|cause| cause.word()));
-        let hint = near.map_or(String::new(), |word| format!("; did you mean {word}?"));
-        Failure::new(Exit::Usage, format!("--cause: `{text}` is no cause{hint}"))
+    let text = text.to_ascii_uppercase().replace(' ', "_");
+    text.parse::<Cause>().map_err(|_| {
+        let all = || Cause::ALL.iter().map(|cause| cause.word());
+        let mut near: Vec<&str> = all().filter(|word| word.contains(text.as_str())).collect();
+        if near.is_empty() {
+            near.extend(crate::config::keys::nearest(&text, all()));
+        }
+        let hint = if near.is_empty() { all().collect() } else { near };
+        let what = format!("--cause: `{text}` is no cause; did you mean {}?", hint.join(", "));
+        Failure::new(Exit::Usage, what)
     })
 }
 

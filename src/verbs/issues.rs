@@ -120,13 +120,7 @@ fn line(row: &IssueRow, zone: &TimeZone) -> Vec<Cell> {
 
 fn show(issue: &IssueDetail, format: OutputFormat, zone: &TimeZone) -> anyhow::Result<()> {
     let row = &issue.row;
-    let facts = row.evidence.iter().map(|fact| {
-        if fact.unit.is_empty() {
-            format!("{}: {}", fact.key, fact.text)
-        } else {
-            format!("{}: {} {}", fact.key, fact.value, fact.unit)
-        }
-    });
+    let facts = row.evidence.iter().map(|fact| format!("{}: {}", fact.key, fact.text));
     let facts: Vec<String> = facts.collect();
     let ranked: Vec<&str> = issue.ranked.iter().map(|ranked| ranked.cause.as_str()).collect();
     let children: Vec<String> =
