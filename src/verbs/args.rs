@@ -12,13 +12,21 @@ use crate::config::BrokerUrl;
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
     /// Size of the fleet.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=20_000))]
+    #[arg(
+        long,
+        default_value_t = 200,
+        value_parser = clap::value_parser!(u32).range(10..=20_000)
+    )]
     pub(super) meters: u32,
     /// The same seed gives the same readings, faults and issues.
     #[arg(long, default_value_t = 7)]
     pub(super) seed: u64,
     /// Simulated seconds in one second, once history is there.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    #[arg(
+        long,
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..=3_600)
+    )]
     pub(super) speed: u32,
     /// Ends by itself after so long, for example 60s; else Ctrl-C ends it.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
@@ -52,10 +60,18 @@ pub(super) struct SimulateArgs {
     pub(super) broker: BrokerUrl,
     #[arg(long, default_value_t = 7)]
     pub(super) seed: u64,
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        default_value_t = 200,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
     pub(super) meters: u32,
     /// Simulated hours up to now that are published.
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=87_600))]
+    #[arg(
+        long,
+        default_value_t = 24,
+        value_parser = clap::value_parser!(u32).range(1..=87_600)
+    )]
     pub(super) hours: u32,
     /// Simulated seconds in one second; 0 goes as fast as the broker takes it.
     #[arg(long, default_value_t = 0)]
@@ -86,10 +102,18 @@ impl SimulateArgs {
 pub(super) struct BenchArgs {
     #[arg(long, default_value_t = 2_000_000)]
     pub(super) readings: u64,
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
     pub(super) meters: u32,
     /// Readings of each transaction.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(
+        long,
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
     pub(super) batch_rows: u32,
     /// Single-reading messages through the broker; 0 leaves that part out.
     #[arg(long, default_value_t = 400_000)]

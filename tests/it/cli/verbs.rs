@@ -7,7 +7,8 @@ use crate::kit::program::has_postgres;
 use crate::kit::temp::TempDir;
 
 const METERS: &str = "\
-meter,source,commodity,address,zone,collector,collector_heartbeat,field,reading_type,kind,unit,decimals,modulus,interval\n\
+meter,source,commodity,address,zone,collector,\
+collector_heartbeat,field,reading_type,kind,unit,decimals,modulus,interval\n\
 W-1,ert:1,water,Mill Lane 4,North,C-01,5m,consumption,volume,register,gal,0,16777216,1h\n\
 E-1,,electricity,Mill Lane 4,North,,,energy_import,energy_active_import,interval,kWh,,,15m\n\
 E-1,,,,,,,energy_export,energy_active_export,interval,kWh,,,15m\n";
