@@ -114,6 +114,8 @@ pub(super) struct Zone {
     meters_reporting: i64,
     issues_open: i64,
     worst_severity: Option<String>,
+    /// Use is compared up to here, where nine of ten meters have delivered.
+    usage_until: Option<At>,
     usage: Vec<Value>,
 }
 
@@ -136,6 +138,7 @@ impl Zone {
             meters_reporting: row.reporting,
             issues_open: row.issues,
             worst_severity: row.worst.map(|severity| severity.to_string()),
+            usage_until: wire::maybe(row.usage_until),
             usage: usage.collect(),
         }
     }

@@ -93,13 +93,16 @@ pub struct ZoneRow {
     /// Worst severity among the open issues.
     pub worst: Option<Severity>,
     pub usage: Vec<ZoneUsage>,
+    /// Up to where use is compared: nine of ten meters that report have delivered this far.
+    /// `None` when that is not yet today.
+    pub usage_until: Option<UtcTime>,
 }
 
 /// Use in a zone since local midnight, by what is measured: sum of the meters' main channels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ZoneUsage {
     pub reading_type: ReadingType,
-    /// Milli-units since local midnight.
+    /// Milli-units from local midnight to `usage_until`.
     pub today: i64,
     /// Mean of the same part of the same weekday over the weeks that have data; milli-units.
     pub usual: Option<i64>,
@@ -341,6 +344,14 @@ const ZONE_ISSUES: &str = concat!(
     " GROUP BY 1"
 );
 
+/// Up to where have nine of ten meters that report at `$1` delivered?
+const HORIZON: &str = concat!(
+    "SELECT percentile_disc(0.1) WITHIN GROUP (ORDER BY s.last_event_end) FROM meter m \
+     JOIN meter_state s ON s.meter_id = m.meter_id \
+     WHERE s.last_event_end <= $1::timestamptz AND ",
+    reporting!()
+);
+
 /// How much did each zone use in `[$2, $3)`? Suspect and rejected values are left out.
 const ZONE_USAGE: &str = concat!(
     "SELECT coalesce(z.code, ''), c.reading_type, ",
@@ -382,6 +393,7 @@ pub async fn zones(
             issues: 0,
             worst: None,
             usage: Vec::new(),
+            usage_until: None,
         })
     })
     .await?;
@@ -395,9 +407,30 @@ pub async fn zones(
             zone.worst = Some(worst);
         }
     }
+    // Comparing up to `now` would show less use than usual, since the newest data are on their way.
+    let horizon = ask::first(db, WHAT, HORIZON, &[&now_stamp], |c| c.maybe_time()).await?;
+    let today = calendar.day_containing(now);
+    if let Some(until) = horizon.flatten().filter(|until| *until > today.start) {
+        add_usage(db, &mut zones, (now, until.min(now)), calendar).await?;
+    }
+    zones.sort_by_key(|zone| {
+        let silent_ppm = 1_000_000 - zone.reporting * 1_000_000 / zone.meters.max(1);
+        (zone.worst.map_or(9, Severity::number), -silent_ppm, zone.code.clone())
+    });
+    Ok(zones)
+}
+
+/// Adds what each zone used from local midnight to `until`, and on the same weekday before.
+async fn add_usage(
+    db: &Database,
+    zones: &mut [ZoneRow],
+    (now, until): (UtcTime, UtcTime),
+    calendar: &LocalCalendar,
+) -> Result<(), StoreError> {
     for week in 0..=WEEKS {
-        let sums = usage_of_week(db, now, calendar, week).await?;
-        for zone in &mut zones {
+        let sums = usage_of_week(db, (now, until), calendar, week).await?;
+        for zone in zones.iter_mut() {
+            zone.usage_until = Some(until);
             for (code, reading_type, sum) in &sums {
                 if *code == zone.code {
                     zone.add_usage(week, *reading_type, *sum);
@@ -405,11 +438,7 @@ pub async fn zones(
             }
         }
     }
-    zones.sort_by_key(|zone| {
-        let silent_ppm = 1_000_000 - zone.reporting * 1_000_000 / zone.meters.max(1);
-        (zone.worst.map_or(9, Severity::number), -silent_ppm, zone.code.clone())
-    });
-    Ok(zones)
+    Ok(())
 }
 
 impl ZoneRow {
@@ -432,17 +461,17 @@ impl ZoneRow {
     }
 }
 
-/// Use of each zone from local midnight to the time of day of `now`, `week` weeks ago.
+/// Use of each zone from local midnight to the time of day of `until`, `week` weeks ago.
 async fn usage_of_week(
     db: &Database,
-    now: UtcTime,
+    (now, until): (UtcTime, UtcTime),
     calendar: &LocalCalendar,
     week: i64,
 ) -> Result<Vec<(String, ReadingType, i64)>, StoreError> {
     let today = calendar.day_containing(now);
     let date = today.date.saturating_sub(jiff::Span::new().weeks(week));
     let day = calendar.day(date);
-    let until = day.start.plus_seconds(now.seconds_since(today.start)).min(day.end);
+    let until = day.start.plus_seconds(until.seconds_since(today.start)).min(day.end);
     let (now, start, end) = (Stamp(now), Stamp(day.start), Stamp(until));
     ask::all(db, "summing the use of the zones", ZONE_USAGE, &[&now, &start, &end], |c| {
         Ok((c.get()?, c.word()?, c.get()?))

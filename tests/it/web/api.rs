@@ -68,7 +68,7 @@ async fn the_fleet_and_its_identity_are_told() {
     assert_eq!(fleet["issues_open"]["p1"], 1);
     let zones = rig.json("/api/v1/fleet/zones").await;
     assert_eq!(zones[1]["code"], "N");
-    assert_eq!(zones[1]["usage"][0]["volume_l_today"], "1280");
+    assert_eq!(zones[1]["usage"][0]["volume_l_today"], "1180");
 }
 
 #[tokio::test]

@@ -79,17 +79,15 @@ const LAST: &str = "SELECT m.meter_id, c.channel, c.reading_type, c.len_s, c.del
        AND r.starts_at >= coalesce(s.last_event_end, $2::timestamptz) - interval '3 days' \
        ORDER BY r.starts_at DESC LIMIT 1) v ON true";
 
-/// How much by local day, and how many good values in the newest 24 h that were due?
-const DAYS: &str = concat!(
-    "SELECT r.meter_id, (r.starts_at AT TIME ZONE c.zone)::date, ",
+/// How much in each of these ranges of these channels, and how many values, good ones apart?
+const RANGES: &str = concat!(
+    "SELECT d.n, x.total, x.n, x.good FROM unnest($1::int4[], $2::int2[], $3::timestamptz[], \
+     $4::timestamptz[]) WITH ORDINALITY d(meter_id, channel, from_at, to_at, n) \
+     JOIN LATERAL (SELECT ",
     clamped_sum!("r.value"),
-    ", count(*)::int4, count(*) FILTER (WHERE (r.flags & 15) NOT IN (2, 7) \
-     AND r.starts_at > c.due - c.len_s * interval '1 second' - interval '1 day' \
-     AND r.starts_at <= c.due - c.len_s * interval '1 second') \
-     FROM unnest($1::int4[], $2::int2[], $3::text[], $4::int4[], $5::timestamptz[]) \
-       c(meter_id, channel, zone, len_s, due) \
-     JOIN read_interval r ON r.meter_id = c.meter_id AND r.channel = c.channel \
-     WHERE r.starts_at >= $6::timestamptz AND r.starts_at < $7::timestamptz GROUP BY 1, 2"
+    " AS total, count(*)::int4 AS n, count(*) FILTER (WHERE (r.flags & 15) NOT IN (2, 7)) \
+       AS good FROM read_interval r WHERE r.meter_id = d.meter_id AND r.channel = d.channel \
+       AND r.starts_at >= d.from_at AND r.starts_at < d.to_at) x ON x.n > 0"
 );
 
 /// One page of meters.
@@ -217,34 +215,119 @@ struct Main {
 async fn measure(db: &Database, rows: &mut [MeterRow], now: UtcTime) -> Result<(), StoreError> {
     let ids: Vec<i32> = rows.iter().map(|row| row.meter.get()).collect();
     let mains = main_channels(db, &ids, now).await?;
-    let days = days(db, rows, &mains, now).await?;
-    for row in rows {
+    let mut asked = Ranges::default();
+    let mut calendars = HashMap::new();
+    for (at, row) in rows.iter_mut().enumerate() {
         let Some(main) = mains.get(&row.meter) else { continue };
         row.last = main.newest;
-        let of_meter = days.get(&row.meter);
-        let good: i64 = of_meter.map_or(0, |days| days.iter().map(|(_, good)| good).sum());
-        let span_s = main.due.seconds_since(main.valid_from).min(DAY_S);
-        let due = span_s / i64::from(main.len_s.max(1));
-        if due > 0 {
-            row.quality_24h = i16::try_from((good * 100 / due).min(100)).ok();
+        asked.quality(at, row.meter, main);
+        let calendar = calendars
+            .entry(row.time_zone.clone())
+            .or_insert_with_key(|zone| LocalCalendar::new(zone).ok());
+        if let Some(calendar) = calendar {
+            let today = (calendar.date_of(now), &*calendar);
+            row.spark = asked.spark(at, row.meter, main, today);
         }
-        row.spark = spark(&row.time_zone, of_meter.map_or(&[], Vec::as_slice), now);
+    }
+    for (range, total, n, good) in asked.answers(db).await? {
+        let Some(row) = rows.get_mut(range.row) else { continue };
+        match range.purpose {
+            Purpose::Day(day) => {
+                if let Some(spark) = row.spark.get_mut(day) {
+                    (spark.total, spark.n) = (total, n);
+                }
+            }
+            Purpose::Quality { due } => {
+                row.quality_24h = i16::try_from((good * 100 / due).min(100)).ok();
+            }
+        }
+    }
+    for range in asked.ranges {
+        // Slots were due and not one arrived.
+        if let (Purpose::Quality { .. }, Some(row)) = (range.purpose, rows.get_mut(range.row)) {
+            row.quality_24h.get_or_insert(0);
+        }
     }
     Ok(())
 }
 
-/// The last seven local days; those without data have `n` 0.
-fn spark(zone: &str, days: &[(SparkDay, i64)], now: UtcTime) -> Vec<SparkDay> {
-    let Ok(calendar) = LocalCalendar::new(zone) else { return Vec::new() };
-    let today = calendar.date_of(now);
-    (0..SPARK_DAYS)
-        .rev()
-        .map(|back| {
-            let date = today.saturating_sub(jiff::Span::new().days(back));
-            let known = days.iter().find(|(day, _)| day.date == date);
-            known.map_or(SparkDay { date, total: 0, n: 0 }, |(day, _)| *day)
+/// Ranges of channels that one statement sums.
+#[derive(Default)]
+struct Ranges {
+    ranges: Vec<Range>,
+    meters: Vec<i32>,
+    channels: Vec<i16>,
+    from: Vec<Stamp>,
+    to: Vec<Stamp>,
+}
+
+#[derive(Clone, Copy)]
+struct Range {
+    /// Index of the meter on the page.
+    row: usize,
+    purpose: Purpose,
+}
+
+#[derive(Clone, Copy)]
+enum Purpose {
+    /// Day of the spark line.
+    Day(usize),
+    /// The newest 24 h that were due, with that many slots.
+    Quality { due: i64 },
+}
+
+impl Ranges {
+    fn add(&mut self, range: Range, meter: MeterId, main: &Main, (from, to): (UtcTime, UtcTime)) {
+        self.ranges.push(range);
+        self.meters.push(meter.get());
+        self.channels.push(main.channel);
+        self.from.push(Stamp(from));
+        self.to.push(Stamp(to));
+    }
+
+    /// The slots that ended in the last 24 h whose delivery time has passed.
+    fn quality(&mut self, row: usize, meter: MeterId, main: &Main) {
+        let len_s = i64::from(main.len_s.max(1));
+        // A slot that ends at `due` is due, and starts before `due - len + 1 s`.
+        let to = UtcTime::from_seconds(main.due.seconds() + 1 - len_s);
+        let due = main.due.seconds_since(main.valid_from).min(DAY_S) / len_s;
+        if due > 0 {
+            let range = Range { row, purpose: Purpose::Quality { due } };
+            self.add(range, meter, main, (to.plus_seconds(-DAY_S), to));
+        }
+    }
+
+    /// The last seven local days, empty until the answer is there.
+    fn spark(
+        &mut self,
+        row: usize,
+        meter: MeterId,
+        main: &Main,
+        (today, calendar): (jiff::civil::Date, &LocalCalendar),
+    ) -> Vec<SparkDay> {
+        let mut days = Vec::new();
+        for back in (0..SPARK_DAYS).rev() {
+            let day = calendar.day(today.saturating_sub(jiff::Span::new().days(back)));
+            let range = Range { row, purpose: Purpose::Day(days.len()) };
+            self.add(range, meter, main, (day.start, day.end));
+            days.push(SparkDay { date: day.date, total: 0, n: 0 });
+        }
+        days
+    }
+
+    /// Range, total, values, good values; ranges without values are left out.
+    async fn answers(&self, db: &Database) -> Result<Vec<(Range, i64, i32, i64)>, StoreError> {
+        let params: ask::Params<'_> = &[&self.meters, &self.channels, &self.from, &self.to];
+        let sums = ask::all(db, "summing the days of meters", RANGES, params, |c| {
+            Ok((c.get::<i64>()?, c.get()?, c.get()?, c.get()?))
         })
-        .collect()
+        .await?;
+        let range = |n: i64| usize::try_from(n - 1).ok().and_then(|n| self.ranges.get(n));
+        let known = sums
+            .into_iter()
+            .filter_map(|(n, total, values, good)| Some((*range(n)?, total, values, good)));
+        Ok(known.collect())
+    }
 }
 
 async fn main_channels(
@@ -273,41 +356,6 @@ async fn main_channels(
     })
     .await?;
     Ok(mains.into_iter().collect())
-}
-
-/// Totals by local day with the good values of the last 24 h among them.
-async fn days(
-    db: &Database,
-    rows: &[MeterRow],
-    mains: &HashMap<MeterId, Main>,
-    now: UtcTime,
-) -> Result<HashMap<MeterId, Vec<(SparkDay, i64)>>, StoreError> {
-    let known: Vec<(&MeterRow, &Main)> =
-        rows.iter().filter_map(|row| Some((row, mains.get(&row.meter)?))).collect();
-    let meters: Vec<i32> = known.iter().map(|(row, _)| row.meter.get()).collect();
-    let channels: Vec<i16> = known.iter().map(|(_, main)| main.channel).collect();
-    let zones: Vec<&str> = known.iter().map(|(row, _)| row.time_zone.as_str()).collect();
-    let lens: Vec<i32> = known.iter().map(|(_, main)| main.len_s).collect();
-    let dues: Vec<Stamp> = known.iter().map(|(_, main)| Stamp(main.due)).collect();
-    let from = Stamp(now.plus_seconds(-(SPARK_DAYS + 1) * DAY_S));
-    let to = Stamp(now.plus_seconds(DAY_S));
-    let mut by_meter: HashMap<MeterId, Vec<(SparkDay, i64)>> = HashMap::new();
-    let sums = ask::all(
-        db,
-        "summing the days of meters",
-        DAYS,
-        &[&meters, &channels, &zones, &lens, &dues, &from, &to],
-        |c| {
-            let meter = MeterId::new(c.get()?);
-            let day = SparkDay { date: date(c.get::<Day>()?), total: c.get()?, n: c.get()? };
-            Ok((meter, (day, c.get::<i64>()?)))
-        },
-    )
-    .await?;
-    for (meter, day) in sums {
-        by_meter.entry(meter).or_default().push(day);
-    }
-    Ok(by_meter)
 }
 
 /// A date of the database; beyond what can be told it is the last one.

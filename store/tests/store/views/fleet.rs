@@ -48,10 +48,12 @@ async fn zones_are_compared_with_the_same_part_of_the_same_weekday() {
     let north = &zones[1].usage;
     assert_eq!(north.len(), 1);
     assert_eq!(north[0].reading_type, ReadingType::VOLUME);
-    // W-001: 13 hours of 100 L less the suspect one; W-002: 11 hours of 10 L less three.
-    assert_eq!(north[0].today, 12 * 100_000 + 8 * 10_000);
-    // A week ago the data began: 14 hours of both.
-    assert_eq!((north[0].usual, north[0].weeks), (Some(14 * 110_000), 1));
+    // Compared up to 10:00, where both have delivered: 12 hours since midnight in Berlin. W-001 less
+    // the suspect one, W-002 less four that are missing.
+    assert_eq!(zones[1].usage_until, Some(at("2026-06-10T10:00:00Z")));
+    assert_eq!(north[0].today, 11 * 100_000 + 8 * 10_000);
+    // A week ago the data began.
+    assert_eq!((north[0].usual, north[0].weeks), (Some(12 * 110_000), 1));
 }
 
 #[tokio::test]
