@@ -64,7 +64,7 @@ pub(super) fn meaning(cause: &str) -> &'static str {
         }
         "RF_MARGINAL" => "Its radio comes through only now and then.",
         "COLLECTOR_OUTAGE" => {
-            "No meter behind it is heard in another way: power, hardware or uplink of the collector."
+            "Meters that no other collector hears are held back: look at its power, hardware and uplink."
         }
         "BACKHAUL" => {
             "Its meters still reach other collectors: the collector's own uplink is the likely fault."

@@ -90,12 +90,19 @@ function exchangeRows(old, fresh) {
   if (inside && focused) old.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
+/** The text without what changes by itself, such as an age. */
+function loudText(cell) {
+  if (!cell || cell.dataset.quiet !== undefined) return "";
+  const copy = cell.cloneNode(true);
+  for (const quiet of copy.querySelectorAll("[data-quiet]")) quiet.remove();
+  return copy.textContent;
+}
+
 const sameText = (a, b) => a.innerHTML === b.innerHTML;
 
 function markChanged(before, row) {
   [...row.children].forEach((cell, n) => {
-    const quiet = cell.dataset.quiet !== undefined; // an age changes by itself
-    if (!quiet && before?.children[n]?.textContent !== cell.textContent) cell.classList.add("changed");
+    if (loudText(before?.children[n]) !== loudText(cell)) cell.classList.add("changed");
   });
 }
 

@@ -12,8 +12,8 @@ pub(super) struct Labels {
     text: String,
 }
 
-/// Rough width of a character of 11 px in per cent of a plot of 1,000 px.
-const CHAR_PERCENT: f64 = 0.6;
+/// Rough width of a character of 11 px in per cent of a plot of 650 px, the narrowest on a desk.
+const CHAR_PERCENT: f64 = 0.9;
 
 impl Labels {
     /// Places `text` beside `x` (per cent), to its left when the right side has no room.

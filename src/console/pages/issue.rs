@@ -213,8 +213,10 @@ fn say(detail: &IssueDetail, now: UtcTime, console: &ConsoleState) -> String {
         None => String::new(),
     };
     let found = match &detail.identified_cause {
-        Some(cause) => format!(" Found: {}.", causes::title(cause).to_lowercase()),
-        None => String::new(),
+        Some(cause) if *cause != detail.cause_detected => {
+            format!(" Found: {}.", causes::title(cause).to_lowercase())
+        }
+        _ => String::new(),
     };
     let meaning = causes::meaning(&row.cause);
     format!("{what}{held}{over} {meaning}{found}").trim_end().to_owned()
