@@ -23,7 +23,7 @@ impl AlertKey {
     }
 }
 
-/// An active alert. Times in seconds; `mark` and `until` belong to the rule.
+/// An active alert. Times in seconds; `mark` belongs to the rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Active {
     pub(crate) cause: Cause,
@@ -32,6 +32,8 @@ pub(crate) struct Active {
     pub(crate) commodity: Option<Commodity>,
     pub(crate) annunciated: bool,
     pub(crate) parent: Option<CollectorId>,
+    /// Event time up to which the data were known that raised it.
+    pub(crate) until: i64,
     pub(crate) mark: i64,
 }
 
@@ -48,6 +50,8 @@ pub(crate) struct Report {
     pub(crate) severity: Severity,
     /// Event time, in seconds.
     pub(crate) start: i64,
+    /// End of the data that show it, in seconds.
+    pub(crate) until: i64,
     pub(crate) annunciate: bool,
     pub(crate) parent: Option<CollectorId>,
     pub(crate) evidence: Vec<Evidence>,
@@ -66,6 +70,7 @@ impl Report {
             identified: false,
             severity: Severity::P3,
             start,
+            until: start,
             annunciate: true,
             parent: None,
             evidence: Vec::new(),
@@ -113,6 +118,7 @@ impl AlertBook {
                     commodity: report.commodity,
                     annunciated: report.annunciate,
                     parent: report.parent,
+                    until: report.until,
                     mark: 0,
                 };
                 self.active.insert(key, active);

@@ -63,6 +63,7 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     }
     let Some(value) = slot.usable() else { return };
     let Some((number, repaired)) = mark(channel, zone, (slot.end, value), env) else { return };
+    let out_of_order = slot.end < channel.last_end;
     channel.last_end = channel.last_end.max(slot.end);
     if let Some(value) = value {
         channel.note_flow(slot.end, value != 0);
@@ -80,8 +81,10 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     if keeps_slot && value.is_some() {
         water::slot_filled(meter, at, number_of_slot, env);
     }
-    if value == Some(0) {
-        stopped::judge(meter, at, env);
+    match value {
+        Some(0) => stopped::judge(meter, at, env),
+        Some(_) if out_of_order => stopped::late_use(meter, at, slot.end, env),
+        _ => {}
     }
     if repaired {
         variance::day_repaired(meter, at, number, env);

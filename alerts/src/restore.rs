@@ -12,7 +12,7 @@ use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
 use crate::timer::TimerKey;
 
 snap_struct!(AlertKey { subject, rule, channel });
-snap_struct!(Active { cause, severity, start, commodity, annunciated, parent, mark });
+snap_struct!(Active { cause, severity, start, commodity, annunciated, parent, until, mark });
 
 impl Snap for TimerKey {
     fn save(&self, to: &mut Writer) {

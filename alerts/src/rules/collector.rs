@@ -73,8 +73,10 @@ fn in_hindsight(collector: &Collector, back_at: i64, env: &mut Env) {
 
 /// A member became stale at `env.now`.
 pub(crate) fn member_stale(collector: &mut Collector, place: u32, meter: u32, env: &mut Env) {
-    collector.stale.retain(|(_, known)| *known != meter);
-    collector.stale.push((env.now, meter));
+    match collector.stale.binary_search_by_key(&meter, |(_, known)| *known) {
+        Ok(at) => collector.stale[at].0 = env.now,
+        Err(at) => collector.stale.insert(at, (env.now, meter)),
+    }
     if !collector.is_out() && collector.timer > env.now {
         arm(collector, place, env.now, env);
     }
@@ -118,7 +120,7 @@ fn members(collector: &mut Collector, meters: &[Meter], since: i64, env: &Env) -
         if meter.heard_after >= since {
             found.heard += 1;
         }
-        let newly = collector.stale.iter().any(|(_, stale)| stale == place);
+        let newly = collector.stale.binary_search_by_key(place, |(_, known)| *known).is_ok();
         if newly {
             found.newly += 1;
             found.newly_from = found.newly_from.min(meter.silent_since());

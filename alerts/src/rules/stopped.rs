@@ -121,6 +121,7 @@ pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
     report.channel = Some(metering::ChannelNo::new(channel.no));
     report.commodity = Some(meter.commodity);
     report.severity = Severity::P2;
+    report.until = channel.last_end;
     report.ranked.push((Cause::Vacant, if used { -150 } else { 0 }));
     report.annunciate = env.is_timely(channel.last_end, channel.lag_s)
         || env.is_fresh(channel.last_end, channel.lag_s);
@@ -138,6 +139,17 @@ pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
         report.evidence.push(Evidence::number("large_customer", 1, ""));
     }
     env.book.assert(report, env.at, &mut env.out);
+}
+
+/// A late value shows use within the run that raised the alert: the meter never stood still so long.
+pub(crate) fn late_use(meter: &Meter, at: usize, end: i64, env: &mut Env) {
+    let Some(channel) = meter.channels.get(at) else { return };
+    let no = metering::ChannelNo::new(channel.no);
+    let key = AlertKey::of(meter.subject(), RuleId::MTR_STOP, Some(no));
+    let Some(active) = env.book.get(&key) else { return };
+    if end > active.start && end <= active.until {
+        env.book.retract(&key, env.at, &mut env.out);
+    }
 }
 
 /// A day closed while the alert is active: three days with use clear it.

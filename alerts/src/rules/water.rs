@@ -122,6 +122,17 @@ fn continuous(meter: &Meter, channel: &Channel, (water, slot): (&Water, i64), en
         return;
     }
     let found = look_back(channel, water, env).filter(|f| f.min_hour >= env.params.cont_min_mlph);
+    let slot_end = slot * channel.len();
+    let is_late_pause = slots_together(channel, env) == 1 && water.get(slot) == Some(0);
+    if let Some(active) = active
+        && is_late_pause
+        && slot_end > active.start
+        && slot_end <= active.until
+    {
+        // A late slot without flow within the day that raised it.
+        env.book.retract(&key, env.at, &mut env.out);
+        return;
+    }
     let pause_end = pause_with(channel, water, slot, env);
     if let Some(active) = env.book.get_mut(&key)
         && let Some(end) = pause_end
@@ -179,6 +190,7 @@ fn report_continuous(
     report.channel = Some(ChannelNo::new(channel.no));
     report.commodity = Some(meter.commodity);
     report.severity = severity;
+    report.until = water.head * len_s;
     // P4 is for the record; old data are annunciated once they prove to be of now.
     report.annunciate = severity < Severity::P4 && env.is_timely(channel.last_end, channel.lag_s);
     report.ranked.push((Cause::LeakIntermittent, -200));

@@ -23,7 +23,7 @@ pub(crate) struct Collector {
     pub(crate) back_at: i64,
     /// Meters, by their place, that have it as primary route.
     pub(crate) members: Vec<u32>,
-    /// Newly stale members: log time and place.
+    /// Newly stale members: log time and place, ordered by place.
     pub(crate) stale: Vec<(i64, u32)>,
 }
 

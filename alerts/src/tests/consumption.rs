@@ -292,6 +292,40 @@ fn late_data_repair_the_day_and_withdraw_what_it_raised() {
 }
 
 #[test]
+fn a_late_pause_withdraws_a_leak_and_late_use_a_stopped_meter() {
+    let asset = meter("water 15min");
+    let mut log = Log::default();
+    log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    // One slot is missing; it comes late, and was a pause.
+    fill(
+        &mut log,
+        &asset,
+        "11-02 00:00 +1h 0 | 11-02 01:00 +9h 9 | 11-02 10:00 +15min - \
+         | 11-02 10:15 +16h 9",
+    );
+    log.push(at("11-03 02:20"), vec![interval(&asset, at("11-02 10:15"), 0, "")]);
+    expect![[r#"
+        11-03 01:17 raised WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P2 since 11-02 01:00
+        11-03 02:20 retracted WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P2 since 11-02 01:00
+    "#]].assert_eq(&log.text());
+
+    let asset = meter("electricity 1h");
+    let mut log = Log::default();
+    log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    fill(
+        &mut log,
+        &asset,
+        "11-02 00:00 +10d 300 | 11-12 00:00 +12h 0 | 11-12 12:00 +1h - \
+         | 11-12 13:00 +16h 0",
+    );
+    log.push(at("11-13 05:10"), vec![interval(&asset, at("11-12 13:00"), 9_000, "")]);
+    expect![[r#"
+        11-13 00:02 raised MTR-STOP meter 1 STOPPED_METER P2 since 11-12 00:00
+        11-13 05:10 retracted MTR-STOP meter 1 STOPPED_METER P2 since 11-12 00:00
+    "#]].assert_eq(&log.text());
+}
+
+#[test]
 fn backfill_of_long_ago_does_not_page() {
     let asset = meter("water 15min q3=2500");
     let mut log = Log::default();
