@@ -3,6 +3,8 @@
 mod cli;
 mod faults;
 mod ingest;
+mod journey;
 mod kit;
+mod peers;
 mod tidy;
 mod web;

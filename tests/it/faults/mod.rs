@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::task::JoinHandle;
 
+use crate::kit::HEAVY;
 use crate::kit::database::Stored;
 use crate::kit::headend::{HeadEnd, Settings};
 use crate::kit::ledger::Ledger;
@@ -23,9 +24,6 @@ use crate::kit::mosquitto::Mosquitto;
 use crate::kit::program::has_postgres;
 use crate::kit::proxy::Proxy;
 use crate::kit::publisher::Publisher;
-
-/// These tests load the machine and measure waits: one at a time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 /// Messages per second, sent in ticks.
 const RATE: u64 = 400;
@@ -45,7 +43,7 @@ struct Rig {
 impl Rig {
     /// `None` after saying that the test is skipped. The head-end is ready.
     async fn start(test: &str, meters: u64, adapt: impl FnOnce(&mut Settings)) -> Option<Self> {
-        let turn = ONE_AT_A_TIME.lock().await;
+        let turn = HEAVY.lock().await;
         if !has_postgres(test) {
             return None;
         }

@@ -37,7 +37,7 @@ impl Stored {
         self.client.query_one(sql, &[]).await.unwrap().get(0)
     }
 
-    pub(crate) async fn client(&self) -> &Client {
+    pub(crate) const fn client(&self) -> &Client {
         &self.client
     }
 

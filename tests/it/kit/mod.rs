@@ -43,3 +43,6 @@ impl Random {
         std::time::Duration::from_millis(low + self.next() % (high - low + 1))
     }
 }
+
+/// Tests that load the machine and measure waits run one at a time.
+pub(crate) static HEAVY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
