@@ -97,5 +97,6 @@ fn mqtt(config: &config::MqttConfig) -> anyhow::Result<MqttConfig> {
         queue_max: QUEUE_MESSAGES,
         queue_bytes_max: QUEUE_BYTES,
         reconnect_first_ms: RECONNECT_FIRST_MS,
+        tcp_nodelay: false,
     })
 }

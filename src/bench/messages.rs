@@ -76,6 +76,7 @@ fn mqtt(host: &str, port: u16) -> MqttConfig {
         queue_max: 8_000,
         queue_bytes_max: 64 << 20,
         reconnect_first_ms: 100,
+        tcp_nodelay: false,
     }
 }
 

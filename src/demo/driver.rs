@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use metering::UtcTime;
+use metering::time::DAY_S;
 use simulators::Fleet;
 use store::Database;
 use tokio::sync::watch;
@@ -18,8 +19,10 @@ use crate::app::App;
 use crate::clock::{Clock as _, SteppedClock};
 use crate::jobs::{calendar, upkeep};
 
-/// Length of a step of history.
+/// Length of a step of history, and of its last day, whose arrival times an operator looks at.
+/// Steps are shorter than the delivery lag of the fleet's slots, 4 h.
 const HISTORY_STEP_S: i64 = 3 * 3_600;
+const LAST_DAY_STEP_S: i64 = 1_800;
 /// Simulated time between looks at the calendar of expected reads: in history, and live.
 const HISTORY_CALENDAR_S: i64 = 5 * 86_400;
 const LIVE_CALENDAR_S: i64 = 300;
@@ -89,7 +92,9 @@ impl<'a> Driver<'a> {
             if *self.stop.borrow() {
                 return Ok(Ended::Stopped);
             }
-            let to = self.now.plus_seconds(HISTORY_STEP_S).min(until);
+            let last_day = until.seconds_since(self.now) <= DAY_S;
+            let step_s = if last_day { LAST_DAY_STEP_S } else { HISTORY_STEP_S };
+            let to = self.now.plus_seconds(step_s).min(until);
             self.step(to, HISTORY_CALENDAR_S).await?;
             told(to);
         }

@@ -78,6 +78,7 @@ async fn with_database(
     let config = configure(base, options, broker_port)?;
     let mut parts = Parts::of_config(&config, database.clone(), clock.clone(), Time::Driven)?;
     parts.ingest.linger = LINGER;
+    parts.mqtt.tcp_nodelay = true;
     let keep = parts.keep;
     let app = App::start(parts).await?;
     let console_ready = clock.monotonic().saturating_sub(began);

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rumqttc::NetworkOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
 use simulators::SimMessage;
@@ -30,6 +31,9 @@ impl Publisher {
     pub fn connect(host: &str, port: u16, client_id: &str) -> Self {
         let mut options = MqttOptions::new(client_id, host, port);
         options.set_keep_alive(Duration::from_secs(30));
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        options.set_network_options(network);
         options.set_max_packet_size(Some(PACKET_BYTES_MAX));
         let (client, mut events) = AsyncClient::new(options, QUEUE_MESSAGES);
         let confirmed = Arc::new(AtomicU64::new(0));

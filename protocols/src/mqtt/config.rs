@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rumqttc::NetworkOptions;
 use rumqttc::v5::MqttOptions;
 
 /// A larger `packet_bytes_max` is refused, in bytes.
@@ -33,6 +34,9 @@ pub struct MqttConfig {
     /// First delay of the reconnect back-off, in milliseconds; doubles to 60 s. The first attempt
     /// is quick (100 ms), since most losses are a restart of the broker.
     pub reconnect_first_ms: u64,
+    /// Acknowledgements leave at once instead of waiting for company. Costs CPU under load; pays
+    /// with a broker that sends little and waits for each acknowledgement.
+    pub tcp_nodelay: bool,
 }
 
 /// A topic filter; `$share/GROUP/FILTER` is allowed.
@@ -78,6 +82,7 @@ impl MqttConfig {
             queue_max: 2_000,
             queue_bytes_max: 64 << 20,
             reconnect_first_ms: 100,
+            tcp_nodelay: false,
         }
     }
 
@@ -120,6 +125,9 @@ impl MqttConfig {
 
     pub(crate) fn options(&self) -> MqttOptions {
         let mut options = MqttOptions::new(&self.client_id, &self.host, self.port);
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(self.tcp_nodelay);
+        options.set_network_options(network);
         options
             .set_keep_alive(Duration::from_secs(u64::from(self.keep_alive_s.max(5))))
             .set_clean_start(false)
