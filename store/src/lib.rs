@@ -1,7 +1,11 @@
 //! The only SQL of the program.
 //!
-//! In the order a reading meets them: the database and its schema ([`database`]), what a batch is
-//! ([`batch`]), questions by subject ([`views`]).
+//! In the order a reading meets them: a private PostgreSQL when none is configured ([`embedded`]),
+//! the database and its schema ([`database`]), who meters what ([`assets`]), what a batch is
+//! ([`batch`]) and how it is stored in one transaction ([`readings`]) with its frames ([`frame`]) of
+//! the event log ([`event_log`]), what rules and staff make of it ([`issues`]), what did not arrive
+//! ([`gaps`]), what could not be read ([`replay`]), what is past its keeping ([`upkeep`]), and
+//! questions by subject ([`views`]). [`testing`] gives tests a database of their own.
 //!
 //! Tables name an interval by its START; everything outside this crate, and every argument and
 //! answer here, names it by its END. The conversion is made in this crate only.

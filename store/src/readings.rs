@@ -19,6 +19,7 @@ use tokio_postgres::Statement;
 use self::intervals::IntervalFates;
 use self::prepare::Keyed;
 use self::registers::{LastReads, RegisterFates};
+use self::side::DeadLetters;
 use self::slots::SeenSlots;
 use crate::batch::{Batch, EventRow, Stored};
 use crate::database::{Connection, Database};
@@ -69,6 +70,7 @@ pub struct Writer {
     database: Database,
     seen: SeenSlots,
     last_reads: LastReads,
+    dead_letters: DeadLetters,
     presence: Presence,
 }
 
@@ -78,6 +80,7 @@ impl Writer {
             database,
             seen: SeenSlots::default(),
             last_reads: LastReads::default(),
+            dead_letters: DeadLetters::default(),
             presence: Presence::default(),
         }
     }
@@ -196,7 +199,7 @@ impl Writer {
         let hint = split.then_some(&mut self.last_reads);
         let registers =
             registers::store(client, &prepared.registers, &prepared.register_copy, hint).await?;
-        let events = side::store(client, prepared, &intervals.rows).await?;
+        let events = side::store(client, prepared, &intervals.rows, &mut self.dead_letters).await?;
         let mut stored = count(prepared, &intervals, &registers, events.len())?;
         let records = records(prepared, &intervals, &registers, &events);
         finish(client, prepared, &records, &mut stored).await?;

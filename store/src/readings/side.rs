@@ -16,6 +16,38 @@ use crate::types::Stamp;
 /// Unknown devices that are listed; more are only counted as dead letters.
 pub const COMMISSIONING_ROWS_MAX: i64 = 10_000;
 
+/// Room that dead letters may take, in bytes; then new ones are sampled.
+const DEAD_LETTER_BYTES_MAX: i64 = 2 << 30;
+/// The room is looked at once per so many dead letters.
+const DEAD_LETTERS_PER_CHECK: u64 = 1_000;
+
+/// What the writer remembers of the dead letters.
+#[derive(Debug, Default)]
+pub(super) struct DeadLetters {
+    full: bool,
+    since_check: Option<u64>,
+}
+
+impl DeadLetters {
+    /// Whether new ones are only sampled.
+    async fn are_full(&mut self, client: &Connection, more: u64) -> Result<bool, StoreError> {
+        let due = self.since_check.is_none_or(|count| count >= DEAD_LETTERS_PER_CHECK);
+        if due {
+            let query = StoreError::query("measuring the dead letters");
+            let statement = client.prepare_cached(DEAD_FULL).await.map_err(&query)?;
+            let row =
+                client.query_one(&statement, &[&DEAD_LETTER_BYTES_MAX]).await.map_err(&query)?;
+            self.full = row.get(0);
+            self.since_check = Some(0);
+            if self.full {
+                tracing::warn!("Dead letters fill their 2 GiB: of new ones, 1 in 64 is kept.");
+            }
+        }
+        self.since_check = self.since_check.map(|count| count + more);
+        Ok(self.full)
+    }
+}
+
 pub(super) const RAW_COPY: &str = "COPY raw_message (received_at, meter_id, adapter, topic, \
     sha256, payload) FROM STDIN BINARY";
 
@@ -36,7 +68,8 @@ const EVENTS: &str = "\
         $5::int4[], $6::text[], $7::text[]) \
     ON CONFLICT DO NOTHING RETURNING subject_kind, subject_id, occurred_at, code, seq";
 
-/// Keeps dead letters, or counts another copy of one.
+/// Keeps dead letters, or counts another copy of one. When the table is full (`$11`), of new ones
+/// only a sample is kept: one in 64, by its hash.
 const DEAD: &str = "\
     INSERT INTO dead_letter AS d (sha256, adapter, topic, payload, reason, detail, source_id, \
         first_seen, last_seen, count, reads) \
@@ -45,9 +78,14 @@ const DEAD: &str = "\
     FROM unnest($2::bytea[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], \
         $8::timestamptz[], $9::int8[], $10::int8[]) \
         AS u(sha256, topic, payload, reason, detail, source_id, seen, count, reads) \
+    WHERE NOT $11::bool OR get_byte(u.sha256, 0) < 4 OR EXISTS (SELECT 1 FROM dead_letter k \
+        WHERE k.sha256 = u.sha256 AND k.adapter = $1::text) \
     ON CONFLICT (sha256, adapter) DO UPDATE SET count = d.count + excluded.count, \
         last_seen = greatest(d.last_seen, excluded.last_seen), reason = excluded.reason, \
         detail = excluded.detail, replayed_at = NULL";
+
+/// Does the table of dead letters take more room than it may?
+const DEAD_FULL: &str = "SELECT pg_total_relation_size('dead_letter') > $1";
 
 /// Lists unknown devices, up to `$9` of them.
 const UNKNOWN: &str = "\
@@ -86,16 +124,22 @@ pub(super) async fn store<'a>(
     client: &Connection,
     prepared: &'a PreparedBatch,
     interval_fates: &[Fate],
+    letters: &mut DeadLetters,
 ) -> Result<Vec<&'a EventRow>, StoreError> {
     let batch = &prepared.batch;
     if !batch.raw.is_empty() {
         prepared.raw_copy.send(client, RAW_COPY, "keeping raw messages").await?;
     }
-    exceptions(client, &prepared.intervals.rows, interval_fates, batch.log_time).await?;
-    dead_letters(client, batch.adapter, &prepared.dead).await?;
-    unknown_devices(client, batch.adapter, &prepared.unknown).await?;
-    states(client, &prepared.states).await?;
-    events(client, &batch.events).await
+    // Independent of one another: sent together, answered together.
+    let (_, _, _, _, events) = futures_util::future::try_join5(
+        exceptions(client, &prepared.intervals.rows, interval_fates, batch.log_time),
+        dead_letters(client, batch.adapter, &prepared.dead, letters),
+        unknown_devices(client, batch.adapter, &prepared.unknown),
+        states(client, &prepared.states),
+        events(client, &batch.events),
+    )
+    .await?;
+    Ok(events)
 }
 
 async fn exceptions(
@@ -171,10 +215,12 @@ async fn dead_letters(
     client: &Connection,
     adapter: &str,
     rows: &[DeadLetterRow],
+    letters: &mut DeadLetters,
 ) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
+    let full = letters.are_full(client, rows.len() as u64).await?;
     let hashes: Vec<&[u8]> = rows.iter().map(|dead| dead.sha256.as_slice()).collect();
     let topics: Vec<&str> = rows.iter().map(|dead| dead.row.topic.as_ref()).collect();
     let payloads: Vec<&[u8]> = rows.iter().map(|dead| dead.row.payload.as_ref()).collect();
@@ -189,8 +235,9 @@ async fn dead_letters(
     let reads: Vec<i64> = rows.iter().map(|dead| i64::from(dead.row.reads)).collect();
     let query = StoreError::query("keeping dead letters");
     let statement = client.prepare_cached(DEAD).await.map_err(&query)?;
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 10] = [
-        &adapter, &hashes, &topics, &payloads, &reasons, &details, &sources, &seen, &counts, &reads,
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
+        &adapter, &hashes, &topics, &payloads, &reasons, &details, &sources, &seen, &counts,
+        &reads, &full,
     ];
     client.execute(&statement, &parameters).await.map_err(&query)?;
     Ok(())

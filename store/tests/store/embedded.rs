@@ -257,3 +257,64 @@ async fn a_url_that_demands_tls_is_refused_with_the_reason() {
     let error = Database::connect(&config).await.unwrap_err();
     assert!(error.to_string().contains("demands TLS"), "{error}");
 }
+
+/// The program that `e05` starts as a child process and kills. By itself it does nothing.
+#[tokio::test]
+async fn e05_program() {
+    let Some(dir) = std::env::var_os("HEADEND_TEST_E05_DIR") else { return };
+    let server = EmbeddedServer::start(options(PathBuf::from(&dir))).await.unwrap();
+    std::fs::write(Path::new(&dir).join("ready"), server.pid().unwrap().to_string()).unwrap();
+    std::future::pending::<()>().await;
+}
+
+/// Waits for a state of the file system.
+async fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..1_500 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("{what} did not happen within 30 s");
+}
+
+#[tokio::test]
+async fn e05_a_killed_program_takes_its_server_along_and_the_next_start_heals() {
+    const TEST: &str = "e05_a_killed_program_takes_its_server_along_and_the_next_start_heals";
+    let dir = fresh_dir("e05");
+    let Some(server) = start(TEST, &options(dir.clone())).await else { return };
+    server.stop().await;
+    for round in 0..3_i64 {
+        let _ = std::fs::remove_file(dir.join("ready"));
+        let mut program = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["embedded::e05_program", "--exact"])
+            .env("HEADEND_TEST_E05_DIR", &dir)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for("the program's server", || dir.join("ready").exists()).await;
+        let database =
+            Database::connect(&DatabaseConfig::new(running_url(&dir).unwrap())).await.unwrap();
+        let client = database.work_client().await.unwrap();
+        client
+            .batch_execute(&format!(
+                "CREATE TABLE IF NOT EXISTS kept (n int8); INSERT INTO kept VALUES ({round})"
+            ))
+            .await
+            .unwrap();
+        drop(client);
+        program.kill().unwrap();
+        program.wait().unwrap();
+        // No wait here: the next start meets a server that is still shutting down.
+        if round == 1 {
+            wait_for("the end of the server", || !dir.join("pg/postmaster.pid").exists()).await;
+        }
+        database.close();
+    }
+    let server = EmbeddedServer::start(options(dir)).await.unwrap();
+    let database = Database::connect(&DatabaseConfig::new(server.url())).await.unwrap();
+    assert_eq!(crate::support::number(&database, "SELECT count(*) FROM kept").await, 3);
+    database.close();
+    server.stop().await;
+}

@@ -133,8 +133,11 @@ impl Model {
     }
 }
 
+/// Which writer gets which rows: meter, slot, value.
+type Offered = Vec<(usize, Vec<(i32, i64, i64)>)>;
+
 /// Slots are drawn from quarter hours of three days and of one year 1111.
-fn any_batches() -> impl Strategy<Value = Vec<(usize, Vec<(i32, i64, i64)>)>> {
+fn any_batches() -> impl Strategy<Value = Offered> {
     let slot = prop_oneof![8 => 0_i64..288, 1 => -30_050_000_i64..-30_049_990];
     let row = (1_i32..6, slot, 0_i64..3);
     prop::collection::vec((0_usize..2, prop::collection::vec(row, 0..60)), 1..12)

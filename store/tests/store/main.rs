@@ -1,6 +1,8 @@
 //! The store on a real PostgreSQL: one cluster per run, a database per test.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, as tests do")]
 
 mod assets;
+mod dead_letters;
 mod embedded;
 mod event_log;
 mod gaps;
