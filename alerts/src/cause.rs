@@ -5,7 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $error:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident, $error:literal {
+        $($(#[$vdoc:meta])* $variant:ident = $text:literal,)*
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u8)]
@@ -29,7 +31,8 @@ macro_rules! words {
         impl FromStr for $name {
             type Err = UnknownWord;
             fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                Self::ALL.iter().find(|this| this.word() == text).copied().ok_or_else(|| UnknownWord {
+                let known = Self::ALL.iter().find(|this| this.word() == text).copied();
+                known.ok_or_else(|| UnknownWord {
                     what: $error,
                     text: text.chars().take(40).collect(),
                 })
@@ -48,7 +51,8 @@ pub struct UnknownWord {
 }
 
 words! {
-    /// Causes that staff treat as one kind of work. One issue per subject and family is open at a time.
+    /// Causes that staff treat as one kind of work. One issue of a subject and family is open at
+    /// a time.
     Family, "cause family" {
         Comm = "COMM",
         Power = "POWER",
@@ -153,7 +157,7 @@ impl Cause {
         (self as u8) < (Self::BadRead as u8)
     }
 
-    /// The family of the cause; `None` for the outcomes, which keep the family of what was detected.
+    /// The family of the cause; `None` for outcomes, which keep the family of what was detected.
     pub const fn family(self) -> Option<Family> {
         match self {
             Self::CommLost

@@ -1,9 +1,9 @@
 //! The engine: takes frames of the event log in sequence and says what became wrong or right.
 //!
-//! **Time.** Records of a frame are applied in order. Timers that are due at log time T fire when a
-//! `Tick` stands in a frame of T, or when a frame with a later log time arrives, before its records.
-//! So everything that was committed at one log time is known before silence is judged at it, however
-//! it was cut into frames.
+//! **Time.** Records of a frame are applied in order. Timers that are due at log time T fire when
+//! a `Tick` stands in a frame of T, or when a frame with a later log time arrives, before its
+//! records. So everything that was committed at one log time is known before silence is judged at
+//! it, however it was cut into frames.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

@@ -33,8 +33,8 @@ const UNUSABLE: [DeviceFlags; 5] = [
 ];
 
 impl Filled {
-    /// The value, if rules may use it; `Some(None)` when only its arrival counts. `None` for what is
-    /// no reading of the meter, such as an estimate: a reading may still come.
+    /// The value, if rules may use it; `Some(None)` when only its arrival counts. `None` for what
+    /// is no reading of the meter, such as an estimate: a reading may still come.
     fn usable(&self) -> Option<Option<i64>> {
         match self.code.status() {
             QualityStatus::Raw | QualityStatus::Validated | QualityStatus::Verified => {
@@ -158,8 +158,8 @@ fn close_ready(meter: &mut Meter, places: (u32, usize), env: &mut Env) {
     }
 }
 
-/// The day after the last closed one, when something of it or of a later day is there. Days of which
-/// there is nothing are passed over.
+/// The day after the last closed one, when something of it or of a later day is there. Days of
+/// which there is nothing are passed over.
 fn next_to_close(channel: &mut Channel) -> Option<i32> {
     let first_open =
         channel.open.iter().map(|open| open.number).find(|n| *n > channel.closed_through)?;

@@ -1,9 +1,9 @@
 //! The streaming rule engine: what is wrong, since when, and what staff should work on.
 //!
 //! It reads the event log in sequence ([`engine`]): an interval value finds its slot and its local
-//! day ([`intervals`], [`local`], [`state`]), the [`rules`] look, timers watch what does not arrive
-//! ([`timer`]), and what changed becomes an [`AlertTransition`]. [`issue`] says what a transition
-//! does to a meter issue. Two times: *event time* (interval ends, stamps of events) for what a rule
+//! day (`intervals`, `local`, `state`), the `rules` look, timers watch what does not arrive
+//! (`timer`, `classify`), and what changed becomes an [`AlertTransition`]. [`issue`] says what a
+//! transition does to a meter issue. Two times: *event time* (interval ends, stamps of events) for what a rule
 //! measures, *log time* (stamped once at append) for timers. The same log gives the same
 //! transitions, byte for byte, however it is cut into frames and wherever it is taken up again from
 //! a snapshot.
@@ -13,6 +13,7 @@
 
 mod alerts;
 pub mod cause;
+mod classify;
 pub mod engine;
 mod env;
 mod groups;

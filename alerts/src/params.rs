@@ -37,7 +37,9 @@ pub enum ParamError {
 }
 
 macro_rules! params {
-    ($($rule:literal { $($doc:literal $key:ident = $default:literal, $min:literal ..= $max:literal, $mark:ident;)* })*) => {
+    ($($rule:literal {
+        $($doc:literal $key:ident = $default:literal, $min:literal ..= $max:literal, $mark:ident;)*
+    })*) => {
         /// The parameters of all rules.
         #[derive(Clone, PartialEq, Eq, Debug)]
         pub struct Params { $($(#[doc = $doc] pub $key: i64,)*)* }

@@ -95,8 +95,8 @@ pub enum IssueChange {
 
 /// The changes that `transition` causes, in the order in which they must be applied.
 ///
-/// `current` is the newest issue of the transition's subject and family, **closed or not** (a closed
-/// one may be re-opened); `parent` the active issue of `transition.parent`, family COMM. Planning a
+/// `current` is the newest issue of the transition's subject and family, **closed or not** (a
+/// closed one may be re-opened); `parent` the active issue of `transition.parent`, family COMM. Planning a
 /// transition twice against the view that results from the first time changes nothing but evidence,
 /// so delivery at least once is enough.
 pub fn plan(

@@ -1,7 +1,6 @@
 //! The rules, each in the file of what it watches. Numbers and names are the catalogue's.
 
 pub(crate) mod battery;
-pub(crate) mod classify;
 pub(crate) mod collector;
 pub(crate) mod headend;
 pub(crate) mod silence;

@@ -5,9 +5,9 @@
 
 use metering::Severity;
 
-use super::classify;
 use crate::alerts::{AlertKey, Report};
 use crate::cause::Cause;
+use crate::classify;
 use crate::env::Env;
 use crate::rule::RuleId;
 use crate::state::NEVER;
@@ -61,8 +61,8 @@ pub(crate) fn delivered(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
     }
 }
 
-/// Mean miss rate by periods of the cadence, half-life 7 d. Old values count nothing, and a gap that
-/// made the meter stale is a silence of its own, not a chance miss.
+/// Mean miss rate by periods of the cadence, half-life 7 d. Old values count nothing, and a gap
+/// that made the meter stale is a silence of its own, not a chance miss.
 fn count_period(meter: &mut Meter, at: i64, env: &Env) {
     let period = at.div_euclid(meter.cadence_s());
     let passed = if meter.period == NEVER { 1 } else { period - meter.period };

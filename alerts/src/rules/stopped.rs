@@ -141,7 +141,7 @@ pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
     env.book.assert(report, env.at, &mut env.out);
 }
 
-/// A late value shows use within the run that raised the alert: the meter never stood still so long.
+/// A late value shows use within the run that raised the alert: it never stood still so long.
 pub(crate) fn late_use(meter: &Meter, at: usize, end: i64, env: &mut Env) {
     let Some(channel) = meter.channels.get(at) else { return };
     let no = metering::ChannelNo::new(channel.no);

@@ -5,8 +5,8 @@
 //! days or z > 8 once. Low: z < -4.5 on 3 of 4 days. Clears after two days with |z| < 2.5.
 //!
 //! Our decisions, all `default`: a finding waits until the whole group (commodity and zone) has had
-//! time to close the day; if more than 5 % of it, and five at least, are strange on the same day, it
-//! is the weather and only one notice is given. High use opens an issue P3, so that staff see it,
+//! time to close the day; if more than 5 % of it, and five at least, are strange on the same day,
+//! it is the weather and only one notice is given. High use opens an issue P3, so that staff see it,
 //! unless a leak alert explains it; low use does so only when three weekdays are low. Holidays and
 //! degree days are not known yet.
 

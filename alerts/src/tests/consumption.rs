@@ -307,7 +307,8 @@ fn a_late_pause_withdraws_a_leak_and_late_use_a_stopped_meter() {
     expect![[r#"
         11-03 01:17 raised WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P2 since 11-02 01:00
         11-03 02:20 retracted WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P2 since 11-02 01:00
-    "#]].assert_eq(&log.text());
+    "#]]
+    .assert_eq(&log.text());
 
     let asset = meter("electricity 1h");
     let mut log = Log::default();
@@ -322,7 +323,8 @@ fn a_late_pause_withdraws_a_leak_and_late_use_a_stopped_meter() {
     expect![[r#"
         11-13 00:02 raised MTR-STOP meter 1 STOPPED_METER P2 since 11-12 00:00
         11-13 05:10 retracted MTR-STOP meter 1 STOPPED_METER P2 since 11-12 00:00
-    "#]].assert_eq(&log.text());
+    "#]]
+    .assert_eq(&log.text());
 }
 
 #[test]

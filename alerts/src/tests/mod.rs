@@ -190,8 +190,8 @@ pub(crate) fn collector(id: i32, heartbeat: &str) -> LogRecord {
     })
 }
 
-/// A series: `11-02 00:00 +24h 5,0 | 11-03 00:00 +2h 7?` fills the slots of each part with its values
-/// (in Wh or L) over and over; `?` suspect, `e` estimated, `-` nothing. Each slot is committed two
+/// A series: `11-02 00:00 +24h 5,0 | 11-03 00:00 +2h 7?` fills the slots of each part with its
+/// values (in Wh or L) over and over; `?` suspect, `e` estimated, `-` nothing. Each slot is committed two
 /// minutes after its end, with a tick.
 pub(crate) fn fill(log: &mut Log, asset: &MeterAsset, series: &str) {
     let len_s = i64::from(asset.channels[0].len_s);

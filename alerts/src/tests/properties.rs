@@ -217,7 +217,7 @@ proptest! {
             other.push(frame.log_time, records);
         }
         let sorted = |mut out: Vec<AlertTransition>| {
-            out.sort_by(|a, b| (a.at, &a.alert_id, a.kind.word()).cmp(&(b.at, &b.alert_id, b.kind.word())));
+            out.sort_by_key(|t| (t.at, t.alert_id.clone(), t.kind.word()));
             out
         };
         prop_assert_eq!(sorted(log.run()), sorted(other.run()));
