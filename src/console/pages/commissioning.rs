@@ -7,7 +7,7 @@ use metering::{SourceId, UtcTime};
 use serde::Deserialize;
 use store::views::intake::{self, CommissioningRow};
 
-use super::collectors::payload_text;
+use super::payload::payload_text;
 use super::{Answer, html, query};
 use crate::console::frame::{Choice, Frame, QueryText, Section};
 use crate::console::refusal::Refusal;

@@ -7,8 +7,8 @@ use metering::UtcTime;
 use serde::Deserialize;
 use store::views::intake::{self, DeadLetterFilter, DeadLetterRow};
 
-use super::collectors::payload_text;
 use super::meters::cursor;
+use super::payload::payload_text;
 use super::{Answer, ROWS, html, query};
 use crate::console::frame::{Choice, Frame, QueryText, Section, segment};
 use crate::console::refusal::Refusal;

@@ -10,9 +10,9 @@ use store::views::meters::{self, ChannelInfo, MeterDetail, MeterStatus};
 use store::views::series::{self, RegisterRow};
 
 use super::meter_chart::{self, ChartCard};
+use super::meter_line::{battery_word, signal_word};
 use super::meter_range::{MeterQuery, Range};
 use super::meter_tabs::{self, TabBody};
-use super::meters::{battery_word, signal_word};
 use super::{Answer, html, query};
 use crate::console::causes;
 use crate::console::frame::{Choice, Frame, Level, QueryText, Section, segment};

@@ -2,15 +2,17 @@
 
 use askama::Template;
 use metering::{ChannelKind, DeviceFlags, RuleMask, Subject, UtcTime};
+use store::views::activity;
 use store::views::issues::{self, IssueRow};
 use store::views::meters::{self, ChannelInfo, MeterDetail};
 use store::views::series::{self, IntervalVersion, RegisterSource, VersionKind};
-use store::views::{activity, meters::InstallationRow};
 
+use super::ROWS;
 use super::issues::IssueLine;
+use super::meter_configuration::Configuration;
 use super::meter_range::{MeterQuery, Range, instant};
 use super::meters::cursor;
-use super::{ROWS, collectors::payload_text};
+use super::payload::payload_text;
 use crate::console::causes;
 use crate::console::frame::{Choice, QualityWord, segment};
 use crate::console::measure::{self, DisplayUnit};
@@ -99,33 +101,6 @@ struct RawLine {
     size: String,
     sha256: String,
     payload: String,
-}
-
-struct Configuration {
-    facts: Vec<(&'static str, String)>,
-    channels: Vec<ChannelLine>,
-    places: Vec<PlaceLine>,
-}
-
-struct ChannelLine {
-    number: i16,
-    what: String,
-    field: String,
-    kind: &'static str,
-    interval: String,
-    unit: String,
-    multiplier: String,
-    resolution: String,
-    rolls_over: String,
-    late_after: String,
-}
-
-struct PlaceLine {
-    place: String,
-    address: String,
-    account: String,
-    from: String,
-    to: String,
 }
 
 /// The tabs as links; the issues with their number.
@@ -360,71 +335,8 @@ impl Reader<'_> {
 
     async fn configuration(&self) -> Result<TabBody, Refusal> {
         let places = meters::installations(&self.console.db, self.meter.meter).await?;
-        let meter = self.meter;
-        let point = meter.usage_point.as_ref();
-        let facts = vec![
-            ("Number", meter.number.clone()),
-            ("Serial number", meter.serial.clone()),
-            ("Public id", meter.public_id.clone()),
-            ("Names on the wire", meter.sources.join(", ")),
-            ("Called every", words::duration(i64::from(meter.contact_every_s))),
-            ("Usage point", point.map(|point| point.code.clone()).unwrap_or_default()),
-            ("Transformer", point.map(|point| point.transformer.clone()).unwrap_or_default()),
-            ("Time zone of the place", point.map(|p| p.time_zone.clone()).unwrap_or_default()),
-            (
-                "Rated flow",
-                match meter.flow_rated_lph {
-                    0 => String::new(),
-                    flow => format!("{} L/h", words::thousands(i64::from(flow))),
-                },
-            ),
-            ("Battery", meter.battery_mv.map(|mv| format!("{mv} mV")).unwrap_or_default()),
-            ("In our records since", self.stamp(meter.created_at)),
-        ];
-        let configuration = Configuration {
-            facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
-            channels: meter.channels.iter().map(ChannelLine::of).collect(),
-            places: places.iter().map(|place| self.place(place)).collect(),
-        };
+        let configuration = Configuration::of(self.meter, &places, self.now, self.range);
         Ok(TabBody::of(Tab::Configuration(Box::new(configuration))))
-    }
-
-    fn place(&self, place: &InstallationRow) -> PlaceLine {
-        PlaceLine {
-            place: place.usage_point.clone(),
-            address: place.address.clone(),
-            account: place.account.clone(),
-            from: self.stamp(place.valid_from),
-            to: if place.valid_to >= UtcTime::MAX {
-                "now".to_owned()
-            } else {
-                self.stamp(place.valid_to)
-            },
-        }
-    }
-}
-
-impl ChannelLine {
-    fn of(channel: &ChannelInfo) -> Self {
-        let base = channel.reading_type.base_unit();
-        Self {
-            number: channel.channel.get(),
-            what: measure::title(channel.reading_type),
-            field: channel.field.clone(),
-            kind: channel.kind.word(),
-            interval: match channel.len_s {
-                0 => "–".to_owned(),
-                len => words::duration(i64::from(len)),
-            },
-            unit: channel.unit.clone(),
-            multiplier: channel.multiplier.clone(),
-            resolution: DisplayUnit::choose(base, channel.resolution).exact(channel.resolution),
-            rolls_over: match channel.modulus {
-                0 => "never".to_owned(),
-                modulus => format!("at {}", words::thousands(modulus)),
-            },
-            late_after: words::duration(i64::from(channel.delivery_lag_s)),
-        }
     }
 }
 

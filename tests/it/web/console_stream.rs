@@ -87,9 +87,19 @@ fn fragments(events: &[Event]) -> Vec<&Event> {
     events.iter().filter(|event| event.name == "fragment").collect()
 }
 
-const TWO_READINGS: &str = "INSERT INTO read_interval (starts_at, received_at, value, meter_id, channel, flags) \
-    VALUES ('2026-06-10 11:00', '2026-06-10 12:00', 77000, 1, 1, 1), ('2026-06-10 09:00', '2026-06-10 12:00', 5000, 2, 1, 1); \
+/// As ingest would: two readings, and the log moves on by two records.
+const TWO_READINGS: &str = "INSERT INTO read_interval \
+    (starts_at, received_at, value, meter_id, channel, flags) VALUES \
+    ('2026-06-10 11:00', '2026-06-10 12:00', 77000, 1, 1, 1), \
+    ('2026-06-10 09:00', '2026-06-10 12:00', 5000, 2, 1, 1); \
     UPDATE event_log_head SET next_seq = next_seq + 2";
+
+/// As the issue job would: an issue and its notice.
+const NEW_ISSUE: &str = "INSERT INTO meter_issue (issue_id, subject_kind, subject_id, family, \
+    cause_detected, state, severity, rule_no, rule, condition_start, detected_at, updated_at) \
+    VALUES ('new', 'meter', 3, 'TAMPER', 'TAMPER_SUSPECT', 'DETECTED', 2, 1, 'X', \
+    '2026-06-10', '2026-06-10', '2026-06-10'); \
+    INSERT INTO console_event (at, topic, key) VALUES ('2026-06-10', 'issue', '7')";
 
 #[tokio::test]
 async fn a_page_gets_its_fragments_when_something_happened_and_only_then() {
@@ -132,15 +142,7 @@ async fn a_new_issue_reaches_the_open_list() {
     let mut listener = Listener::open(&rig, "/stream?view=issues", None).await;
     listener.round().await;
     let client = rig.database.client().await.unwrap();
-    client
-        .batch_execute(
-            "INSERT INTO meter_issue (issue_id, subject_kind, subject_id, family, cause_detected, state, severity, \
-               rule_no, rule, condition_start, detected_at, updated_at) \
-             VALUES ('new', 'meter', 3, 'TAMPER', 'TAMPER_SUSPECT', 'DETECTED', 2, 1, 'X', '2026-06-10', '2026-06-10', '2026-06-10'); \
-             INSERT INTO console_event (at, topic, key) VALUES ('2026-06-10', 'issue', '7')",
-        )
-        .await
-        .unwrap();
+    client.batch_execute(NEW_ISSUE).await.unwrap();
     let mut sent = Vec::new();
     while sent.is_empty() {
         sent = fragments(&listener.round().await).into_iter().cloned().collect();

@@ -1,0 +1,237 @@
+//! An issue in words: what is wrong, what was measured, what happened and what comes next.
+
+use metering::UtcTime;
+use store::views::collectors::CollectorRow;
+use store::views::issues::{AlertRow, Evidence, IssueDetail, IssueLogRow};
+use store::views::meters::MeterDetail;
+
+use super::meter_line::{battery_word, signal_word};
+use crate::console::causes;
+use crate::console::frame::Level;
+use crate::console::measure;
+use crate::console::state::ConsoleState;
+use crate::console::words;
+
+/// What is wrong, since when, how bad, and what it probably is.
+pub(super) fn say(detail: &IssueDetail, now: UtcTime, console: &ConsoleState) -> String {
+    let row = &detail.row;
+    let zone = console.calendar.zone();
+    let since = words::stamp(row.condition_start, now, zone);
+    let lasted = words::age(row.condition_start, row.cleared_at.unwrap_or(now));
+    let what = what_words(detail, (&since, &lasted), now, console);
+    let held = match row.children {
+        0 => String::new(),
+        n => format!(" {} held back by it.", words::count(n, "meter is", "meters are")),
+    };
+    let over = match row.cleared_at {
+        Some(at) => format!(" It has been over since {}.", words::stamp(at, now, zone)),
+        None => String::new(),
+    };
+    let found = match &detail.identified_cause {
+        Some(cause) if *cause != detail.cause_detected => {
+            format!(" Found: {}.", causes::title(cause).to_lowercase())
+        }
+        _ => String::new(),
+    };
+    let meaning = causes::meaning(&row.cause);
+    format!("{what}{held}{over} {meaning}{found}").trim_end().to_owned()
+}
+
+/// The condition in the words of its cause.
+fn what_words(
+    detail: &IssueDetail,
+    (since, lasted): (&str, &str),
+    now: UtcTime,
+    console: &ConsoleState,
+) -> String {
+    let row = &detail.row;
+    let zone = console.calendar.zone();
+    let fact = |key: &str| causes::fact(&row.evidence, key).map(causes::said);
+    let when =
+        |key: &str| causes::instant(&row.evidence, key).map(|at| words::stamp(at, now, zone));
+    let measured = fact("measured").unwrap_or_default();
+    let limit = fact("threshold").map(|limit| format!(" (limit {limit})")).unwrap_or_default();
+    match row.cause.as_str() {
+        "LEAK_CUSTOMER_SIDE" | "LEAK_INTERMITTENT" => format!(
+            "Water has not stopped flowing since {since}, {lasted} by now; the least was \
+             {measured}{limit}."
+        ),
+        "BURST_CUSTOMER_SIDE" => {
+            format!("Since {since} water flows at {measured}{limit}, far above what is usual here.")
+        }
+        "HIGH_CONSUMPTION" | "LOW_CONSUMPTION" => {
+            let day = causes::instant(&row.evidence, "window_from").unwrap_or(row.condition_start);
+            let usual = fact("median").map(|usual| format!(", where {usual} is usual"));
+            format!(
+                "{} came to {measured}{}; it began {since}.",
+                words::day(day, zone),
+                usual.unwrap_or_default()
+            )
+        }
+        "BATTERY_DEAD" => format!(
+            "Nothing has been heard of this meter since {}; it had reported a low battery on {}.",
+            when("window_from").unwrap_or_else(|| since.to_owned()),
+            when("battery_low_at").unwrap_or_else(|| since.to_owned())
+        ),
+        "STOPPED_METER" => {
+            format!("The meter answers but has counted nothing since {since}, {lasted} by now.")
+        }
+        "BATTERY_LOW" => format!("The module has reported a low battery since {since}."),
+        "COLLECTOR_OUTAGE" | "BACKHAUL" => {
+            format!("{} has been silent since {since}, {lasted} by now.", row.subject_name)
+        }
+        "HEADEND_OUTAGE" => format!("Nothing has arrived from any device since {since}."),
+        _ if row.family == "COMM" => {
+            format!("Nothing has been heard of this meter since {since}, {lasted} by now.")
+        }
+        _ if measured.is_empty() => format!("It began {since} and has lasted {lasted}."),
+        _ => format!("It began {since} and has lasted {lasted}; measured: {measured}{limit}."),
+    }
+}
+
+/// `+2.9`: how much the evidence speaks for a cause.
+pub(super) fn log_odds(hundredths: i16) -> String {
+    let sign = if hundredths < 0 { "−" } else { "+" };
+    let tenths = (i32::from(hundredths).unsigned_abs() + 5) / 10;
+    format!("{sign}{}.{}", tenths / 10, tenths % 10)
+}
+
+/// A fact by name, and its value as people read it.
+pub(super) fn evidence_words(
+    fact: &Evidence,
+    now: UtcTime,
+    console: &ConsoleState,
+) -> (String, String) {
+    let name = words::sentence_case(&fact.key.replace('_', " "));
+    let value = if fact.unit == "us" {
+        words::stamp(UtcTime::from_micros(fact.value), now, console.calendar.zone())
+    } else if let Some(exact) = causes::exact(fact) {
+        exact
+    } else if fact.text.is_empty() {
+        format!("{} {}", words::thousands(fact.value), fact.unit).trim_end().to_owned()
+    } else {
+        fact.text.clone()
+    };
+    (name, value)
+}
+
+pub(super) fn meter_facts(
+    meter: &MeterDetail,
+    (now, console): (UtcTime, &ConsoleState),
+) -> Vec<(&'static str, String)> {
+    let point = meter.usage_point.as_ref();
+    let heard = meter.last_heard.map_or_else(
+        || "never".to_owned(),
+        |at| {
+            let stamp = words::stamp(at, now, console.calendar.zone());
+            format!("{} ago, {stamp}", words::age(at, now))
+        },
+    );
+    let measures: Vec<String> =
+        meter.channels.iter().map(|channel| measure::title(channel.reading_type)).collect();
+    let facts = vec![
+        ("Address", point.map(|point| point.address.clone()).unwrap_or_default()),
+        ("Account", point.map(|point| point.account.clone()).unwrap_or_default()),
+        ("Kind", meter.commodity.word().to_owned()),
+        ("Measures", measures.join(", ")),
+        ("Last heard", heard),
+        ("Battery", battery_word(meter.battery).to_owned()),
+        ("Signal", signal_word(meter.rssi_dbm)),
+    ];
+    facts.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+pub(super) fn collector_facts(
+    row: &CollectorRow,
+    (now, console): (UtcTime, &ConsoleState),
+) -> Vec<(&'static str, String)> {
+    let ago = |at: Option<UtcTime>| {
+        at.map_or_else(
+            || "never".to_owned(),
+            |at| {
+                let stamp = words::stamp(at, now, console.calendar.zone());
+                format!("{} ago, {stamp}", words::age(at, now))
+            },
+        )
+    };
+    vec![
+        ("Name", row.name.clone()),
+        ("Zone", row.zone_name.clone()),
+        ("Last heartbeat", ago(row.last_heartbeat)),
+        ("Last delivered", ago(row.last_heard)),
+        ("Meters behind it", words::thousands(row.meters)),
+        ("Heard in some way", words::thousands(row.meters_reporting)),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .collect()
+}
+
+pub(super) fn alert_words(alert: &AlertRow) -> Vec<(UtcTime, String)> {
+    let severity = Level::from(alert.severity).word;
+    let mut said = vec![(alert.raised_at, format!("Rule {} fired ({severity})", alert.rule))];
+    if let Some(at) = alert.cleared_at {
+        said.push((at, format!("Rule {}: the condition is over", alert.rule)));
+    }
+    if let Some(at) = alert.retracted_at {
+        said.push((at, format!("Rule {}: taken back, late readings explain it", alert.rule)));
+    }
+    said
+}
+
+pub(super) fn log_words(log: &IssueLogRow) -> (String, String) {
+    let who = match log.actor_kind.as_str() {
+        "engine" => "by the rules".to_owned(),
+        "system" => "by the system".to_owned(),
+        _ => format!("by {}", log.actor),
+    };
+    match (log.kind.as_str(), &log.to_state) {
+        ("comment", _) => (format!("Comment {who}"), log.reason.clone()),
+        ("transition", Some(to)) if to == "DETECTED" => {
+            (format!("Issue opened {who}"), String::new())
+        }
+        ("transition", Some(to)) => {
+            let state = words::sentence_case(causes::state(to));
+            (format!("{state} {who}"), log.reason.clone())
+        }
+        ("evidence", _) => (format!("New evidence {who}"), log.reason.clone()),
+        _ => (format!("{} {who}", words::sentence_case(&log.reason)), String::new()),
+    }
+}
+
+/// What a person or the rules do next.
+pub(super) fn next_words(detail: &IssueDetail) -> Vec<(&'static str, &'static str)> {
+    let row = &detail.row;
+    if causes::is_closed(&row.state) {
+        return Vec::new();
+    }
+    let mut next = Vec::new();
+    if row.acknowledged_at.is_none() {
+        next.push(("waiting", "Acknowledge"));
+    }
+    next.push(match (row.cleared_at.is_some(), row.family.as_str()) {
+        (true, _) => ("by itself", "Closes when it has stayed well for the time its kind needs"),
+        (false, "LEAK") => {
+            ("after the repair", "Closes by itself: 1 h without flow, then 24 h well")
+        }
+        (false, "COMM") => {
+            ("when it is heard", "Closes by itself after 3 readings and a week of good delivery")
+        }
+        (false, "BATTERY") => ("after the exchange", "Is watched for 30 days, then closes"),
+        (false, "TAMPER") => ("after the inspection", "Staff close it with what they found"),
+        (false, _) => ("when it is over", "Closes by itself when the readings are well again"),
+    });
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_odds_are_told_in_tenths() {
+        assert_eq!(log_odds(288), "+2.9");
+        assert_eq!(log_odds(-180), "−1.8");
+        assert_eq!(log_odds(4), "+0.0");
+    }
+}
