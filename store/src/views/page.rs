@@ -71,7 +71,9 @@ impl FromStr for Cursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
-        if text.len() > CURSOR_CHARS_MAX || !text.len().is_multiple_of(2) || !text.is_ascii() {
+        // `from_str_radix` would take a sign.
+        let hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if text.len() > CURSOR_CHARS_MAX || !text.len().is_multiple_of(2) || !hexadecimal {
             return Err(CursorError);
         }
         let bytes: Option<Vec<u8>> = (0..text.len() / 2)

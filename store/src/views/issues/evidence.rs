@@ -29,20 +29,14 @@ fn item(json: &Value) -> Evidence {
 }
 
 fn named(key: &str, value: &Value) -> Evidence {
-    if value.get("value").is_some() {
-        let mut evidence = item(value);
-        if let Value::Object(fields) = value
-            && !fields.contains_key("key")
-        {
-            evidence = Evidence {
-                key: String::new(),
-                value: fields.get("value").and_then(Value::as_i64).unwrap_or(0),
-                unit: fields.get("unit").and_then(Value::as_str).unwrap_or_default().to_owned(),
-                text: fields.get("text").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            };
-        }
-        key.clone_into(&mut evidence.key);
-        return evidence;
+    if let Some(number) = value.get("value") {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+        return Evidence {
+            key: key.to_owned(),
+            value: number.as_i64().unwrap_or(0),
+            unit: text("unit").to_owned(),
+            text: text("text").to_owned(),
+        };
     }
     let text = match value {
         Value::String(text) => text.clone(),
