@@ -94,7 +94,8 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
 }
 
 /// Marks the slot in its local day. Gives the day, and whether it was closed already; `None` when
-/// the slot is known or stands off the grid of its day.
+/// the slot is known. The grid is UTC: where local midnight is not on it (Kathmandu, hourly), a slot
+/// belongs to the day in which it starts.
 fn mark(
     channel: &mut Channel,
     zone: u16,
@@ -115,9 +116,6 @@ fn mark(
         },
         None => env.zones.day_at(zone, start),
     };
-    if (start - day.start).rem_euclid(len_s) != 0 {
-        return None;
-    }
     if channel.closed_through == i32::MIN {
         channel.closed_through = day.number - 1;
     }

@@ -19,7 +19,7 @@ impl LocalDay {
 
     /// Intervals of `len_s` that the day holds.
     pub(crate) fn slots(self, len_s: i64) -> i64 {
-        (self.end - self.start) / len_s.max(1)
+        ((self.end - self.start) / len_s.max(1)).max(1)
     }
 }
 

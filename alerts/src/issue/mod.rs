@@ -1,6 +1,6 @@
 //! What staff work on: the states of a meter issue and the closed table of its transitions
-//! (`metering-rules` 4.1), its identity, when it closes by itself ([`policy`]) and what an alert
-//! does to it ([`mod@plan`]). All of it is pure; the store applies the result.
+//! (`metering-rules` 4.1), its identity, when it closes by itself (`policy`) and what an alert
+//! does to it ([`plan()`]). All of it is pure; the store applies the result.
 
 mod plan;
 mod policy;
