@@ -134,7 +134,7 @@ fn the_way_of_one_reading_can_be_opened() {
         "store/src/readings.rs",
         "src/ingest/ack.rs",
         "alerts/src/engine.rs",
-        "alerts/src/rules/classify.rs",
+        "alerts/src/classify.rs",
         "src/jobs/issues.rs",
         "src/telemetry.rs",
         "src/clock.rs",
