@@ -224,9 +224,7 @@ impl Ratio {
             (a, b) = (b, a % b);
         }
         match i128::try_from(a) {
-            Ok(divisor) if divisor > 1 => {
-                Self { num: self.num / divisor, den: self.den / divisor }
-            }
+            Ok(divisor) if divisor > 1 => Self { num: self.num / divisor, den: self.den / divisor },
             _ => self,
         }
     }

@@ -98,7 +98,9 @@ impl fmt::Display for ReadingType {
 
 /// The text names no reading type.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("`{0}` is no reading type: write for example energy_active_import, energy_active_export, volume or volume_t2")]
+#[error(
+    "`{0}` is no reading type: write for example energy_active_import, energy_active_export, volume or volume_t2"
+)]
 pub struct ReadingTypeError(String);
 
 impl FromStr for ReadingType {
@@ -119,8 +121,7 @@ impl FromStr for ReadingType {
         } else {
             (rest, Flow::None)
         };
-        let (quantity, _) =
-            QUANTITIES.iter().find(|(_, name)| *name == rest).ok_or_else(refuse)?;
+        let (quantity, _) = QUANTITIES.iter().find(|(_, name)| *name == rest).ok_or_else(refuse)?;
         Ok(Self { quantity: *quantity, flow, tariff })
     }
 }
