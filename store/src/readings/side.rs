@@ -114,7 +114,8 @@ const STATES: &str = "\
         AS u(meter_id, channel, read_at, raw, total, boundary_at, boundary_total, recent) \
     ON CONFLICT (meter_id, channel) DO UPDATE SET read_at = excluded.read_at, \
         raw = excluded.raw, total = excluded.total, boundary_at = excluded.boundary_at, \
-        boundary_total = excluded.boundary_total, recent = excluded.recent";
+        boundary_total = excluded.boundary_total, recent = excluded.recent \
+    WHERE channel_state.read_at <= excluded.read_at";
 
 /// Identity of an event.
 type EventKey = (&'static str, i32, UtcTime, EventCode, i32);
