@@ -19,7 +19,7 @@ fn paths(demo: &Demo) -> Vec<String> {
         format!("/meters/{meter}"),
         format!("/meters/{meter}?tab=registers"),
         format!("/meters/{meter}?tab=events"),
-        format!("/meters/{meter}?tab=messages"),
+        format!("/meters/{meter}?tab=raw"),
         "/issues".to_owned(),
         format!("/issues/{}", issue["number"]),
         "/collectors".to_owned(),
