@@ -268,6 +268,9 @@ pub struct ChannelInfo {
     pub valid_from: UtcTime,
     /// `UtcTime::MAX` when in use.
     pub valid_to: UtcTime,
+    /// Slots are expected from here on: the channel is valid and its meter was entered. Earlier
+    /// history may be imported, but nobody misses it.
+    pub expected_from: UtcTime,
 }
 
 /// One stretch of the installation history; newest first.

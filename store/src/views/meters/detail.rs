@@ -34,9 +34,11 @@ const HEAD: &str = concat!(
 );
 
 /// What does the meter measure?
-const CHANNELS: &str = "SELECT channel, field, reading_type, kind, unit, \
-     trim_scale(multiplier)::text, decimals, modulus, len_s, resolution, cap_per_hour, \
-     delivery_lag_s, valid_from, valid_to FROM meter_channel WHERE meter_id = $1 ORDER BY channel";
+const CHANNELS: &str = "SELECT c.channel, c.field, c.reading_type, c.kind, c.unit, \
+     trim_scale(c.multiplier)::text, c.decimals, c.modulus, c.len_s, c.resolution, \
+     c.cap_per_hour, c.delivery_lag_s, c.valid_from, c.valid_to, \
+     greatest(c.valid_from, m.created_at) FROM meter_channel c \
+     JOIN meter m ON m.meter_id = c.meter_id WHERE c.meter_id = $1 ORDER BY c.channel";
 
 /// Where did the meter stand?
 const INSTALLATIONS: &str = "SELECT u.code, u.address, u.account_no, i.valid_from, i.valid_to \
@@ -82,6 +84,7 @@ pub(in crate::views) async fn channels(
             delivery_lag_s: c.get()?,
             valid_from: c.time()?,
             valid_to: c.time()?,
+            expected_from: c.time()?,
         })
     })
     .await

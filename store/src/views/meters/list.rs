@@ -69,8 +69,8 @@ const BY_ISSUE: &str = list_sql!(
 
 /// What is the newest value of the main channel of each of these meters?
 const LAST: &str = "SELECT m.meter_id, c.channel, c.reading_type, c.len_s, c.delivery_lag_s, \
-     c.valid_from, v.starts_at, v.value, v.flags \
-     FROM unnest($1::int4[]) m(meter_id) \
+     greatest(c.valid_from, m.created_at), v.starts_at, v.value, v.flags \
+     FROM unnest($1::int4[]) a(meter_id) JOIN meter m ON m.meter_id = a.meter_id \
      JOIN LATERAL (SELECT * FROM meter_channel c WHERE c.meter_id = m.meter_id \
        AND c.kind <> 'instant' AND c.len_s > 0 ORDER BY c.channel LIMIT 1) c ON true \
      LEFT JOIN meter_state s ON s.meter_id = m.meter_id \
@@ -207,7 +207,8 @@ struct Main {
     len_s: i32,
     /// Ends up to here were due.
     due: UtcTime,
-    valid_from: UtcTime,
+    /// Slots are expected from here on.
+    expected_from: UtcTime,
     newest: Option<LastValue>,
 }
 
@@ -290,7 +291,7 @@ impl Ranges {
         let len_s = i64::from(main.len_s.max(1));
         // A slot that ends at `due` is due, and starts before `due - len + 1 s`.
         let to = UtcTime::from_seconds(main.due.seconds() + 1 - len_s);
-        let due = main.due.seconds_since(main.valid_from).min(DAY_S) / len_s;
+        let due = main.due.seconds_since(main.expected_from).min(DAY_S) / len_s;
         if due > 0 {
             let range = Range { row, purpose: Purpose::Quality { due } };
             self.add(range, meter, main, (to.plus_seconds(-DAY_S), to));
@@ -339,7 +340,7 @@ async fn main_channels(
         let meter = MeterId::new(c.get()?);
         let (channel, reading_type, len_s) = (c.get()?, c.word()?, c.get()?);
         let lag_s: i32 = c.get()?;
-        let valid_from = c.time()?;
+        let expected_from = c.time()?;
         let newest = match c.maybe_time()? {
             Some(start) => Some(LastValue {
                 channel: metering::ChannelNo::new(channel),
@@ -352,7 +353,7 @@ async fn main_channels(
             None => None,
         };
         let due = now.plus_seconds(-i64::from(lag_s));
-        Ok((meter, Main { channel, len_s, due, valid_from, newest }))
+        Ok((meter, Main { channel, len_s, due, expected_from, newest }))
     })
     .await?;
     Ok(mains.into_iter().collect())

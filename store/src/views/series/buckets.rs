@@ -100,14 +100,38 @@ const STEPS_S: [i64; 15] =
 /// Steps of several local days.
 const STEPS_DAYS: [i64; 6] = [2, 7, 14, 28, 56, 112];
 
-/// The shortest step of at least `len_s` that needs no more than `max` buckets.
-pub(super) fn step_for(span_s: i64, len_s: i64, max: i64) -> i64 {
+/// The shortest step of at least `len_s` that covers the range with at most `max` buckets, and the
+/// edges of those buckets.
+pub(super) fn plan(
+    range: (UtcTime, UtcTime),
+    len_s: i64,
+    max: i64,
+    calendar: &LocalCalendar,
+) -> (i64, Vec<UtcTime>) {
+    let span_s = range.1.seconds_since(range.0);
     let floor = if len_s == 0 { 1 } else { len_s };
-    let within = STEPS_S.into_iter().chain(STEPS_DAYS.map(|days| days * DAY_S));
-    std::iter::once(floor)
-        .chain(within.filter(|step| *step > floor && step % floor == 0))
-        .find(|step| (span_s + step - 1) / step <= max)
-        .unwrap_or(STEPS_DAYS[STEPS_DAYS.len() - 1] * DAY_S)
+    let longer = STEPS_S.into_iter().chain(STEPS_DAYS.map(|days| days * DAY_S));
+    let steps =
+        std::iter::once(floor).chain(longer.filter(|step| *step > floor && step % floor == 0));
+    // A local day has up to 25 h (once 26): a step may cover a little more than its length.
+    for step_s in steps.filter(|step| (span_s - 7_200) / step <= max) {
+        let edges = edges(range, step_s, is_on_grid(step_s, len_s), calendar);
+        if fits(&edges, max) {
+            return (step_s, edges);
+        }
+    }
+    let days_touched = span_s / DAY_S + 2;
+    let step_s = ((days_touched + max - 1) / max).max(1) * DAY_S;
+    (step_s, edges(range, step_s, false, calendar))
+}
+
+/// True when the buckets are the intervals themselves, counted in UTC as their grid is.
+const fn is_on_grid(step_s: i64, len_s: i64) -> bool {
+    step_s == len_s || (len_s == 0 && step_s < DAY_S)
+}
+
+fn fits(edges: &[UtcTime], max: i64) -> bool {
+    i64::try_from(edges.len()).is_ok_and(|count| count - 1 <= max)
 }
 
 /// Starts of the buckets that cover `[from, to)`, and the end of the last.
@@ -182,9 +206,7 @@ impl Folding {
             _ => i64::from(channel.len_s),
         };
         let max = i64::from(query.max_buckets.clamp(1, BUCKETS_MAX));
-        let step_s = step_for(query.to.seconds_since(query.from), len_s, max);
-        let on_grid = step_s == len_s || (len_s == 0 && step_s < DAY_S);
-        let edges = edges((query.from, query.to), step_s, on_grid, calendar);
+        let (step_s, edges) = plan((query.from, query.to), len_s, max, calendar);
         let empty = |pair: &[UtcTime]| Bucket {
             start: pair[0],
             end: pair[1],
@@ -209,7 +231,7 @@ impl Folding {
             len_s,
             step_s,
             due: now.plus_seconds(-i64::from(channel.delivery_lag_s)).min(query.to),
-            valid: (channel.valid_from.max(query.from), channel.valid_to),
+            valid: (channel.expected_from.max(query.from), channel.valid_to),
             usable: 0,
             suspect: 0,
         }

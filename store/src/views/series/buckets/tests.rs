@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use expect_test::{Expect, expect};
-use metering::{ChannelNo, Commodity, MeterId, ReadingType};
+use metering::{ChannelNo, MeterId, ReadingType};
 
 use super::*;
 
@@ -10,7 +10,6 @@ fn at(text: &str) -> UtcTime {
 }
 
 fn channel(len_s: i32, valid_from: UtcTime) -> ChannelInfo {
-    let _ = Commodity::Water;
     ChannelInfo {
         channel: ChannelNo::new(1),
         field: "volume".to_owned(),
@@ -26,6 +25,7 @@ fn channel(len_s: i32, valid_from: UtcTime) -> ChannelInfo {
         delivery_lag_s: 3_600,
         valid_from,
         valid_to: UtcTime::MAX,
+        expected_from: valid_from,
     }
 }
 
@@ -148,11 +148,25 @@ fn edges_cover_the_range_without_holes() {
 }
 
 #[test]
-fn the_step_is_the_shortest_that_fits() {
-    assert_eq!(step_for(DAY_S, 900, 1_000), 900);
-    assert_eq!(step_for(7 * DAY_S, 900, 500), 1_800);
-    assert_eq!(step_for(35 * DAY_S, 3_600, 500), 7_200);
-    assert_eq!(step_for(366 * DAY_S, 900, 500), DAY_S);
-    assert_eq!(step_for(3_650 * DAY_S, 900, 600), 7 * DAY_S);
-    assert_eq!(step_for(3_600, 0, 1_000), 10);
+fn the_step_is_the_shortest_that_fits_and_the_buckets_never_exceed_what_was_asked() {
+    let calendar = LocalCalendar::new("Europe/Berlin").unwrap();
+    let from = at("2026-03-27T10:17:00Z");
+    let step = |span_s: i64, len_s: i64, max: i64| {
+        let (step, edges) = plan((from, from.plus_seconds(span_s)), len_s, max, &calendar);
+        assert!(fits(&edges, max), "{span_s} {len_s} {max}: {}", edges.len());
+        step
+    };
+    assert_eq!(step(DAY_S, 900, 1_000), 900);
+    assert_eq!(step(7 * DAY_S, 900, 500), 1_800);
+    assert_eq!(step(35 * DAY_S, 3_600, 500), 7_200);
+    assert_eq!(step(366 * DAY_S, 900, 500), DAY_S);
+    assert_eq!(step(3_650 * DAY_S, 900, 600), 7 * DAY_S);
+    assert_eq!(step(3_600, 0, 1_000), 10);
+    for span_s in [60, 86_400, 90_000, 700_000, 40_000_000, 300_000_000] {
+        for len_s in [0, 900, 3_600, 86_400] {
+            for max in [1, 2, 7, 100, 1_000] {
+                step(span_s, len_s, max);
+            }
+        }
+    }
 }
