@@ -4,9 +4,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use store::embedded::{EmbeddedOptions, EmbeddedServer, LaunchError, ServerState, running_url};
-use store::{Database, DatabaseConfig, StoreError};
+use store::{Batch, Database, DatabaseConfig, StoreError};
 
-use crate::support::skip;
+use crate::support::{T0, batch, quarter, skip};
 
 /// A directory of its own below the test directory, emptied.
 fn fresh_dir(name: &str) -> PathBuf {
@@ -315,6 +315,56 @@ async fn e05_a_killed_program_takes_its_server_along_and_the_next_start_heals() 
     let server = EmbeddedServer::start(options(dir)).await.unwrap();
     let database = Database::connect(&DatabaseConfig::new(server.url())).await.unwrap();
     assert_eq!(crate::support::number(&database, "SELECT count(*) FROM kept").await, 3);
+    database.close();
+    server.stop().await;
+}
+
+/// E06 in small: the server is killed while batches are stored; each is tried again until it is
+/// stored, and all of them are there once.
+#[tokio::test]
+async fn e06_no_acknowledged_batch_is_lost_when_the_server_is_killed() {
+    const TEST: &str = "e06_no_acknowledged_batch_is_lost_when_the_server_is_killed";
+    let mut options = options(fresh_dir("e06"));
+    options.settings.remove("fsync");
+    let Some(server) = start(TEST, &options).await else { return };
+    let database = Database::connect(&DatabaseConfig::new(server.url())).await.unwrap();
+    let ingest = tokio::spawn({
+        let database = database.clone();
+        async move {
+            let mut writer = store::Writer::new(database);
+            let (mut inserted, mut again) = (0, 0);
+            for slot in 0..400 {
+                let rows = (0..50).map(|meter| quarter(meter, slot, slot)).collect();
+                let sent = Batch { intervals: rows, ..batch(T0) };
+                loop {
+                    match writer.append(&sent).await {
+                        Ok(stored) => {
+                            inserted += stored.inserted;
+                            again += stored.duplicate;
+                            break;
+                        }
+                        Err(error) => assert!(error.is_transient(), "{error}: {error:?}"),
+                    }
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            (inserted, again)
+        }
+    });
+    let mut state = server.watch();
+    for _ in 0..3 {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        let pid = server.pid().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+        state.wait_for(|state| *state != ServerState::Ready).await.unwrap();
+        state.wait_for(|state| *state == ServerState::Ready).await.unwrap();
+    }
+    let (inserted, again) = ingest.await.unwrap();
+    // A COMMIT whose answer was lost shows as duplicates of the next try.
+    assert_eq!(inserted + again, 400 * 50);
+    assert_eq!(again % 50, 0);
+    let sum = "SELECT count(DISTINCT (meter_id, channel, starts_at)) FROM read_interval";
+    assert_eq!(crate::support::number(&database, sum).await, 400 * 50);
     database.close();
     server.stop().await;
 }
