@@ -9,11 +9,15 @@ use crate::console::words;
 #[derive(Debug, Default)]
 pub(super) struct Labels {
     rows: [Vec<(f64, f64)>; 3],
+    /// The first row again, as wide as its labels are on a phone.
+    phone: Vec<(f64, f64)>,
     text: String,
 }
 
 /// Rough width of a character of 11 px in per cent of a plot of 650 px, the narrowest on a desk.
 const CHAR_PERCENT: f64 = 0.9;
+/// The same in a plot of 300 px.
+const CHAR_PERCENT_PHONE: f64 = 2.0;
 
 impl Labels {
     /// Places `text` beside `x` (per cent), to its left when the right side has no room.
@@ -24,12 +28,24 @@ impl Labels {
         let free = |row: &Vec<(f64, f64)>| row.iter().all(|(a, b)| to < *a || from > *b);
         let Some(row) = self.rows.iter().position(free) else { return };
         self.rows[row].push((from, to));
-        let alt = if row > 0 { " alt" } else { "" };
+        let alt = if row > 0 || !self.fits_phone(x, at_left, text) { " alt" } else { "" };
         let end = if at_left { " end" } else { "" };
         push(&mut self.text, format_args!("<text class=\"{class} halo{end}{alt}\" x=\""));
         number(&mut self.text, if at_left { x - 0.6 } else { x + 0.6 });
         let y = 12 + 13 * row;
         push(&mut self.text, format_args!("%\" y=\"{y}\">{}</text>", escape(text)));
+    }
+
+    /// Takes the place that a label needs on a phone; false when it has none there.
+    fn fits_phone(&mut self, x: f64, at_left: bool, text: &str) -> bool {
+        let width = text.chars().count() as f64 * CHAR_PERCENT_PHONE;
+        let (from, to) = if at_left { (x - width, x) } else { (x, x + width) };
+        let free = self.phone.iter().all(|(a, b)| to < *a || from > *b);
+        let fits = free && from >= 0.0 && to <= 104.0;
+        if fits {
+            self.phone.push((from, to));
+        }
+        fits
     }
 
     pub(super) fn write(self, out: &mut String) {

@@ -69,40 +69,40 @@ fn a_gap_breaks_the_line_and_each_quality_has_its_mark() {
     check_chart(
         &spec("2026-11-19T12:00:00Z", "100 200 - 300~ 900? 50"),
         &expect![[r#"
-        <svg id="c" height="134" aria-label="Energy" role="img">
-        <line class="grid" x1="16.67%" x2="16.67%" y1="0" y2="100"/>
-        <line class="grid" x1="33.33%" x2="33.33%" y1="0" y2="100"/>
-        <line class="grid" x1="50%" x2="50%" y1="0" y2="100"/>
-        <line class="grid" x1="66.67%" x2="66.67%" y1="0" y2="100"/>
-        <line class="grid" x1="83.33%" x2="83.33%" y1="0" y2="100"/>
-        <line class="zero" x1="0" x2="100%" y1="100" y2="100"/>
-        <line class="grid" x1="0" x2="100%" y1="66.67" y2="66.67"/>
-        <line class="grid" x1="0" x2="100%" y1="33.33" y2="33.33"/>
-        <line class="grid" x1="0" x2="100%" y1="0" y2="0"/>
-        <rect class="f-mis" x="33.33%" width="16.67%" y="0" height="100"/>
-        <rect class="f-estw" x="50%" width="16.67%" y="0" height="100"/>
-        <rect class="f-sus" x="66.67%" width="16.67%" y="0" height="100"/>
-        <svg width="100%" height="100" viewBox="0 0 1000 100" preserveAspectRatio="none">
-        <path class="l1" d="M0 66.67L166.67 66.67L166.67 33.33L333.33 33.33"/>
-        <path class="est" d="M500 0L666.67 0"/>
-        <path class="sus" d="M666.67 -200L833.33 -200"/>
-        <path class="l1" d="M833.33 83.33L1000 83.33"/>
-        </svg>
-        <text class="note halo" x="33.93%" y="12">missing 15 min</text>
-        <text class="cest halo" x="50.6%" y="12">estimated</text>
-        <text class="csus halo" x="67.27%" y="12">suspect, up to 900 Wh</text>
-        <text class="y" x="-6" y="100">0</text>
-        <text class="y" x="-6" y="66.67">100</text>
-        <text class="y" x="-6" y="33.33">200</text>
-        <text class="y" x="-6" y="0">300</text>
-        <text class="x" x="0%" y="116">13:00</text>
-        <text class="x alt" x="16.67%" y="116">13:15</text>
-        <text class="x" x="33.33%" y="116">13:30</text>
-        <text class="x alt" x="50%" y="116">13:45</text>
-        <text class="x" x="66.67%" y="116">14:00</text>
-        <text class="x alt" x="83.33%" y="116">14:15</text>
-        <text class="x" x="100%" y="116">14:30</text>
-        </svg>"#]],
+            <svg id="c" height="134" aria-label="Energy" role="img">
+            <line class="grid" x1="16.67%" x2="16.67%" y1="0" y2="100"/>
+            <line class="grid" x1="33.33%" x2="33.33%" y1="0" y2="100"/>
+            <line class="grid" x1="50%" x2="50%" y1="0" y2="100"/>
+            <line class="grid" x1="66.67%" x2="66.67%" y1="0" y2="100"/>
+            <line class="grid" x1="83.33%" x2="83.33%" y1="0" y2="100"/>
+            <line class="zero" x1="0" x2="100%" y1="100" y2="100"/>
+            <line class="grid" x1="0" x2="100%" y1="66.67" y2="66.67"/>
+            <line class="grid" x1="0" x2="100%" y1="33.33" y2="33.33"/>
+            <line class="grid" x1="0" x2="100%" y1="0" y2="0"/>
+            <rect class="f-mis" x="33.33%" width="16.67%" y="0" height="100"/>
+            <rect class="f-estw" x="50%" width="16.67%" y="0" height="100"/>
+            <rect class="f-sus" x="66.67%" width="16.67%" y="0" height="100"/>
+            <svg width="100%" height="100" viewBox="0 0 1000 100" preserveAspectRatio="none">
+            <path class="l1" d="M0 66.67L166.67 66.67L166.67 33.33L333.33 33.33"/>
+            <path class="est" d="M500 0L666.67 0"/>
+            <path class="sus" d="M666.67 -200L833.33 -200"/>
+            <path class="l1" d="M833.33 83.33L1000 83.33"/>
+            </svg>
+            <text class="note halo" x="33.93%" y="12">missing 15 min</text>
+            <text class="cest halo alt" x="50.6%" y="12">estimated</text>
+            <text class="csus halo alt" x="67.27%" y="12">suspect, up to 900 Wh</text>
+            <text class="y" x="-6" y="100">0</text>
+            <text class="y" x="-6" y="66.67">100</text>
+            <text class="y" x="-6" y="33.33">200</text>
+            <text class="y" x="-6" y="0">300</text>
+            <text class="x" x="0%" y="116">13:00</text>
+            <text class="x alt" x="16.67%" y="116">13:15</text>
+            <text class="x" x="33.33%" y="116">13:30</text>
+            <text class="x alt" x="50%" y="116">13:45</text>
+            <text class="x" x="66.67%" y="116">14:00</text>
+            <text class="x alt" x="83.33%" y="116">14:15</text>
+            <text class="x" x="100%" y="116">14:30</text>
+            </svg>"#]],
     );
 }
 

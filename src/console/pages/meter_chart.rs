@@ -30,6 +30,8 @@ pub(super) struct ChartCard {
     svg: String,
     id: &'static str,
     totals: Vec<String>,
+    /// What the second line is; empty without one.
+    compared: &'static str,
 }
 
 /// A series with everything that is drawn around it.
@@ -81,7 +83,7 @@ impl Drawn {
             let total = DisplayUnit::choose(self.series.reading_type.base_unit(), bucket.sum);
             notes.push(format!("total {}", total.exact(bucket.sum)));
         }
-        if bucket.version > 1 {
+        if bucket.version > 1 || (bucket.version == 1 && bucket.n == 1 && self.series.len_s > 0) {
             notes.push(format!("version {}", bucket.version));
         }
         if bucket.suspect > 0 && bucket.suspect < bucket.n {
@@ -197,6 +199,11 @@ pub(super) async fn card(
         svg: chart::draw(&spec),
         id: "meter-chart",
         totals: drawn.totals(),
+        compared: match asked.compare.as_str() {
+            "week" => "a week before",
+            "year" => "52 weeks before",
+            _ => "",
+        },
     })
 }
 
@@ -236,7 +243,15 @@ async fn compared(
         ..range.clone()
     };
     let drawn = Drawn::new(read(console, meter, channel, &before).await?);
-    Ok(Some(chart::Series { shape: shape(channel), ink: 2, points: drawn.points(shift_s) }))
+    // Its mean only: two envelopes over each other hide both.
+    let mut points = drawn.points(shift_s);
+    for point in &mut points {
+        point.value = point.value.map(|value| Spread::of(value.mean));
+        if point.mark != QualityMark::Missing {
+            point.mark = QualityMark::Plain;
+        }
+    }
+    Ok(Some(chart::Series { shape: shape(channel), ink: 2, points }))
 }
 
 pub(super) fn shape(channel: &ChannelInfo) -> Shape {
@@ -398,12 +413,15 @@ mod tests {
     #[test]
     fn the_read_out_says_what_the_database_holds() {
         use QualityStatus as Q;
-        check(bucket(1, (170_125, 170_125, 170_125), Q::Raw), "Plain | 170.125 Wh | raw");
+        check(
+            bucket(1, (170_125, 170_125, 170_125), Q::Raw),
+            "Plain | 170.125 Wh | raw, version 1",
+        );
         check(
             bucket(4, (0, 1_250_000, 3_000_000), Q::Validated),
             "Plain | mean 1.3 kWh (0 to 3) | validated, total 5 kWh",
         );
-        check(bucket(1, (5_000, 5_000, 5_000), Q::Suspect), "Suspect | 5 Wh | ");
+        check(bucket(1, (5_000, 5_000, 5_000), Q::Suspect), "Suspect | 5 Wh | version 1");
         check(bucket(0, (0, 0, 0), Q::Missing), "Missing |  | ");
     }
 }

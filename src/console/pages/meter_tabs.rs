@@ -50,6 +50,8 @@ enum Tab {
     Nothing,
 }
 
+#[derive(Template)]
+#[template(path = "meter_readings.html")]
 struct Readings {
     heading: String,
     zone: String,
@@ -148,10 +150,10 @@ impl TabBody {
     /// The part that is sent when something arrives. Raw messages stand still, so that one can be
     /// read while more come in.
     pub(super) fn fragment(&self) -> Result<Option<String>, Refusal> {
-        match self.kind {
-            Tab::Readings(_) | Tab::Registers(_) | Tab::Events(_) | Tab::Issues(_) => {
-                Ok(Some(self.render()?))
-            }
+        match &self.kind {
+            // Row by row, so that the row that a person reads stays where it is.
+            Tab::Readings(readings) => Ok(Some(readings.render()?)),
+            Tab::Registers(_) | Tab::Events(_) | Tab::Issues(_) => Ok(Some(self.render()?)),
             Tab::Raw(_) | Tab::Configuration(_) | Tab::Nothing => Ok(None),
         }
     }

@@ -121,7 +121,7 @@ async fn a_page_gets_its_fragments_when_something_happened_and_only_then() {
     }
     let chart = sent.iter().find(|event| event.data.contains("id=\"meter-chart\"")).unwrap();
     assert!(chart.data.contains("0.077 m³"), "{}", chart.data);
-    let readings = sent.iter().find(|event| event.data.contains("id=\"tab\"")).unwrap();
+    let readings = sent.iter().find(|event| event.data.contains("id=\"reading-rows\"")).unwrap();
     assert!(readings.data.contains("0.077"), "{}", readings.data);
     let head: i64 = sent[0].id.split_once('.').unwrap().0.parse().unwrap();
     let before: i64 = hello.id.split_once('.').unwrap().0.parse().unwrap();
