@@ -1,5 +1,7 @@
 //! All integration tests, in one binary: each file directly in `tests/` would link everything again.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
+
 mod cli;
 mod faults;
 mod ingest;

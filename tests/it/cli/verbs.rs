@@ -24,6 +24,7 @@ fn a_database_that_is_away_ends_with_69_and_starts_no_other() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, mostly its expected texts")]
 fn meters_are_provisioned_listed_and_shown() {
     if !has_postgres("meters_are_provisioned_listed_and_shown") {
         return;

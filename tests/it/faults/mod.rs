@@ -2,8 +2,6 @@
 //! Counts come from the environment (`HEADEND_T01_KILLS` and so on); `tests/run` sets the full ones.
 //! Each test turns red under the sabotage feature that `tests/sabotage` names beside it.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
-
 mod big_messages;
 mod killed_head_end;
 mod killed_store;

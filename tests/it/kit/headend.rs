@@ -150,18 +150,6 @@ impl HeadEnd {
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
-
-    /// A counter or gauge of `/metrics`, summed over its labels.
-    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
-        let (_, text) = http::get(self.console, "/metrics")?;
-        let mut values = text
-            .lines()
-            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .peekable();
-        values.peek()?;
-        Some(values.sum())
-    }
 }
 
 impl Drop for HeadEnd {

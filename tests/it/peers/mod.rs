@@ -1,7 +1,5 @@
 //! Programs that others wrote, and messages of real devices.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
-
 mod corpus;
 mod meters;
 mod real_input;
