@@ -6,12 +6,12 @@
 //! one batch of broken clocks cannot make ten thousand tables. The ingest transaction never runs
 //! DDL: that would lock out readers and, with TimescaleDB, has deadlocked.
 
+mod range;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use jiff::civil::Date;
-use jiff::{Span, ToSpan};
-
+use self::range::{Range, Ranges, Step, name, parse_suffix, plan};
 use crate::database::{Connection, Database};
 use crate::error::StoreError;
 
@@ -19,11 +19,6 @@ use crate::error::StoreError;
 const LOCK_KEY: i64 = 0x7061_7274; // "part"
 /// Statements in one DDL transaction: each holds locks to its end.
 const TABLES_PER_TRANSACTION: usize = 50;
-/// More missing days than this in one batch, and old ones share a month.
-const NEW_DAYS_MAX: usize = 400;
-/// More missing months than this in one batch, and they share a year.
-const NEW_MONTHS_MAX: usize = 240;
-
 /// The partitioned tables.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Table {
@@ -69,13 +64,6 @@ impl Table {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Step {
-    Day,
-    Month,
-    Year,
-}
-
 /// The UTC days that a piece of work writes to, by table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Touched {
@@ -92,14 +80,6 @@ impl Touched {
     }
 }
 
-/// A half-open range of UTC days.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Range {
-    start: i64,
-    end: i64,
-    step: Step,
-}
-
 /// What is known to exist; a hint that is refreshed before anything is made.
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
@@ -109,26 +89,6 @@ pub(crate) struct Partitions {
 #[derive(Debug, Default)]
 struct Known {
     by_table: BTreeMap<Table, Ranges>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Ranges {
-    by_start: BTreeMap<i64, Range>,
-}
-
-impl Ranges {
-    fn containing(&self, day: i64) -> Option<Range> {
-        let (_, range) = self.by_start.range(..=day).next_back()?;
-        (day < range.end).then_some(*range)
-    }
-
-    fn overlaps(&self, range: Range) -> bool {
-        self.by_start.range(..range.end).next_back().is_some_and(|(_, last)| last.end > range.start)
-    }
-
-    fn insert(&mut self, range: Range) {
-        self.by_start.insert(range.start, range);
-    }
 }
 
 impl Partitions {
@@ -247,96 +207,6 @@ impl Partitions {
     }
 }
 
-/// Chooses ranges for the days that have none: the table's own step, or coarser ones for many.
-fn plan(table: Table, days: &BTreeSet<i64>, ranges: &mut Ranges) -> Result<Vec<Range>, StoreError> {
-    let mut step = table.by();
-    let missing: Vec<i64> =
-        days.iter().copied().filter(|day| ranges.containing(*day).is_none()).collect();
-    if step == Step::Day && missing.len() > NEW_DAYS_MAX {
-        step = Step::Month;
-    }
-    if step == Step::Month && count_ranges(&missing, Step::Month)? > NEW_MONTHS_MAX {
-        step = Step::Year;
-    }
-    let mut made = Vec::new();
-    for day in missing {
-        if ranges.containing(day).is_some() {
-            continue;
-        }
-        // A month that has a day already cannot become one partition: go finer until it fits.
-        let fitting = [Step::Year, Step::Month, Step::Day]
-            .into_iter()
-            .filter(|finer| *finer <= step)
-            .map(|finer| range_of(day, finer))
-            .find(|range| range.as_ref().map_or(true, |range| !ranges.overlaps(*range)));
-        let Some(range) = fitting.transpose()? else { continue };
-        ranges.insert(range);
-        made.push(range);
-    }
-    Ok(made)
-}
-
-fn count_ranges(days: &[i64], step: Step) -> Result<usize, StoreError> {
-    let starts: Result<BTreeSet<i64>, _> =
-        days.iter().map(|day| range_of(*day, step).map(|range| range.start)).collect();
-    Ok(starts?.len())
-}
-
-fn range_of(day: i64, step: Step) -> Result<Range, StoreError> {
-    let beyond = || StoreError::DateRange { day };
-    let date = date_of(day).ok_or_else(beyond)?;
-    let (first, length) = match step {
-        Step::Day => (date, 1.day()),
-        Step::Month => (date.first_of_month(), 1.month()),
-        Step::Year => (date.first_of_year(), 1.year()),
-    };
-    let next = first.checked_add(length).map_err(|_| beyond())?;
-    Ok(Range { start: day_of(first), end: day_of(next), step })
-}
-
-fn date_of(day: i64) -> Option<Date> {
-    let span = Span::new().try_days(day).ok()?;
-    Date::constant(1970, 1, 1).checked_add(span).ok()
-}
-
-fn day_of(date: Date) -> i64 {
-    let span = date.duration_since(Date::constant(1970, 1, 1));
-    span.as_hours() / 24
-}
-
-/// `read_interval_20260115`, `register_read_202601`; years before 0 with `bc`.
-fn name(table: Table, range: Range) -> Result<String, StoreError> {
-    let date = date_of(range.start).ok_or(StoreError::DateRange { day: range.start })?;
-    let sign = if date.year() < 0 { "bc" } else { "" };
-    let year = date.year().unsigned_abs();
-    let table = table.name();
-    Ok(match range.step {
-        Step::Day => format!("{table}_{sign}{year:04}{:02}{:02}", date.month(), date.day()),
-        Step::Month => format!("{table}_{sign}{year:04}{:02}", date.month()),
-        Step::Year => format!("{table}_{sign}{year:04}"),
-    })
-}
-
-/// The inverse of [`name`], without the table.
-fn parse_suffix(suffix: &str) -> Option<Range> {
-    let (sign, digits) = match suffix.strip_prefix("bc") {
-        Some(digits) => (-1, digits),
-        None => (1, suffix),
-    };
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let year: i16 = digits.get(..4)?.parse().ok()?;
-    let (month, day, step) = match digits.len() {
-        8 => (digits.get(4..6)?, digits.get(6..8)?, Step::Day),
-        6 => (digits.get(4..6)?, "1", Step::Month),
-        4 => ("1", "1", Step::Year),
-        _ => return None,
-    };
-    let date = Date::new(sign * year, month.parse().ok()?, day.parse().ok()?).ok()?;
-    range_of(day_of(date), step).ok()
-}
-
 /// Which partitions exist?
 async fn load(client: &Connection) -> Result<Known, StoreError> {
     const EXISTING: &str = "SELECT parent.relname::text, child.relname::text FROM pg_inherits i \
@@ -389,46 +259,5 @@ fn bound(table: Table, day: i64) -> String {
         format!("date '1970-01-01' + ({day})")
     } else {
         format!("to_timestamp(86400.0 * ({day}))")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_read_back_for_any_year() {
-        for day in [-719_600, -313_000, -1, 0, 20_778, 47_482, 2_900_000] {
-            for step in [Step::Day, Step::Month, Step::Year] {
-                let range = range_of(day, step).unwrap();
-                assert!(range.start <= day && day < range.end);
-                let name = name(Table::ReadInterval, range).unwrap();
-                let suffix = name.strip_prefix("read_interval_").unwrap();
-                assert_eq!(parse_suffix(suffix), Some(range), "{name}");
-            }
-        }
-        assert!(range_of(99_999_999, Step::Day).is_err());
-    }
-
-    #[test]
-    fn a_file_of_ten_years_gets_days_and_a_broken_clock_gets_years() {
-        let mut ranges = Ranges::default();
-        let year: BTreeSet<i64> = (0..366).collect();
-        assert_eq!(plan(Table::ReadInterval, &year, &mut ranges).unwrap().len(), 366);
-        let random: BTreeSet<i64> = (0..10_000).map(|n| n * 263).collect();
-        let made = plan(Table::ReadInterval, &random, &mut ranges).unwrap();
-        assert!(made.iter().all(|range| range.step == Step::Year || range.start < 730));
-        assert!(random.iter().all(|day| ranges.containing(*day).is_some()));
-    }
-
-    #[test]
-    fn coarse_ranges_never_overlap_existing_days() {
-        let mut ranges = Ranges::default();
-        plan(Table::ReadInterval, &BTreeSet::from([1_000]), &mut ranges).unwrap();
-        let many: BTreeSet<i64> = (500..1_500).collect();
-        plan(Table::ReadInterval, &many, &mut ranges).unwrap();
-        let all: Vec<Range> = ranges.by_start.values().copied().collect();
-        assert!(all.windows(2).all(|pair| pair[0].end <= pair[1].start));
-        assert!(many.iter().all(|day| ranges.containing(*day).is_some()));
     }
 }
