@@ -81,12 +81,15 @@ fn usual_top(points: &[Point]) -> Option<i64> {
 fn usual_band(points: &[Point]) -> Option<Limit> {
     let mut rates: Vec<i64> =
         points.iter().filter_map(|point| point.value.map(|value| value.mean)).collect();
-    rates.retain(|rate| *rate > 0);
     if rates.len() < 48 {
         return None;
     }
     rates.sort_unstable();
     let (low, high) = (rates[rates.len() / 10], rates[rates.len() * 9 / 10]);
+    // Where most minutes bring nothing, nothing is usual.
+    if low == 0 {
+        return None;
+    }
     let label = format!("usual {} to {}", RATE.fixed(low, 0), RATE.fixed(high, 0));
     Some(Limit { at: low, to: Some(high), severity: 3, label })
 }

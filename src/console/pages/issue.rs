@@ -178,10 +178,16 @@ async fn collector_of(
 impl HeadLine {
     fn of(detail: &IssueDetail, now: UtcTime, console: &ConsoleState) -> Self {
         let row = &detail.row;
-        let acknowledged = match (&row.acknowledged_by, causes::is_closed(&row.state)) {
-            (Some(by), _) => format!("acknowledged by {by}"),
-            (None, false) => "not acknowledged".to_owned(),
-            (None, true) => String::new(),
+        let state = state_words(row, now, console);
+        let by = row.acknowledged_by.as_ref().map(|by| format!("acknowledged by {by}"));
+        // One tag where two would say the same.
+        let (state, acknowledged) = match (row.state.as_str(), by) {
+            ("OPEN", Some(by)) if row.snoozed_until.is_none_or(|until| until <= now) => {
+                (by, String::new())
+            }
+            ("DETECTED", None) => ("not acknowledged".to_owned(), String::new()),
+            (_, Some(by)) => (state, by),
+            (_, None) => (state, String::new()),
         };
         Self {
             number: row.number,
@@ -189,7 +195,7 @@ impl HeadLine {
             title: causes::title(&row.cause),
             subject: row.subject_name.clone(),
             subject_href: subject_href(row),
-            state: state_words(row, now, console),
+            state,
             acknowledged,
             say: say(detail, now, console),
             parent: detail.parent.as_ref().map(|parent| {

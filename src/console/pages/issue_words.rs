@@ -192,7 +192,8 @@ pub(super) fn log_words(log: &IssueLogRow) -> (String, String) {
         }
         ("transition", Some(to)) => {
             let state = words::sentence_case(causes::state(to));
-            (format!("{state} {who}"), log.reason.clone())
+            let same = log.reason.eq_ignore_ascii_case(causes::state(to));
+            (format!("{state} {who}"), if same { String::new() } else { log.reason.clone() })
         }
         ("evidence", _) => (format!("New evidence {who}"), log.reason.clone()),
         _ => (format!("{} {who}", words::sentence_case(&log.reason)), String::new()),
