@@ -45,6 +45,7 @@ pub(crate) struct Plan {
 struct Shared {
     seen: Mutex<Seen>,
     plan: Mutex<Plan>,
+    ack_delay: Mutex<Duration>,
 }
 
 #[derive(Debug)]
@@ -63,6 +64,11 @@ impl Proxy {
         let (cut, cuts) = watch::channel(0);
         let task = tokio::spawn(accept(listener, broker, Arc::clone(&shared), cuts));
         Self { port, shared, cut, task }
+    }
+
+    /// What the head-end sends is on the way for so long, and lost when the connection is cut.
+    pub(crate) fn delay_acks(&self, delay: Duration) {
+        *self.shared.ack_delay.lock().unwrap() = delay;
     }
 
     /// Ends the present connection on both sides; `plan` holds for the next one.
@@ -115,6 +121,10 @@ async fn accept(
 async fn upwards(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, plan: Plan) {
     let mut bytes = BytesMut::new();
     while from.read_buf(&mut bytes).await.is_ok_and(|count| count > 0) {
+        let delay = *shared.ack_delay.lock().unwrap();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         while let Some(mut packet) = next_packet(&mut bytes) {
             match packet[0] >> 4 {
                 CONNECT if plan.forget_session => forget_session(&mut packet),
