@@ -6,6 +6,12 @@
 //! return. Decoders read no clock, touch no socket and know no meter: the caller says when a
 //! message arrived, and `src/ingest` says whose it is.
 
+#[cfg(all(
+    any(feature = "sabotage-no-epoch-check", feature = "sabotage-drop-when-full"),
+    not(debug_assertions)
+))]
+compile_error!("a sabotage build is for tests alone, never for a release");
+
 pub mod amr;
 pub mod bundle;
 #[cfg(test)]

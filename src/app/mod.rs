@@ -76,7 +76,8 @@ impl App {
         let (address, web) = web::start(&parts, watched, stopped.clone()).await?;
         let intake = tokio::spawn(ingest.run(source, intake_stopped));
 
-        let mut tasks = vec![web, tokio::spawn(wake_rules(Arc::clone(&stats), rules.clone()))];
+        let waker = wake_rules(Arc::clone(&stats), rules.clone(), stopped.clone());
+        let mut tasks = vec![web, tokio::spawn(waker)];
         if *time == Time::Flows {
             let (db, clock) = (database.clone(), Arc::clone(clock));
             tasks.push(tokio::spawn(ticks::run(
@@ -115,6 +116,14 @@ impl App {
         Ok(ticks::tick(&self.log, self.clock.now(), &self.rules).await?)
     }
 
+    /// Resolves when ingest or the rules have ended although nobody stopped them.
+    pub async fn broken(&mut self) -> &'static str {
+        tokio::select! {
+            _ = &mut self.intake => "ingest",
+            _ = &mut self.rule_task => "the rules",
+        }
+    }
+
     /// Stops in order; each part has a bounded time.
     pub async fn drain(mut self) {
         self.stop_intake.send_replace(true);
@@ -129,19 +138,25 @@ impl App {
 }
 
 /// The rules read as soon as something was committed.
-async fn wake_rules(stats: Arc<IngestStats>, rules: RuleHandle) {
+async fn wake_rules(stats: Arc<IngestStats>, rules: RuleHandle, mut stop: watch::Receiver<bool>) {
     let mut seen = 0;
-    loop {
+    while !*stop.borrow() {
         let batches = stats.batches.load(Ordering::Relaxed);
         if batches != seen {
             seen = batches;
             rules.wake();
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            _ = stop.changed() => {}
+        }
     }
 }
 
 async fn limited(what: &str, task: &mut JoinHandle<()>) {
+    if task.is_finished() {
+        return;
+    }
     if tokio::time::timeout(DRAIN_LIMIT, &mut *task).await.is_err() {
         tracing::debug!(what, "Ended by force at the end of its time.");
         task.abort();

@@ -1,11 +1,17 @@
 //! `headend serve`: the head-end by its configuration, until SIGTERM or Ctrl-C.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{App, Parts, Time, systemd};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::verbs::database;
+
+/// Shorter than the watchdog's patience: a try that waits for the database is still a sign of life.
+const WORK_WAIT: Duration = Duration::from_secs(5);
 
 /// Serves until told to stop. Its data stays where it is.
 ///
@@ -14,12 +20,15 @@ use crate::verbs::database;
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let opened = database::open_to_serve(&config).await?;
     let clock = SystemClock::shared();
-    let parts = Parts::of_config(&config, opened.database.clone(), clock, Time::Flows)?;
-    let app = App::start(parts).await?;
+    let database = opened.database.clone().with_work_wait(WORK_WAIT);
+    let parts = Parts::of_config(&config, database, clock, Time::Flows)?;
+    let mut app = App::start(parts).await?;
+    let (ingest, mqtt) = (Arc::clone(&app.ingest), Arc::clone(&app.mqtt));
     tracing::info!(console = %format!("http://{}/", app.address), "The head-end is running.");
     let outcome = tokio::select! {
         outcome = stop_signal() => outcome,
-        () = systemd::tell(&app.ingest, &app.mqtt) => Ok(()),
+        () = systemd::tell(&ingest, &mqtt) => Ok(()),
+        part = app.broken() => Err(anyhow::anyhow!("{part} ended by an internal fault: see the log")),
     };
     systemd::stopping();
     tracing::info!("Stopping: storing and acknowledging what was received.");

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 use protocols::mqtt::MqttStats;
@@ -77,10 +78,20 @@ fn telemetry(watched: &Watched) -> anyhow::Result<Telemetry> {
 fn watch_readiness(web: &WebState, watched: &Watched) {
     let mqtt = Arc::clone(&watched.mqtt);
     web.readiness.watch("mqtt", move || {
-        if mqtt.is_connected() {
+        if !mqtt.is_connected() {
+            PartState::Waiting("the broker is not connected".to_owned())
+        } else if mqtt.subscribed.load(Ordering::Relaxed) {
             PartState::Ready
         } else {
-            PartState::Waiting("the broker is not connected".to_owned())
+            PartState::Waiting("the broker has not granted every subscription".to_owned())
+        }
+    });
+    let rules = watched.rules.clone();
+    web.readiness.watch("rules", move || {
+        if rules.is_running() {
+            PartState::Ready
+        } else {
+            PartState::Waiting("the rules have ended: restart, and see the log".to_owned())
         }
     });
     let ingest = Arc::clone(&watched.ingest);

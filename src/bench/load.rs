@@ -105,7 +105,12 @@ fn frame(meter: u32, values: &str, first_end: UtcTime, received_at: UtcTime) -> 
         "{{\"v\":1,\"meter\":\"{number}\",\"series\":[{{\"field\":\"energy_import\",\
          \"unit\":\"Wh\",\"len\":{SLOT_S},\"end\":\"{first_end}\",\"values\":[{values}]}}]}}"
     );
-    Frame { topic: format!("ami/up/{number}"), payload: Bytes::from(payload), received_at }
+    Frame {
+        topic: format!("ami/up/{number}"),
+        payload: Bytes::from(payload),
+        received_at,
+        redelivered: false,
+    }
 }
 
 /// The same readings without wrapping, for the yardstick: no duplicates in it.

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use simulators::{Fault, SubjectName, Truth};
-use store::report::{Counts, IssueFact};
+use store::report::IssueFact;
 
 /// An alert that comes this long after the end of a fault still counts for it, in seconds.
 const GRACE_S: i64 = 86_400;
@@ -69,6 +69,16 @@ pub(super) struct FalseIssue {
 pub(super) struct AckLatency {
     pub p50: f64,
     pub p99: f64,
+}
+
+/// What the head-end counted over the whole run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) offered: i64,
+    pub(super) inserted: i64,
+    pub(super) duplicate: i64,
+    pub(super) conflicting: i64,
+    pub(super) dead: i64,
 }
 
 /// What the run measured of itself.

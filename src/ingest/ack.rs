@@ -19,7 +19,12 @@ impl Duties {
     pub(super) fn take(&mut self, raw: RawFrame) -> Frame {
         self.guards.push(raw.guard);
         self.arrived.push(raw.arrived);
-        Frame { topic: raw.topic, payload: raw.payload, received_at: raw.received_at }
+        Frame {
+            topic: raw.topic,
+            payload: raw.payload,
+            received_at: raw.received_at,
+            redelivered: raw.redelivered,
+        }
     }
 
     pub(super) const fn len(&self) -> usize {

@@ -17,6 +17,8 @@ pub struct Frame {
     pub topic: String,
     pub payload: Bytes,
     pub received_at: UtcTime,
+    /// The broker sends it again: we may have stored it and lost the acknowledgement.
+    pub redelivered: bool,
 }
 
 /// What became of one message.
@@ -247,6 +249,7 @@ impl IngestCore {
             params: &self.params,
             format,
             received_at: message.frame.received_at,
+            redelivered: message.frame.redelivered,
         };
         let leftover = normaliser.report(report, entry);
         for (channel, known) in entry.channels.iter_mut().enumerate() {

@@ -59,6 +59,10 @@ impl Replayer {
             self.tell(&page, (&mut core, &mut sink), &mut report).await?;
         }
         sink.end().await;
+        if report.accepted > 0 {
+            // A running head-end takes the counters over that were moved here.
+            self.database.touch_assets(self.clock.now()).await?;
+        }
         Ok(report)
     }
 
@@ -97,6 +101,9 @@ impl Replayer {
         let mut accepted = core.accept(&frames, self.clock.now());
         // That a device was heard back then is no news of today.
         accepted.batch.heard.clear();
+        // What stays dead is a letter already, and its device is on the list.
+        accepted.batch.dead.clear();
+        accepted.batch.unknown.clear();
         let stored = sink.commit(&StoreSink::prepare(accepted.batch)).await?;
         let used: Vec<Letter> = letters
             .into_iter()

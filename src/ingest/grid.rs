@@ -5,6 +5,7 @@
 //! to the advance of the register exactly. Over a longer silence no line is drawn: those slots
 //! stay missing, and nobody mistakes a guess for a measurement.
 
+use metering::exact::STORED_MAX;
 use metering::{Interval, UtcTime};
 
 /// A counter's unrolled total in milli-units, at an instant.
@@ -37,6 +38,7 @@ pub fn derive(
         let point = Point { at, total: between(from, to, at) };
         if let Some(before) = known.filter(|before| before.at.plus_seconds(len) == at)
             && let Some(interval) = Interval::ending_at(at, len_s)
+            && point.total.abs_diff(before.total) <= STORED_MAX.unsigned_abs()
         {
             emit(interval, point.total - before.total);
         }

@@ -217,6 +217,8 @@ impl<S: Sink, L: Letters> Intake<S, L> {
                 let mut accepted = shared.core.accept(&frames, self.clock.now());
                 // That a device was heard back then is no news of today.
                 accepted.batch.heard.clear();
+                accepted.batch.dead.clear();
+                accepted.batch.unknown.clear();
                 Ready::new::<S>(accepted, shared.generation)
             };
             let work = Work { frames, duties: Duties::default(), batch: ready, letters: page };
@@ -232,6 +234,7 @@ impl Letter {
             topic: self.topic.clone(),
             payload: self.payload.clone(),
             received_at: self.received_at,
+            redelivered: false,
         }
     }
 }

@@ -34,6 +34,7 @@ pub(super) struct Normaliser<'a> {
     pub(super) params: &'a Params,
     pub(super) format: Format,
     pub(super) received_at: UtcTime,
+    pub(super) redelivered: bool,
 }
 
 /// One meter's facts, the same for all its channels.
@@ -44,6 +45,7 @@ pub(super) struct Around<'a> {
     pub(super) calendar: Option<&'a metering::LocalCalendar>,
     pub(super) net: bool,
     pub(super) repeat_window_s: u32,
+    pub(super) redelivered: bool,
 }
 
 /// One counter or momentary value on its way.
@@ -72,6 +74,7 @@ impl Normaliser<'_> {
             calendar: calendar.as_deref(),
             net: entry.net,
             repeat_window_s: report.repeat_window_s,
+            redelivered: self.redelivered,
         };
         let mut leftover = Leftover::default();
         for observation in &report.observations {
@@ -212,7 +215,10 @@ impl Normaliser<'_> {
         let Ok(scaled) = channel.scale.counter(told.value, told.unit) else { return 1 };
         let at = told.time.at;
         let window_s = around.repeat_window_s;
-        if window_s > 0 && channel.state.recent.knows(at, scaled.raw, window_s) {
+        let unstamped = told.time.origin == TimeOrigin::Arrival;
+        let recent = &channel.state.recent;
+        let sent_again = around.redelivered && unstamped && recent.holds(scaled.raw);
+        if window_s > 0 && (sent_again || recent.knows(at, scaled.raw, window_s)) {
             self.batch.folded += 1;
             return 0;
         }

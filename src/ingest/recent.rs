@@ -23,6 +23,12 @@ impl Recent {
         })
     }
 
+    /// True when the counter is among the last ones, however long ago: for a telegram that the
+    /// broker sends again and that has no stamp of its own to be known by.
+    pub fn holds(&self, raw: i64) -> bool {
+        self.telegrams[..usize::from(self.len)].iter().any(|(_, known)| *known == raw)
+    }
+
     pub fn push(&mut self, at: UtcTime, raw: i64) {
         self.telegrams[usize::from(self.next)] = (at.micros(), raw);
         self.next = (self.next + 1) % 8;

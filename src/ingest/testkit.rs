@@ -126,6 +126,7 @@ pub(super) fn frame(topic: &str, payload: &str, received_at: &str) -> Frame {
         topic: topic.to_owned(),
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         received_at: at(received_at),
+        redelivered: false,
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alerts::{AlertTransition, Engine, Params};
-use metering::{LogRecord, LoggedFrame, UtcTime};
+use metering::{CollectorAsset, LogRecord, LoggedFrame, UtcTime};
 use store::{Database, EventLog as _, Offset, PgLog, Snapshot, StoreError};
 use tokio::sync::{Notify, watch};
 
@@ -30,6 +30,8 @@ pub struct Progress {
     /// Log time of its frame.
     pub log_time: UtcTime,
     pub transitions: u64,
+    /// Transitions that the book of issues could not take; must stay 0.
+    pub refused: u64,
 }
 
 /// The engine with its place in the log.
@@ -69,7 +71,7 @@ impl RuleJob {
     ) -> Result<Self, StoreError> {
         let log = PgLog::new(database.clone());
         let offset = log.offset(CONSUMER).await?;
-        let engine = restore(&log, params).await?;
+        let engine = restore(&database, &log, params).await?;
         let progress = Progress { seq: engine.position() - 1, ..Progress::default() };
         Ok(Self {
             issues: IssueJob::new(database),
@@ -97,7 +99,7 @@ impl RuleJob {
                 Ok(true) => continue,
                 Ok(false) => POLL,
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "The rules wait.");
+                    self.complain(&error);
                     RETRY
                 }
             };
@@ -141,17 +143,48 @@ impl RuleJob {
         Ok(!frames.is_empty())
     }
 
-    /// Hands what the rules said to the issues, and moves the offset with it.
+    /// Hands what the rules said to the issues, and moves the offset with it. One transition that
+    /// the book of issues can never take must not stop all others: it is told and left out.
     async fn settle(&mut self) -> Result<(), StoreError> {
         if self.pending.is_empty() {
             return Ok(());
         }
         let offset = Offset { seq: self.progress.seq, epoch: 1 };
-        self.issues.apply(CONSUMER, offset, &self.pending).await?;
+        match self.issues.apply(CONSUMER, offset, &self.pending).await {
+            Err(error) if error.is_permanent() => self.settle_one_by_one(offset).await?,
+            outcome => {
+                outcome?;
+                self.progress.transitions += self.pending.len() as u64;
+                self.pending.clear();
+            }
+        }
         self.offset = offset.seq;
-        self.progress.transitions += self.pending.len() as u64;
-        self.pending.clear();
         Ok(())
+    }
+
+    async fn settle_one_by_one(&mut self, offset: Offset) -> Result<(), StoreError> {
+        while let Some(transition) = self.pending.first() {
+            match self.issues.apply(CONSUMER, offset, std::slice::from_ref(transition)).await {
+                Ok(_) => self.progress.transitions += 1,
+                Err(error) if error.is_permanent() => {
+                    self.progress.refused += 1;
+                    tracing::error!(
+                        error = crate::telemetry::chain(&error),
+                        rule = transition.rule.name,
+                        alert = transition.alert_id,
+                        "An alert cannot be recorded; it is left out so that the others are."
+                    );
+                }
+                Err(error) => return Err(error),
+            }
+            self.pending.remove(0);
+        }
+        Ok(())
+    }
+
+    fn complain(&self, error: &StoreError) {
+        let (error, seq) = (crate::telemetry::chain(error), self.progress.seq);
+        tracing::warn!(error, seq, "The rules wait for the store.");
     }
 
     /// Once a minute of log time.
@@ -176,6 +209,8 @@ impl RuleJob {
     }
 
     async fn save(&mut self) -> Result<(), StoreError> {
+        // What the engine said and the issues have not must not fall behind the offset.
+        self.settle().await?;
         if self.progress.seq == 0 {
             return Ok(());
         }
@@ -191,7 +226,9 @@ impl RuleJob {
     }
 }
 
-async fn restore(log: &PgLog, params: Params) -> Result<Engine, StoreError> {
+/// The newest snapshot that can be read, else a new engine. The log is kept for days only, so a new
+/// engine over an old log is told the fleet again, by records behind its end.
+async fn restore(database: &Database, log: &PgLog, params: Params) -> Result<Engine, StoreError> {
     for snapshot in log.snapshots(CONSUMER).await? {
         match Engine::restore(params.clone(), &snapshot.state) {
             Ok(engine) => return Ok(engine),
@@ -202,7 +239,24 @@ async fn restore(log: &PgLog, params: Params) -> Result<Engine, StoreError> {
             ),
         }
     }
+    if log.offset(CONSUMER).await?.seq > 0 {
+        tracing::error!("The rules start anew: what they had learned of the meters is lost.");
+        tell_fleet(database, log).await?;
+    }
     Ok(Engine::new(params))
+}
+
+async fn tell_fleet(database: &Database, log: &PgLog) -> Result<(), StoreError> {
+    let registry = database.load_registry().await?;
+    let collectors = registry.collectors.iter().map(|one| {
+        let (collector, heartbeat_s) = (one.collector, one.heartbeat_s);
+        LogRecord::Collector(CollectorAsset { collector, heartbeat_s })
+    });
+    let meters = registry.meters.iter().map(|one| LogRecord::Meter(Box::new(one.asset.clone())));
+    let records: Vec<LogRecord> = collectors.chain(meters).collect();
+    let now = log.last_log_time().await?;
+    log.append_now(now, &records).await?;
+    Ok(())
 }
 
 #[derive(Clone, Copy)]
@@ -228,6 +282,11 @@ impl RuleHandle {
 
     pub fn progress(&self) -> Progress {
         *self.progress.borrow()
+    }
+
+    /// False when the job has ended.
+    pub fn is_running(&self) -> bool {
+        self.progress.has_changed().is_ok()
     }
 
     /// Waits until the rules have applied record `seq`; false when they have ended.

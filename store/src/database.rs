@@ -106,6 +106,14 @@ impl Database {
         })
     }
 
+    /// The same database for one that runs for long and tries again by itself: work gives up sooner
+    /// than at the start, so that each try shows that it goes on.
+    #[must_use]
+    pub fn with_work_wait(mut self, wait: Duration) -> Self {
+        self.work_wait = wait;
+        self
+    }
+
     /// A connection for a question: read-mostly, with a statement timeout.
     ///
     /// # Errors

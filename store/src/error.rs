@@ -71,6 +71,11 @@ impl StoreError {
         }
     }
 
+    /// True when the same work fails again however often it is tried: not for us to wait out.
+    pub fn is_permanent(&self) -> bool {
+        self.is_data_fault() || matches!(self, Self::Refused { .. } | Self::Corrupt { .. })
+    }
+
     /// True when the rows themselves were refused (out of range, check violated), so that trying
     /// again is useless and halving the batch finds the culprit.
     pub fn is_data_fault(&self) -> bool {

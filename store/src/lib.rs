@@ -10,6 +10,9 @@
 //! Tables name an interval by its START; everything outside this crate, and every argument and
 //! answer here, names it by its END. The conversion is made in this crate only.
 
+#[cfg(all(feature = "sabotage-no-dedupe", not(debug_assertions)))]
+compile_error!("a sabotage build is for tests alone, never for a release");
+
 pub mod assets;
 pub mod batch;
 pub mod bench;

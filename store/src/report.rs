@@ -31,12 +31,6 @@ const ISSUES: &str = "\
     LEFT JOIN collector c ON i.subject_kind = 'collector' AND c.collector_id = i.subject_id \
     ORDER BY i.number";
 
-/// Sums over all batches: offered, inserted, duplicate with folded, conflicting, dead.
-const COUNTS: &str = "\
-    SELECT coalesce(sum(offered), 0)::int8, coalesce(sum(inserted), 0)::int8, \
-        coalesce(sum(duplicate + folded), 0)::int8, coalesce(sum(conflicting), 0)::int8, \
-        coalesce(sum(dead), 0)::int8 FROM ingest_batch";
-
 /// An issue as a report names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IssueFact {
@@ -52,16 +46,6 @@ pub struct IssueFact {
     pub suppressed: bool,
     pub condition_start: UtcTime,
     pub detected_at: UtcTime,
-}
-
-/// What the batches of this database counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counts {
-    pub offered: i64,
-    pub inserted: i64,
-    pub duplicate: i64,
-    pub conflicting: i64,
-    pub dead: i64,
 }
 
 /// The questions of a report.
@@ -112,20 +96,5 @@ impl RunReport {
                 detected_at: row.get::<_, Stamp>(9).0,
             })
             .collect())
-    }
-
-    /// # Errors
-    /// When the database is away.
-    pub async fn counts(&self) -> Result<Counts, StoreError> {
-        let query = StoreError::query("summing the batches");
-        let client = self.database.work_client().await?;
-        let row = client.query_one(COUNTS, &[]).await.map_err(&query)?;
-        Ok(Counts {
-            offered: row.get(0),
-            inserted: row.get(1),
-            duplicate: row.get(2),
-            conflicting: row.get(3),
-            dead: row.get(4),
-        })
     }
 }

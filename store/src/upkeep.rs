@@ -1,18 +1,51 @@
 //! Upkeep: partitions for the days to come, and what is past its keeping goes.
 
 use metering::UtcTime;
+use metering::time::DAY_S;
 
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::partitions::{Table, Touched};
-use crate::types::Day;
+use crate::types::{Day, Stamp};
 
 const DAYS_AHEAD: i64 = 14;
 const LOG_DAYS_AHEAD: i64 = 3;
 
-/// Up to which sequence has every reader of the log come, and the rules kept a snapshot?
+/// Up to which sequence has every reader of the log come, and from which could the oldest kept
+/// snapshot go on? NULL until there are both.
 const READ_THROUGH: &str = "\
-    SELECT least((SELECT min(seq) FROM event_log_offset), (SELECT max(seq) FROM rule_snapshot))";
+    SELECT CASE WHEN o.seq IS NULL OR s.seq IS NULL THEN NULL ELSE least(o.seq, s.seq) END \
+    FROM (SELECT min(seq) AS seq FROM event_log_offset) o, \
+        (SELECT min(seq) AS seq FROM rule_snapshot) s";
+
+/// What goes by age, in portions, so that no statement holds locks for long.
+const SWEEPS: [(&str, i64); 5] = [
+    (
+        "DELETE FROM ingest_batch WHERE batch_id IN (SELECT batch_id FROM ingest_batch \
+         WHERE committed_at < $1 ORDER BY batch_id LIMIT 20000)",
+        30,
+    ),
+    (
+        "DELETE FROM console_event WHERE event_id IN (SELECT event_id FROM console_event \
+         WHERE at < $1 ORDER BY event_id LIMIT 20000)",
+        2,
+    ),
+    (
+        "DELETE FROM dead_letter WHERE ctid IN (SELECT ctid FROM dead_letter \
+         WHERE replayed_at < $1 LIMIT 20000)",
+        90,
+    ),
+    (
+        "DELETE FROM read_gap WHERE ctid IN (SELECT ctid FROM read_gap \
+         WHERE filled_at < $1 LIMIT 20000)",
+        90,
+    ),
+    (
+        "DELETE FROM collector_hearing WHERE ctid IN (SELECT ctid FROM collector_hearing \
+         WHERE day < $1::timestamptz LIMIT 20000)",
+        90,
+    ),
+];
 
 /// The last sequence that was appended before a day; NULL when there is none.
 const LAST_BEFORE: &str = "SELECT max(seq + n - 1) FROM event_log WHERE appended_on < $1";
@@ -43,11 +76,22 @@ impl Upkeep {
     /// When the database is away or a partition is in use for longer than the lock timeout.
     pub async fn run(&self, keep: Keep, now: UtcTime) -> Result<(), StoreError> {
         self.database.ensure_partitions(&ahead(now)).await?;
+        self.sweep(now).await?;
         let today = now.utc_day();
         self.drop_before(Table::RawMessage, today - keep.raw_days).await?;
         let log_day = today - keep.log_days;
         if self.log_is_read_before(log_day).await? {
             self.drop_before(Table::EventLog, log_day).await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self, now: UtcTime) -> Result<(), StoreError> {
+        let query = StoreError::query("sweeping what is past its keeping");
+        let client = self.database.work_client().await?;
+        for (sql, days) in SWEEPS {
+            let before = Stamp(now.plus_seconds(-days * DAY_S));
+            client.execute(sql, &[&before]).await.map_err(&query)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use metering::{ChannelNo, Commodity, Severity, Subject, UtcTime};
 use super::{State, issue_id, reopen_within_s};
 use crate::cause::{Cause, Family};
 use crate::rule::RuleId;
-use crate::transition::{AlertTransition, Evidence, TransitionKind};
+use crate::transition::{AlertTransition, Evidence, TransitionKind, hash32};
 
 /// What the planner must know of a stored issue.
 #[derive(Clone, PartialEq, Debug)]
@@ -116,7 +116,7 @@ pub fn plan(
             }
             match current.filter(|view| comes_back(transition, view)) {
                 Some(view) => reopen(transition, view, "the same cause came back"),
-                None => vec![open(transition, parent)],
+                None => vec![open(transition, current, parent)],
             }
         }
         (TransitionKind::Cleared, Some(view)) => cleared(transition, view),
@@ -125,9 +125,23 @@ pub fn plan(
     }
 }
 
-fn open(transition: &AlertTransition, parent: Option<&IssueView>) -> IssueChange {
+/// A condition that comes back with the start of an ended issue is another issue, with an id of its
+/// own that a replay finds again.
+fn id_of(transition: &AlertTransition, current: Option<&IssueView>) -> String {
+    let id = issue_id(transition.subject, transition.family, transition.condition_start);
+    match current.filter(|view| view.condition_start == transition.condition_start) {
+        Some(ended) => hash32(&format!("{id}|after|{}", ended.issue_id)),
+        None => id,
+    }
+}
+
+fn open(
+    transition: &AlertTransition,
+    current: Option<&IssueView>,
+    parent: Option<&IssueView>,
+) -> IssueChange {
     IssueChange::Open(Box::new(NewIssue {
-        issue_id: issue_id(transition.subject, transition.family, transition.condition_start),
+        issue_id: id_of(transition, current),
         subject: transition.subject,
         channel: transition.channel,
         commodity: transition.commodity,

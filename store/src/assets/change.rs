@@ -57,10 +57,27 @@ impl Change {
         }
         if !records.is_empty() {
             append_records(self.client(), self.now, records).await?;
-            let query = StoreError::query(WHAT);
-            self.client().execute(BUMP, &[]).await.map_err(&query)?;
-            self.client().batch_execute("NOTIFY headend_assets").await.map_err(&query)?;
+            self.tell().await?;
         }
         self.tx.commit().await
+    }
+
+    async fn tell(&self) -> Result<(), StoreError> {
+        let query = StoreError::query(WHAT);
+        self.client().execute(BUMP, &[]).await.map_err(&query)?;
+        self.client().batch_execute("NOTIFY headend_assets").await.map_err(&query)
+    }
+}
+
+impl Database {
+    /// Lets a running head-end load the asset model and the counters again, although no meter
+    /// changed: a replay moved counters on.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn touch_assets(&self, now: UtcTime) -> Result<(), StoreError> {
+        let change = Change::begin(self, now, Finish::Commit).await?;
+        change.tell().await?;
+        change.finish(&[]).await
     }
 }

@@ -30,6 +30,9 @@ const READ: &str = "\
 /// The sequence of the last record of a shard.
 const HEAD: &str = "SELECT next_seq - 1 FROM event_log_head WHERE shard = $1";
 
+/// The newest log time that is still kept.
+const LAST_TIME: &str = "SELECT max(appended_at) FROM event_log";
+
 /// The log in the tables `event_log` and `event_log_head`.
 #[derive(Clone, Debug)]
 pub struct PgLog {
@@ -49,6 +52,17 @@ impl PgLog {
 
     pub(super) fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// Log time of the newest frame that is kept; the earliest instant for an empty log.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn last_log_time(&self) -> Result<UtcTime, StoreError> {
+        let query = StoreError::query("reading the last log time");
+        let client = self.database.work_client().await?;
+        let row = client.query_one(LAST_TIME, &[]).await.map_err(&query)?;
+        Ok(row.get::<_, Option<Stamp>>(0).map_or(UtcTime::default(), |stamp| stamp.0))
     }
 
     /// Appends records in a transaction of their own: ticks, and whatever belongs to no batch.

@@ -33,8 +33,11 @@ const DUE: &str = concat!(
     "SELECT ",
     view_columns!(),
     "WHERE i.state IN ('DETECTED', 'OPEN', 'WORK_ORDERED', 'FIXED_PENDING', 'REOPENED') \
-     AND (i.suppressed OR i.snoozed_until <= $1 OR i.state = 'FIXED_PENDING') \
-     ORDER BY i.number LIMIT $2 FOR UPDATE OF i"
+     AND ((i.suppressed AND (p.state IS NULL OR p.state NOT IN \
+             ('DETECTED', 'OPEN', 'WORK_ORDERED', 'FIXED_PENDING', 'REOPENED'))) \
+          OR i.snoozed_until <= $1 \
+          OR (i.state = 'FIXED_PENDING' AND NOT i.suppressed AND i.cleared_at <= $1)) \
+     ORDER BY i.updated_at LIMIT $2 FOR UPDATE OF i"
 );
 
 pub(super) async fn newest(
