@@ -370,9 +370,13 @@ fn backfill_of_something_that_is_still_true_is_annunciated_at_the_tick() {
 
 #[test]
 fn a_zone_whose_midnight_is_off_the_grid_is_judged_too() {
-    check("electricity 1h zone=Asia/Kathmandu", &weeks_then(&[2_000, 430, 420]), &expect![[r#"
+    check(
+        "electricity 1h zone=Asia/Kathmandu",
+        &weeks_then(&[2_000, 430, 420]),
+        &expect![[r#"
         11-02 20:22 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-01 18:15
-    "#]]);
+    "#]],
+    );
     check(
         "water 1h zone=Asia/Kathmandu",
         "11-02 00:00 +2h 0 | 11-02 02:00 +25h 40",
