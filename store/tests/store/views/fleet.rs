@@ -48,8 +48,8 @@ async fn zones_are_compared_with_the_same_part_of_the_same_weekday() {
     let north = &zones[1].usage;
     assert_eq!(north.len(), 1);
     assert_eq!(north[0].reading_type, ReadingType::VOLUME);
-    // Compared up to 10:00, where both have delivered: 12 hours since midnight in Berlin. W-001 less
-    // the suspect one, W-002 less four that are missing.
+    // Compared up to 10:00, where both have delivered: 12 hours since midnight in Berlin. W-001
+    // less the suspect one, W-002 less four that are missing.
     assert_eq!(zones[1].usage_until, Some(at("2026-06-10T10:00:00Z")));
     assert_eq!(north[0].today, 11 * 100_000 + 8 * 10_000);
     // A week ago the data began.
