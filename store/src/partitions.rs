@@ -175,6 +175,7 @@ impl Partitions {
             .filter(|range| range.end <= day)
             .collect();
         let query = StoreError::query("dropping partitions");
+        finish_interrupted(&client, table, day).await?;
         for range in &old {
             let name = name(table, *range)?;
             let parent = table.name();
@@ -229,6 +230,32 @@ async fn load(client: &Connection) -> Result<Known, StoreError> {
     Ok(known)
 }
 
+/// Ends what a drop that was interrupted left behind: partitions half detached, and tables that no
+/// longer belong to their parent.
+async fn finish_interrupted(client: &Connection, table: Table, day: i64) -> Result<(), StoreError> {
+    const PENDING: &str = "SELECT child.relname::text FROM pg_inherits i \
+         JOIN pg_class parent ON parent.oid = i.inhparent \
+         JOIN pg_class child ON child.oid = i.inhrelid \
+         WHERE i.inhdetachpending AND parent.relname = $1";
+    const LOOSE: &str = "SELECT relname::text FROM pg_class \
+         WHERE relkind = 'r' AND NOT relispartition AND starts_with(relname, $1 || '_')";
+    let query = StoreError::query("finishing an interrupted drop of partitions");
+    let parent = table.name();
+    for row in client.query(PENDING, &[&parent]).await.map_err(&query)? {
+        let name: &str = row.get(0);
+        let finalize = format!("ALTER TABLE {parent} DETACH PARTITION {name} FINALIZE");
+        client.batch_execute(&finalize).await.map_err(&query)?;
+    }
+    for row in client.query(LOOSE, &[&parent]).await.map_err(&query)? {
+        let name: &str = row.get(0);
+        let suffix = name.strip_prefix(parent).and_then(|rest| rest.strip_prefix('_'));
+        if suffix.and_then(parse_suffix).is_some_and(|range| range.end <= day) {
+            client.batch_execute(&format!("DROP TABLE {name}")).await.map_err(&query)?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes stand-alone tables and attaches them: unlike `CREATE TABLE .. PARTITION OF`, that does not
 /// lock readers and writers of the parent out.
 async fn make(client: &mut Connection, table: Table, ranges: &[Range]) -> Result<(), StoreError> {
@@ -237,15 +264,18 @@ async fn make(client: &mut Connection, table: Table, ranges: &[Range]) -> Result
     tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK_KEY]).await.map_err(&query)?;
     for range in ranges {
         let name = name(table, *range)?;
-        let known =
-            tx.query_one("SELECT to_regclass($1) IS NOT NULL", &[&name]).await.map_err(&query)?;
-        if known.get::<_, bool>(0) {
-            continue;
-        }
+        const ATTACHED: &str = "SELECT relispartition FROM pg_class WHERE oid = to_regclass($1)";
+        let there = tx.query_opt(ATTACHED, &[&name]).await.map_err(&query)?;
         let (parent, from, to) = (table.name(), bound(table, range.start), bound(table, range.end));
+        let create = match there.map(|row| row.get::<_, bool>(0)) {
+            Some(true) => continue,
+            // Left by a drop that was interrupted: its rows count again until they are dropped.
+            Some(false) => String::new(),
+            None => format!("CREATE TABLE {name} (LIKE {parent} INCLUDING ALL);"),
+        };
         tx.batch_execute(&format!(
-            "CREATE TABLE {name} (LIKE {parent} INCLUDING ALL);
-             ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ({from}) TO ({to})"
+            "{create} ALTER TABLE {parent} ATTACH PARTITION {name} \
+             FOR VALUES FROM ({from}) TO ({to})"
         ))
         .await
         .map_err(&query)?;

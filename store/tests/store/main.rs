@@ -10,4 +10,5 @@ mod identity;
 mod issues;
 mod partitions;
 mod support;
+mod upkeep;
 mod views;
