@@ -94,9 +94,9 @@ fn meters_are_provisioned_listed_and_shown() {
     let list = headend(here.path(), &["meters", "list", "--output", "csv"], &[]);
     expect![[r#"
         number,commodity,address,zone,collector,class,status,last_heard,last_end,last_value,unit,quality_24h_percent,battery,issue,cause
-        E-1,electricity,Mill Lane 4,North,,residential,never_heard,,,,,0,mains,,
-        W-1,water,Mill Lane 4,North,C-01,residential,never_heard,,,,,0,good,,
-        W-9,water,Mill Lane 4,North,C-01,residential,never_heard,,,,,0,good,,
+        E-1,electricity,Mill Lane 4,North,,residential,never_heard,,,,,,mains,,
+        W-1,water,Mill Lane 4,North,C-01,residential,never_heard,,,,,,good,,
+        W-9,water,Mill Lane 4,North,C-01,residential,never_heard,,,,,,good,,
     "#]].assert_eq(&list.stdout.replace('\r', ""));
     let show = headend(here.path(), &["meters", "show", "E-1", "--json"], &[]);
     let meter: serde_json::Value = serde_json::from_str(&show.stdout).unwrap();

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use expect_test::{ExpectFile, expect_file};
+use metering::UtcTime;
 use serde_json::{Value, json};
 
 use super::table::{Outcome, Reader};
@@ -132,25 +133,25 @@ async fn a_meter_heard_by_two_collectors_and_two_decoders_counts_once() {
     let Some(mut receivers) = Receivers::start(test, &meters::ert_provisioning()).await else {
         return;
     };
-    let rtlamr = |collector: &str, time: &str| Message {
+    let ten_minutes_ago = "SELECT extract(epoch FROM now())::int8 - 600";
+    let heard_s = receivers.stored.number(ten_minutes_ago).await;
+    let rtlamr = |collector: &str, after_us: i64| Message {
         label: format!("rtlamr by {collector}"),
         topic: format!("amr/{collector}/rtlamr"),
-        document: json!({"Time": time, "Type": "SCM", "Message": {"ID": 44_448_439, "Type": 12,
-            "TamperPhy": 0, "TamperEnc": 0, "Consumption": 436_034, "ChecksumVal": 16_435}}),
+        document: json!({"Time": UtcTime::from_micros(heard_s * 1_000_000 + after_us).to_string(),
+            "Type": "SCM", "Message": {"ID": 44_448_439, "Type": 12, "TamperPhy": 0,
+            "TamperEnc": 0, "Consumption": 436_034, "ChecksumVal": 16_435}}),
     };
-    // The receiver's local time, an hour ahead of UTC.
-    let rtl_433 = |collector: &str, time: &str| Message {
+    let rtl_433 = |collector: &str, after_s: i64| Message {
         label: format!("rtl_433 by {collector}"),
         topic: format!("rtl_433/{collector}/events"),
-        document: json!({"time": time, "model": "ERT-SCM", "id": 44_448_439, "ert_type": 12,
-            "physical_tamper": 0, "encoder_tamper": 0, "consumption_data": 436_034, "mic": "CRC"}),
+        document: json!({"time": (heard_s + after_s).to_string(), "model": "ERT-SCM",
+            "id": 44_448_439, "ert_type": 12, "physical_tamper": 0, "encoder_tamper": 0,
+            "consumption_data": 436_034, "mic": "CRC"}),
     };
-    for message in [
-        rtlamr("C-01", "2026-02-08T12:49:35.689688159Z"),
-        rtl_433("C-01", "2026-02-08 13:49:35"),
-        rtlamr("C-02", "2026-02-08T12:49:36.101Z"),
-        rtl_433("C-02", "2026-02-08 13:49:36"),
-    ] {
+    for message in
+        [rtlamr("C-01", 689_688), rtl_433("C-01", 0), rtlamr("C-02", 1_101_000), rtl_433("C-02", 1)]
+    {
         receivers.send(&message).await;
     }
     let number = async |sql: &str| receivers.stored.number(sql).await;
