@@ -40,7 +40,7 @@ pub const KEYS: &[Key] = &[
         "data.dir",
         "\"data\"",
         "directory",
-        "Where the private database lives; else $STATE_DIRECTORY is taken.",
+        "Where the private database lives. As a service: /var/lib/headend.",
     ),
     key(
         "database.url",

@@ -12,6 +12,9 @@ use super::expand::expand;
 use super::fault::{Fault, Origin};
 use super::keys::{KEYS, SETTINGS, SUBSCRIPTION_KEYS, SUBSCRIPTIONS, nearest};
 
+/// Where an installation keeps its file: read when there is none in the working directory.
+const INSTALLED: &str = "/etc/headend/headend.toml";
+
 /// Variables `HEADEND__SECTION__KEY` set a key.
 const PREFIX: &str = "HEADEND__";
 
@@ -93,7 +96,9 @@ impl Layers {
 
     /// A file and, after it, `conf.d/*.toml` beside it in the order of their names.
     pub(super) fn add_files(&mut self, file: Option<&Path>, environment: &Environment) {
-        let main = file.unwrap_or(Path::new("headend.toml"));
+        let here = Path::new("headend.toml");
+        let usual = if here.is_file() { here } else { Path::new(INSTALLED) };
+        let main = file.unwrap_or(usual);
         if file.is_some() || main.is_file() {
             self.add_file(main, environment);
         }
