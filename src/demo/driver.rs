@@ -22,7 +22,7 @@ use crate::jobs::{calendar, upkeep};
 /// Length of a step of history, and of its last day, whose arrival times an operator looks at.
 /// Steps are shorter than the delivery lag of the fleet's slots, 4 h.
 const HISTORY_STEP_S: i64 = 3 * 3_600;
-const LAST_DAY_STEP_S: i64 = 1_800;
+const LAST_DAY_STEP_S: i64 = 3_600;
 /// Simulated time between looks at the calendar of expected reads: in history, and live.
 const HISTORY_CALENDAR_S: i64 = 5 * 86_400;
 const LIVE_CALENDAR_S: i64 = 300;
