@@ -161,6 +161,10 @@ impl Engine {
             LogRecord::Tick => self.fire_due(),
             LogRecord::Meter(asset) => self.meter(asset),
             LogRecord::Collector(asset) => self.collector(asset),
+            LogRecord::Finding(_)
+            | LogRecord::WorkOrder(_)
+            | LogRecord::Zone(_)
+            | LogRecord::Rules(_) => {}
         }
     }
 

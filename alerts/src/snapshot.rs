@@ -272,10 +272,15 @@ fn place<T: PartialEq>(all: &[T], value: &T) -> u8 {
 }
 
 use crate::cause::Cause;
-use metering::{CollectorId, Commodity, CustomerClass, MeterId, RuleNo, Severity, Subject};
+use metering::{
+    CollectorId, Commodity, CustomerClass, MeterId, RuleNo, Severity, Subject, TransformerId,
+    ZoneId,
+};
 
 snap_by!(MeterId, i32, MeterId::get, |number| Some(MeterId::new(number)));
 snap_by!(CollectorId, i32, CollectorId::get, |number| Some(CollectorId::new(number)));
+snap_by!(TransformerId, i32, TransformerId::get, |number| Some(TransformerId::new(number)));
+snap_by!(ZoneId, i32, ZoneId::get, |number| Some(ZoneId::new(number)));
 snap_by!(RuleNo, u8, RuleNo::get, RuleNo::new);
 snap_by!(Cause, u8, Cause::index, Cause::from_index);
 snap_by!(Severity, i16, Severity::number, Severity::from_number);
@@ -292,6 +297,8 @@ impl Snap for Subject {
             Self::Meter(_) => 0,
             Self::Collector(_) => 1,
             Self::Headend => 2,
+            Self::Transformer(_) => 3,
+            Self::Zone(_) => 4,
         };
         kind.save(to);
         self.number().save(to);
@@ -302,6 +309,8 @@ impl Snap for Subject {
             0 => Ok(Self::Meter(MeterId::new(number))),
             1 => Ok(Self::Collector(CollectorId::new(number))),
             2 => Ok(Self::Headend),
+            3 => Ok(Self::Transformer(TransformerId::new(number))),
+            4 => Ok(Self::Zone(ZoneId::new(number))),
             _ => Err(SnapshotError::Damaged),
         }
     }

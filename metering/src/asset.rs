@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ids::{ChannelNo, CollectorId, MeterId, UsagePointId};
+use crate::ids::{ChannelNo, CollectorId, MeterId, TransformerId, UsagePointId, ZoneId};
 use crate::reading_type::ReadingType;
 use crate::time::UtcTime;
 
@@ -98,6 +98,119 @@ word_enum! {
     }
 }
 
+word_enum! {
+    /// What a meter is for: whose use it tells.
+    MeterRole {
+        /// A customer's meter.
+        Customer = "customer",
+        /// Measures the same flow as another meter of its usage point.
+        Check = "check",
+        /// Measures what flows into its network zone.
+        ZoneInlet = "zone_inlet",
+        /// Measures what flows out of its network zone.
+        ZoneOutlet = "zone_outlet",
+        /// Measures what its transformer supplies.
+        TransformerSupply = "transformer_supply",
+        /// Measures water that does not reach the sewer (irrigation), behind the main meter.
+        Deduct = "deduct",
+        /// Measures sewage.
+        Sewer = "sewer",
+    }
+}
+
+word_enum! {
+    /// Cell chemistry of a battery device.
+    Chemistry { LithiumThionyl = "li_socl2", LithiumManganese = "li_mno2", Alkaline = "alkaline", }
+}
+
+/// The cell of a battery device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BatteryAsset {
+    pub chemistry: Chemistry,
+    pub installed_at: UtcTime,
+    /// Life that the maker designed for, in days.
+    pub design_life_d: i32,
+    /// Charge when new, in mAh; 0 = unknown.
+    pub capacity_mah: i32,
+}
+
+/// Facts of a meter that only some rules need; the default is "not known".
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MeterDetail {
+    pub role: MeterRole,
+    /// District metered area or feeder.
+    pub network_zone: Option<ZoneId>,
+    pub transformer: Option<TransformerId>,
+    /// Maker, model and firmware: meters of one text are one cohort. Empty = unknown.
+    pub cohort: String,
+    /// Serial number of the maker; empty = unknown.
+    pub serial: String,
+    /// Number of the premises: usage points of one address share it. 0 = unknown.
+    pub premises: i32,
+    pub battery: Option<BatteryAsset>,
+    /// Dwelling units behind the meter; 0 = unknown.
+    pub dwelling_units: i32,
+    /// Contracted demand in mW; 0 = none.
+    pub contract_demand_mw: i64,
+    pub phases: u8,
+}
+
+impl Default for MeterDetail {
+    fn default() -> Self {
+        Self {
+            role: MeterRole::Customer,
+            network_zone: None,
+            transformer: None,
+            cohort: String::new(),
+            serial: String::new(),
+            premises: 0,
+            battery: None,
+            dwelling_units: 0,
+            contract_demand_mw: 0,
+            phases: 1,
+        }
+    }
+}
+
+word_enum! {
+    /// What kind of network part a zone is.
+    ZoneKind { District = "district", Dma = "dma", Feeder = "feeder", }
+}
+
+/// A part of the network as the rules see it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ZoneAsset {
+    pub zone: ZoneId,
+    pub kind: ZoneKind,
+    /// Length of mains in metres, service connections, private pipe in metres, mean pressure in mm
+    /// of water head (UARL); 0 = unknown.
+    pub mains_m: i32,
+    pub connections: i32,
+    pub private_pipe_m: i32,
+    pub head_mm: i32,
+}
+
+word_enum! {
+    /// What a work order asks the field for.
+    WorkOrderKind {
+        Inspection = "inspection",
+        Exchange = "exchange",
+        Removal = "removal",
+        BatteryReplacement = "battery_replacement",
+        ModuleReplacement = "module_replacement",
+        Repair = "repair",
+        Reprogramming = "reprogramming",
+        DrivebyRead = "driveby_read",
+    }
+}
+
+word_enum! {
+    /// How far a work order is.
+    WorkOrderStatus {
+        Created = "created", Assigned = "assigned", Completed = "completed", Cancelled = "cancelled",
+    }
+}
+
 /// A meter with its place in the network, as the rules and the normaliser see it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MeterAsset {
@@ -116,6 +229,7 @@ pub struct MeterAsset {
     pub contact_every_s: i32,
     /// Water: permanent flow rate Q3; gas: Qmax; in litres per hour. 0 = unknown.
     pub flow_rated_lph: i32,
+    pub detail: MeterDetail,
     pub channels: Vec<ChannelAsset>,
 }
 

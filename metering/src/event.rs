@@ -63,6 +63,35 @@ event_codes! {
     LeakNow = 24, "leak_now";
     /// The device's own statement that a former event ended.
     Cleared = 25, "cleared";
+    SwitchOpened = 26, "switch_opened";
+    SwitchClosed = 27, "switch_closed";
+    ValveClosed = 28, "valve_closed";
+    ValveOpened = 29, "valve_opened";
+    Tilt = 30, "tilt";
+    TerminalCoverOpened = 31, "terminal_cover_opened";
+    CableCut = 32, "cable_cut";
+    ReverseRotation = 33, "reverse_rotation";
+    WrongPassword = 34, "wrong_password";
+    AirInPipe = 35, "air_in_pipe";
+    PressureFault = 36, "pressure_fault";
+    /// Memory, CRC or watchdog error of the meter.
+    MemoryError = 37, "memory_error";
+    TestMode = 38, "test_mode";
+    /// The register sent no read or a digit that stands still.
+    InvalidRead = 39, "invalid_read";
+    /// Load side current although the register stands still.
+    LoadSideCurrent = 40, "load_side_current";
+    /// Someone asked the meter and got no answer.
+    PingFailed = 41, "ping_failed";
+    /// Another device number or maker in the telegram than in the asset record; also one serial at
+    /// two places.
+    IdentityChanged = 42, "identity_changed";
+    /// Ambient temperature in hundredths of a degree C, in `detail`.
+    AmbientTemperature = 43, "ambient_temperature";
+    /// Loaded battery voltage in mV, in `detail`.
+    BatteryVoltage = 44, "battery_voltage";
+    /// The meter's own estimate of remaining battery life in days, in `detail`.
+    BatteryDays = 45, "battery_days";
 }
 
 impl EventCode {

@@ -39,6 +39,14 @@ number_id!(
     CollectorId, i32
 );
 number_id!(
+    /// A distribution transformer, as numbered by the store.
+    TransformerId, i32
+);
+number_id!(
+    /// A part of the network that is balanced as one: district metered area, feeder or pressure zone.
+    ZoneId, i32
+);
+number_id!(
     /// One measured series of a meter, 1 and up. Its interval length never changes.
     ChannelNo, i16
 );
@@ -96,6 +104,9 @@ pub enum Subject {
     Collector(CollectorId),
     /// The head-end itself.
     Headend,
+    Transformer(TransformerId),
+    /// A district metered area or a feeder.
+    Zone(ZoneId),
 }
 
 impl Subject {
@@ -105,6 +116,8 @@ impl Subject {
             Self::Meter(_) => "meter",
             Self::Collector(_) => "collector",
             Self::Headend => "headend",
+            Self::Transformer(_) => "transformer",
+            Self::Zone(_) => "zone",
         }
     }
 
@@ -114,6 +127,8 @@ impl Subject {
             Self::Meter(id) => id.get(),
             Self::Collector(id) => id.get(),
             Self::Headend => 0,
+            Self::Transformer(id) => id.get(),
+            Self::Zone(id) => id.get(),
         }
     }
 
@@ -122,6 +137,8 @@ impl Subject {
             "meter" => Some(Self::Meter(MeterId::new(number))),
             "collector" => Some(Self::Collector(CollectorId::new(number))),
             "headend" => Some(Self::Headend),
+            "transformer" => Some(Self::Transformer(TransformerId::new(number))),
+            "zone" => Some(Self::Zone(ZoneId::new(number))),
             _ => None,
         }
     }

@@ -23,14 +23,17 @@ pub mod unit;
 pub mod verdict;
 
 pub use asset::{
-    ChannelAsset, ChannelKind, CollectorAsset, Commodity, CustomerClass, MeterAsset, Tag,
+    BatteryAsset, ChannelAsset, ChannelKind, Chemistry, CollectorAsset, Commodity, CustomerClass,
+    MeterAsset, MeterDetail, MeterRole, Tag, WorkOrderKind, WorkOrderStatus, ZoneAsset, ZoneKind,
 };
 pub use calendar::{DayShape, LocalCalendar};
 pub use event::{EventCode, MeterEvent};
 pub use exact::{Exact, ExactError, Ratio};
-pub use ids::{ChannelNo, CollectorId, MeterId, SourceId, Subject, UsagePointId};
+pub use ids::{
+    ChannelNo, CollectorId, MeterId, SourceId, Subject, TransformerId, UsagePointId, ZoneId,
+};
 pub use interval::Interval;
-pub use log::{LogRecord, LoggedFrame};
+pub use log::{Finding, LogRecord, LoggedFrame, RuleBundle, WorkOrder};
 pub use obis::Obis;
 pub use quality::{DeviceFlags, QualityStatus, SlotCode};
 pub use reading::{IntervalReading, JudgedReading, RegisterReading};

@@ -3,12 +3,12 @@
 //! A frame is appended in the transaction that stores its readings. `log_time` is stamped once, at
 //! append; the rules never read a clock.
 
-use crate::asset::{CollectorAsset, MeterAsset};
+use crate::asset::{CollectorAsset, MeterAsset, WorkOrderKind, WorkOrderStatus, ZoneAsset};
 use crate::event::EventCode;
 use crate::ids::{ChannelNo, CollectorId, MeterId, Subject};
 use crate::quality::SlotCode;
 use crate::time::UtcTime;
-use crate::verdict::RuleMask;
+use crate::verdict::{Outcome, RuleMask, RuleNo};
 
 /// A frame as read back. Records stand in log order; record i has sequence `first_seq + i`.
 #[derive(Clone, PartialEq, Debug)]
@@ -51,4 +51,48 @@ pub enum LogRecord {
     Meter(Box<MeterAsset>),
     /// A collector was provisioned or changed.
     Collector(CollectorAsset),
+    /// What a check of a closed window says (rules of `vee` that need more than one reading).
+    Finding(Finding),
+    /// A work order was made or changed.
+    WorkOrder(WorkOrder),
+    /// A network zone was provisioned or changed.
+    Zone(ZoneAsset),
+    /// From here on these rules hold: the text of a rule bundle.
+    Rules(Box<RuleBundle>),
+}
+
+/// Verdict of one rule on a window `(from, to]` of a channel or a meter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Finding {
+    pub meter: MeterId,
+    /// `None`: about the meter as a whole.
+    pub channel: Option<ChannelNo>,
+    pub rule: RuleNo,
+    pub outcome: Outcome,
+    pub from: UtcTime,
+    pub to: UtcTime,
+    /// Which of the rule's conditions; numbered by `vee`, 0 when there is only one.
+    pub kind: u8,
+    /// A number of the rule's own, for the evidence (milli-units, seconds or per mille).
+    pub detail: i64,
+}
+
+/// A visit to the field, as far as rules care.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WorkOrder {
+    /// Number in our store.
+    pub number: i64,
+    pub subject: Subject,
+    pub kind: WorkOrderKind,
+    pub status: WorkOrderStatus,
+    /// Event time of the visit: planned while open, done when completed.
+    pub at: UtcTime,
+}
+
+/// A version of the rules, as it was made active.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RuleBundle {
+    pub version: String,
+    /// TOML as written by the operator.
+    pub text: String,
 }

@@ -26,6 +26,19 @@ pub enum Outcome {
     NotEvaluable,
 }
 
+impl Outcome {
+    pub const ALL: [Self; 4] = [Self::Pass, Self::Warn, Self::Fail, Self::NotEvaluable];
+
+    /// As it travels in log frames.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+}
+
 /// The rules that failed a reading: bit n-1 belongs to rule n, n = 1 to 64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RuleMask(u64);

@@ -44,6 +44,7 @@ pub(super) fn meter(number: i32, text: &str) -> RegistryMeter {
         installed_at: at("2026-01-01T00:00:00Z"),
         contact_every_s: 3600,
         flow_rated_lph: 0,
+        detail: metering::MeterDetail::default(),
         channels: channels.iter().map(asset_of).collect(),
     };
     RegistryMeter { meter: asset.meter, number: format!("M-{number}"), sources, asset, channels }

@@ -10,6 +10,7 @@
 mod asset;
 mod bytes;
 mod columns;
+mod rare;
 mod record;
 
 use metering::{LogRecord, UtcTime};

@@ -112,7 +112,7 @@ impl Presence {
                         entry.heartbeat_at = entry.heartbeat_at.max(Some(event.occurred_at));
                     }
                 }
-                Subject::Headend => {}
+                Subject::Headend | Subject::Transformer(_) | Subject::Zone(_) => {}
             }
         }
     }

@@ -75,6 +75,7 @@ pub(crate) fn meter(text: &str) -> MeterAsset {
         installed_at: at("01-01"),
         contact_every_s: len_s,
         flow_rated_lph: 0,
+        detail: metering::MeterDetail::default(),
         channels: Vec::new(),
     };
     for word in words {

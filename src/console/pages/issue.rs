@@ -157,7 +157,7 @@ async fn meter_of(
         Subject::Meter(_) => {
             Ok(meters::by_number(&console.db, &detail.row.subject_name, console.now()).await?)
         }
-        Subject::Collector(_) | Subject::Headend => Ok(None),
+        _ => Ok(None),
     }
 }
 
@@ -171,7 +171,7 @@ async fn collector_of(
             let found = collectors::by_code(&console.db, name, console.now()).await?;
             Ok(found.map(|found| found.row))
         }
-        Subject::Meter(_) | Subject::Headend => Ok(None),
+        _ => Ok(None),
     }
 }
 
@@ -254,6 +254,8 @@ impl Side {
         let kind = match row.subject {
             Subject::Meter(_) => "Meter ",
             Subject::Collector(_) => "Collector ",
+            Subject::Transformer(_) => "Transformer ",
+            Subject::Zone(_) => "Zone ",
             Subject::Headend => "",
         };
         Self {

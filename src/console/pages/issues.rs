@@ -77,7 +77,9 @@ pub(super) fn subject_href(row: &IssueRow) -> String {
     match row.subject {
         metering::Subject::Meter(_) => format!("/meters/{}", segment(&row.subject_name)),
         metering::Subject::Collector(_) => format!("/collectors/{}", segment(&row.subject_name)),
-        metering::Subject::Headend => String::new(),
+        metering::Subject::Headend
+        | metering::Subject::Transformer(_)
+        | metering::Subject::Zone(_) => String::new(),
     }
 }
 

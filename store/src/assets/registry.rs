@@ -143,6 +143,7 @@ fn asset(row: &Row, channels: &[RegistryChannel]) -> Result<MeterAsset, StoreErr
         installed_at: row.get::<_, Stamp>(10).0,
         contact_every_s: row.get(11),
         flow_rated_lph: row.get(12),
+        detail: metering::MeterDetail::default(),
         channels: channels
             .iter()
             .map(|channel| ChannelAsset {

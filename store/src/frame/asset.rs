@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use metering::{ChannelAsset, CollectorId, MeterAsset, MeterId, UsagePointId, UtcTime};
+use metering::{
+    BatteryAsset, ChannelAsset, CollectorId, MeterAsset, MeterDetail, MeterId, TransformerId,
+    UsagePointId, UtcTime, ZoneAsset, ZoneId,
+};
 
 use super::FrameError;
 use super::bytes::{Reader, put_text, put_uv, put_zv};
@@ -33,10 +36,95 @@ pub(super) fn put_meter(out: &mut Vec<u8>, asset: &MeterAsset) {
     put_zv(out, asset.installed_at.micros());
     put_zv(out, i64::from(asset.contact_every_s));
     put_zv(out, i64::from(asset.flow_rated_lph));
+    put_detail(out, &asset.detail);
     put_uv(out, asset.channels.len().min(CHANNELS_MAX) as u64);
     for channel in asset.channels.iter().take(CHANNELS_MAX) {
         put_channel(out, channel);
     }
+}
+
+fn put_detail(out: &mut Vec<u8>, detail: &MeterDetail) {
+    put_text(out, detail.role.word());
+    put_option(out, detail.network_zone.map(ZoneId::get));
+    put_option(out, detail.transformer.map(TransformerId::get));
+    put_text(out, &detail.cohort);
+    put_text(out, &detail.serial);
+    put_zv(out, i64::from(detail.premises));
+    match detail.battery {
+        None => out.push(0),
+        Some(battery) => {
+            out.push(1);
+            put_text(out, battery.chemistry.word());
+            put_zv(out, battery.installed_at.micros());
+            put_zv(out, i64::from(battery.design_life_d));
+            put_zv(out, i64::from(battery.capacity_mah));
+        }
+    }
+    put_zv(out, i64::from(detail.dwelling_units));
+    put_zv(out, detail.contract_demand_mw);
+    out.push(detail.phases);
+}
+
+fn put_option(out: &mut Vec<u8>, number: Option<i32>) {
+    out.push(u8::from(number.is_some()));
+    if let Some(number) = number {
+        put_zv(out, i64::from(number));
+    }
+}
+
+fn take_detail(reader: &mut Reader<'_>) -> Result<MeterDetail, FrameError> {
+    Ok(MeterDetail {
+        role: take_word(reader)?,
+        network_zone: take_option(reader)?.map(ZoneId::new),
+        transformer: take_option(reader)?.map(TransformerId::new),
+        cohort: reader.text()?.to_owned(),
+        serial: reader.text()?.to_owned(),
+        premises: take_i32(reader)?,
+        battery: if is_present(reader)? {
+            Some(BatteryAsset {
+                chemistry: take_word(reader)?,
+                installed_at: UtcTime::from_micros(reader.zv()?),
+                design_life_d: take_i32(reader)?,
+                capacity_mah: take_i32(reader)?,
+            })
+        } else {
+            None
+        },
+        dwelling_units: take_i32(reader)?,
+        contract_demand_mw: reader.zv()?,
+        phases: reader.byte()?,
+    })
+}
+
+fn take_option(reader: &mut Reader<'_>) -> Result<Option<i32>, FrameError> {
+    if is_present(reader)? { take_i32(reader).map(Some) } else { Ok(None) }
+}
+
+fn is_present(reader: &mut Reader<'_>) -> Result<bool, FrameError> {
+    match reader.byte()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(FrameError::Value("mark of presence")),
+    }
+}
+
+pub(super) fn put_zone(out: &mut Vec<u8>, zone: &ZoneAsset) {
+    put_zv(out, i64::from(zone.zone.get()));
+    put_text(out, zone.kind.word());
+    for number in [zone.mains_m, zone.connections, zone.private_pipe_m, zone.head_mm] {
+        put_zv(out, i64::from(number));
+    }
+}
+
+pub(super) fn take_zone(reader: &mut Reader<'_>) -> Result<ZoneAsset, FrameError> {
+    Ok(ZoneAsset {
+        zone: ZoneId::new(take_i32(reader)?),
+        kind: take_word(reader)?,
+        mains_m: take_i32(reader)?,
+        connections: take_i32(reader)?,
+        private_pipe_m: take_i32(reader)?,
+        head_mm: take_i32(reader)?,
+    })
 }
 
 fn put_channel(out: &mut Vec<u8>, channel: &ChannelAsset) {
@@ -79,6 +167,7 @@ pub(super) fn take_meter(reader: &mut Reader<'_>) -> Result<MeterAsset, FrameErr
         installed_at: UtcTime::from_micros(reader.zv()?),
         contact_every_s: take_i32(reader)?,
         flow_rated_lph: take_i32(reader)?,
+        detail: take_detail(reader)?,
         channels: (0..reader.count(CHANNELS_MAX)?)
             .map(|_| take_channel(reader))
             .collect::<Result<Vec<_>, _>>()?,
@@ -97,10 +186,10 @@ fn take_channel(reader: &mut Reader<'_>) -> Result<ChannelAsset, FrameError> {
     })
 }
 
-fn take_i32(reader: &mut Reader<'_>) -> Result<i32, FrameError> {
+pub(super) fn take_i32(reader: &mut Reader<'_>) -> Result<i32, FrameError> {
     i32::try_from(reader.zv()?).map_err(|_| FrameError::Value("number beyond 32 bits"))
 }
 
-fn take_word<T: FromStr>(reader: &mut Reader<'_>) -> Result<T, FrameError> {
+pub(super) fn take_word<T: FromStr>(reader: &mut Reader<'_>) -> Result<T, FrameError> {
     reader.text()?.parse().map_err(|_| FrameError::Value("word"))
 }

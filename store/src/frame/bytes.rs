@@ -4,6 +4,8 @@ use super::FrameError;
 
 /// Longest string in a frame.
 const TEXT_BYTES_MAX: usize = 4_096;
+/// Longest text of a rule bundle.
+pub(crate) const LONG_TEXT_BYTES_MAX: usize = 262_144;
 
 pub(super) fn put_uv(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -19,7 +21,16 @@ pub(super) fn put_zv(out: &mut Vec<u8>, value: i64) {
 
 /// Text is cut to [`TEXT_BYTES_MAX`] at a character boundary.
 pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
-    let mut end = text.len().min(TEXT_BYTES_MAX);
+    put_cut(out, text, TEXT_BYTES_MAX);
+}
+
+/// Text is cut to [`LONG_TEXT_BYTES_MAX`] at a character boundary.
+pub(super) fn put_long_text(out: &mut Vec<u8>, text: &str) {
+    put_cut(out, text, LONG_TEXT_BYTES_MAX);
+}
+
+fn put_cut(out: &mut Vec<u8>, text: &str, bytes_max: usize) {
+    let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -80,7 +91,15 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn text(&mut self) -> Result<&'a str, FrameError> {
-        let len = self.count(TEXT_BYTES_MAX)?;
+        self.text_up_to(TEXT_BYTES_MAX)
+    }
+
+    pub(super) fn long_text(&mut self) -> Result<&'a str, FrameError> {
+        self.text_up_to(LONG_TEXT_BYTES_MAX)
+    }
+
+    fn text_up_to(&mut self, bytes_max: usize) -> Result<&'a str, FrameError> {
+        let len = self.count(bytes_max)?;
         let (text, rest) = self.bytes.split_at_checked(len).ok_or(FrameError::Truncated)?;
         self.bytes = rest;
         std::str::from_utf8(text).map_err(|_| FrameError::Value("text"))

@@ -2,13 +2,14 @@
 
 use metering::{
     ChannelNo, CollectorAsset, CollectorId, EventCode, LogRecord, MeterId, RuleMask, SlotCode,
-    Subject, UtcTime,
+    Subject, TransformerId, UtcTime, ZoneId,
 };
 
 use super::FrameError;
 use super::asset::{put_meter, take_meter};
 use super::bytes::{Reader, put_uv};
 use super::columns::{put_deltas, put_runs, take_deltas, take_runs};
+use super::rare::{FINDING, RULES, WORK_ORDER, ZONE, put_rare, take_rare};
 
 const INTERVAL: u8 = 1;
 const REGISTER: u8 = 2;
@@ -30,6 +31,10 @@ pub(super) const fn kind(record: &LogRecord) -> u8 {
         LogRecord::Tick => TICK,
         LogRecord::Meter(_) => METER,
         LogRecord::Collector(_) => COLLECTOR,
+        LogRecord::Finding(_) => FINDING,
+        LogRecord::WorkOrder(_) => WORK_ORDER,
+        LogRecord::Zone(_) => ZONE,
+        LogRecord::Rules(_) => RULES,
     }
 }
 
@@ -62,6 +67,10 @@ pub(super) fn put_section(out: &mut Vec<u8>, records: &[LogRecord]) {
             }
         }
         LogRecord::Collector(_) => put_collectors(out, records),
+        LogRecord::Finding(_)
+        | LogRecord::WorkOrder(_)
+        | LogRecord::Zone(_)
+        | LogRecord::Rules(_) => put_rare(out, records),
     }
 }
 
@@ -91,6 +100,7 @@ pub(super) fn take_section(
             Ok(())
         }
         COLLECTOR => take_collectors(reader, count, records),
+        FINDING | WORK_ORDER | ZONE | RULES => take_rare(kind, reader, count, records),
         _ => Err(FrameError::Value("kind of record")),
     }
 }
@@ -187,12 +197,7 @@ fn take_events(
     let details = take_runs(reader, count)?;
     for i in 0..count {
         let number = i32_of(numbers[i])?;
-        let subject = match kinds[i] {
-            0 => Subject::Headend,
-            1 => Subject::Meter(MeterId::new(number)),
-            2 => Subject::Collector(CollectorId::new(number)),
-            _ => return Err(FrameError::Value("subject")),
-        };
+        let subject = subject_of(kinds[i], number)?;
         let code = u16::try_from(codes[i]).ok().and_then(EventCode::from_number);
         records.push(LogRecord::Event {
             subject,
@@ -259,12 +264,25 @@ fn take_collectors(
     Ok(())
 }
 
-const fn subject_kind(subject: Subject) -> i64 {
+pub(super) const fn subject_kind(subject: Subject) -> i64 {
     match subject {
         Subject::Headend => 0,
         Subject::Meter(_) => 1,
         Subject::Collector(_) => 2,
+        Subject::Transformer(_) => 3,
+        Subject::Zone(_) => 4,
     }
+}
+
+pub(super) const fn subject_of(kind: i64, number: i32) -> Result<Subject, FrameError> {
+    Ok(match kind {
+        0 => Subject::Headend,
+        1 => Subject::Meter(MeterId::new(number)),
+        2 => Subject::Collector(CollectorId::new(number)),
+        3 => Subject::Transformer(TransformerId::new(number)),
+        4 => Subject::Zone(ZoneId::new(number)),
+        _ => return Err(FrameError::Value("subject")),
+    })
 }
 
 fn i32_of(value: i64) -> Result<i32, FrameError> {

@@ -1,6 +1,8 @@
 use metering::{
-    ChannelAsset, ChannelKind, ChannelNo, CollectorAsset, CollectorId, Commodity, CustomerClass,
-    EventCode, MeterAsset, MeterId, ReadingType, RuleMask, SlotCode, Subject, Tag, UsagePointId,
+    BatteryAsset, ChannelAsset, ChannelKind, ChannelNo, Chemistry, CollectorAsset, CollectorId,
+    Commodity, CustomerClass, EventCode, Finding, MeterAsset, MeterDetail, MeterId, MeterRole,
+    Outcome, ReadingType, RuleBundle, RuleMask, RuleNo, SlotCode, Subject, Tag, TransformerId,
+    UsagePointId, WorkOrder, WorkOrderKind, WorkOrderStatus, ZoneAsset, ZoneId, ZoneKind,
 };
 use proptest::prelude::*;
 
@@ -23,6 +25,8 @@ fn subject() -> impl Strategy<Value = Subject> {
         Just(Subject::Headend),
         any::<i32>().prop_map(|n| Subject::Meter(MeterId::new(n))),
         any::<i32>().prop_map(|n| Subject::Collector(CollectorId::new(n))),
+        any::<i32>().prop_map(|n| Subject::Transformer(TransformerId::new(n))),
+        any::<i32>().prop_map(|n| Subject::Zone(ZoneId::new(n))),
     ]
 }
 
@@ -41,6 +45,7 @@ fn meter_asset() -> impl Strategy<Value = MeterAsset> {
             installed_at,
             contact_every_s: len_s,
             flow_rated_lph: number,
+            detail: detail(number, flags.0, installed_at),
             channels: vec![
                 ChannelAsset {
                     channel: ChannelNo::new(channel),
@@ -54,6 +59,67 @@ fn meter_asset() -> impl Strategy<Value = MeterAsset> {
                 usize::from(channel > 0)
             ],
         })
+}
+
+fn detail(number: i32, known: bool, installed_at: UtcTime) -> MeterDetail {
+    if !known {
+        return MeterDetail::default();
+    }
+    MeterDetail {
+        role: MeterRole::ZoneInlet,
+        network_zone: Some(ZoneId::new(number)),
+        transformer: Some(TransformerId::new(number)),
+        cohort: "maker model 1.2".into(),
+        serial: number.to_string(),
+        premises: number,
+        battery: Some(BatteryAsset {
+            chemistry: Chemistry::LithiumThionyl,
+            installed_at,
+            design_life_d: number,
+            capacity_mah: number,
+        }),
+        dwelling_units: number,
+        contract_demand_mw: i64::from(number),
+        phases: 3,
+    }
+}
+
+fn rare_record() -> impl Strategy<Value = LogRecord> {
+    prop_oneof![
+        (any::<i32>(), any::<Option<i16>>(), 1..=67_u8, 0..4_u8, instant(), any::<(u8, i64)>())
+            .prop_map(|(meter, channel, rule, outcome, from, (kind, detail))| {
+                LogRecord::Finding(Finding {
+                    meter: MeterId::new(meter),
+                    channel: channel.map(ChannelNo::new),
+                    rule: RuleNo::new(rule).unwrap(),
+                    outcome: Outcome::from_number(outcome).unwrap(),
+                    from,
+                    to: from,
+                    kind,
+                    detail,
+                })
+            }),
+        (any::<i64>(), subject(), instant()).prop_map(|(number, subject, at)| {
+            LogRecord::WorkOrder(WorkOrder {
+                number,
+                subject,
+                kind: WorkOrderKind::Exchange,
+                status: WorkOrderStatus::Completed,
+                at,
+            })
+        }),
+        any::<(i32, i32)>().prop_map(|(zone, mains_m)| LogRecord::Zone(ZoneAsset {
+            zone: ZoneId::new(zone),
+            kind: ZoneKind::Dma,
+            mains_m,
+            connections: mains_m,
+            private_pipe_m: 0,
+            head_mm: zone,
+        })),
+        "\\PC{0,3000}".prop_map(|text| {
+            LogRecord::Rules(Box::new(RuleBundle { version: "2026-11-22.1".into(), text }))
+        }),
+    ]
 }
 
 fn record() -> impl Strategy<Value = LogRecord> {
@@ -96,6 +162,7 @@ fn record() -> impl Strategy<Value = LogRecord> {
             }
         ),
         Just(LogRecord::Tick),
+        rare_record(),
         meter_asset().prop_map(|asset| LogRecord::Meter(Box::new(asset))),
         (any::<i32>(), any::<i32>()).prop_map(|(number, heartbeat_s)| {
             LogRecord::Collector(CollectorAsset {
