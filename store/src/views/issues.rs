@@ -9,6 +9,7 @@ mod evidence;
 mod list;
 
 pub use detail::by_number;
+pub(in crate::views) use evidence::evidence as evidence_of;
 pub use list::{counts, list, of_subject, row, worst};
 
 /// Saved filters of the issue list.

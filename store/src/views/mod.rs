@@ -12,6 +12,7 @@ pub mod issues;
 pub mod live;
 pub mod meters;
 pub mod page;
+pub mod rules;
 pub mod series;
 mod sql;
 pub mod system;

@@ -6,7 +6,7 @@ use super::{Evidence, RankedCause};
 
 /// Reads `[{"key", "value", "unit", "text"}]`, or an object of keys and values. What cannot be read
 /// is shown as its text: evidence is never hidden.
-pub(super) fn evidence(json: &Value) -> Vec<Evidence> {
+pub(in crate::views) fn evidence(json: &Value) -> Vec<Evidence> {
     match json {
         Value::Array(items) => items.iter().map(item).collect(),
         Value::Object(fields) => fields.iter().map(|(key, value)| named(key, value)).collect(),
