@@ -27,7 +27,7 @@ use crate::kit::publisher::Publisher;
 const RATE: u64 = 400;
 const TICK: Duration = Duration::from_millis(20);
 /// Nothing new was stored for so long: what is missing will not come.
-const STILL: Duration = Duration::from_secs(15);
+const STILL: Duration = Duration::from_secs(45);
 
 /// A broker, a proxy before it, a head-end behind that with its meters, and the truth.
 struct Rig {

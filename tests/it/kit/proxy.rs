@@ -26,6 +26,8 @@ pub(crate) struct Seen {
     pub(crate) session_present: bool,
     /// Packet ids delivered on the present connection and not acknowledged, in order.
     pub(crate) unacked: VecDeque<u16>,
+    /// The most that were unacknowledged at once, on any connection.
+    pub(crate) unacked_most: usize,
     pub(crate) delivered: u64,
     pub(crate) acked: u64,
     /// Acknowledgements that do not belong to their connection, or come out of order.
@@ -157,6 +159,7 @@ async fn downwards(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Sha
                     if let Some(id) = publish_id(&packet) {
                         let mut seen = shared.seen();
                         seen.unacked.push_back(id);
+                        seen.unacked_most = seen.unacked_most.max(seen.unacked.len());
                         seen.delivered += 1;
                     }
                 }
