@@ -10,6 +10,7 @@
 //! not here. This crate reads no clock, no environment and no random source, and does no I/O.
 
 pub mod checks;
+pub mod estimate;
 pub mod params;
 pub mod register;
 pub mod rules;
