@@ -34,7 +34,7 @@ pub mod transition;
 
 pub use cause::{Cause, Family, UnknownWord};
 pub use engine::Engine;
-pub use params::{Mark, PARAMS, ParamError, ParamInfo, Params};
-pub use rule::RuleId;
+pub use params::{Mark, Mode, PARAMS, ParamError, ParamInfo, Params, RuleSettings};
+pub use rule::{CATALOGUE, RuleId, RuleInfo};
 pub use snapshot::SnapshotError;
 pub use transition::{AlertTransition, Evidence, TransitionKind, alert_id};

@@ -2,14 +2,18 @@
 
 use std::fmt;
 
-/// The fixed, never reused number of a rule of the catalogue (1 to 67). #1 to #24 are `vee`'s.
+/// The fixed, never reused number of a rule of the catalogue (1 to 67), or of an operator's own rule
+/// (101 to 196). #1 to #24 are `vee`'s.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RuleNo(u8);
 
 impl RuleNo {
-    /// `None` unless 1 to 67.
+    /// `None` unless 1 to 67 or 101 to 196.
     pub const fn new(number: u8) -> Option<Self> {
-        if number >= 1 && number <= 67 { Some(Self(number)) } else { None }
+        match number {
+            1..=67 | 101..=196 => Some(Self(number)),
+            _ => None,
+        }
     }
 
     pub const fn get(self) -> u8 {

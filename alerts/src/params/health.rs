@@ -1,0 +1,35 @@
+//! #30 to #35: meter health. One line of text and one of numbers for each parameter:
+//! `"What it means." key = default "unit", least..=largest, Std|Default;`
+
+macro_rules! health_params {
+    ([$next:ident $($rest:ident)*] $($before:tt)*) => { $next! { [$($rest)*] $($before)*
+
+    "MTR-STOP" {
+        "Shortest zero run, electricity, in hours (#18)."
+            stop_electricity_h = 24 "h", 1..=1080, Default;
+        "Shortest zero run, water and heat, in hours (#18)."
+            stop_water_h = 240 "h", 1..=1080, Default;
+        "Shortest zero run, gas outside the heating season, in hours (#18)."
+            stop_gas_summer_h = 720 "h", 1..=1080, Default;
+        "Shortest zero run, gas in the heating season, in hours (#18, #53)."
+            stop_gas_heating_h = 168 "h", 1..=1080, Default;
+        "The run must exceed this times the meter's own 99th percentile."
+            stop_q99_times = 3 "", 1..=10, Default;
+        "Longest zero run that is ever asked for, in hours."
+            stop_max_h = 1080 "h", 24..=2160, Default;
+        "Fewer judged days before the zero run than this: not evaluable. One week has a weekend in it."
+            stop_days_min = 7 "", 3..=90, Default;
+        "Use on this many of 365 days counts as prior usage."
+            stop_used_days_of_365 = 300 "", 1..=365, Default;
+        "Evidence score at which the rule fires."
+            stop_score_min = 4 "", 2..=8, Default;
+        "Days with use after which it clears."
+            stop_return_days = 3 "d", 1..=14, Default;
+        "First month of the heating season."
+            heating_from_month = 10 "", 1..=12, Default;
+        "Last month of the heating season."
+            heating_to_month = 4 "", 1..=12, Default;
+    }
+
+    } };
+}

@@ -1,0 +1,37 @@
+//! #25 to #29: consumption variance. One line of text and one of numbers for each parameter:
+//! `"What it means." key = default "unit", least..=largest, Std|Default;`
+
+macro_rules! variance_params {
+    ([$next:ident $($rest:ident)*] $($before:tt)*) => { $next! { [$($rest)*] $($before)*
+
+    "VAR-HIGH" {
+        "High: the day's robust z exceeds this on 2 of 3 days, in hundredths."
+            var_z_high_x100 = 450 "1/100", 100..=5000, Default;
+        "High at once: the day's robust z exceeds this, in hundredths."
+            var_z_once_x100 = 800 "1/100", 100..=9000, Default;
+        "The alert clears when |z| is below this on 2 days, in hundredths."
+            var_z_clear_x100 = 250 "1/100", 50..=1000, Default;
+        "Least spread, as per cent of the median."
+            var_floor_pct = 5 "%", 1..=100, Default;
+        "Fewer valid days of the same type than this: not evaluable."
+            var_days_min = 14 "", 3..=35, Default;
+        "Days of the same type that are compared with."
+            var_days_max = 35 "", 5..=40, Default;
+        "A day with fewer of its intervals than this is not judged, in per cent; the total is scaled to the whole day."
+            var_coverage_pct = 90 "%", 50..=100, Default;
+        "More than this share of the meters of a commodity and zone on one day: weather, in per cent."
+            var_fleet_pct = 5 "%", 1..=100, Default;
+        "But never for fewer meters than this."
+            var_fleet_min = 5 "", 2..=1000, Default;
+        "Water: hours after the day in which a leak may explain it before it is raised."
+            var_leak_hold_h = 26 "h", 0..=72, Default;
+    }
+    "VAR-LOW" {
+        "Low: the day's robust z is below minus this on 3 of 4 days, in hundredths."
+            var_z_low_x100 = 450 "1/100", 100..=5000, Default;
+        "Of the low days so many must be weekdays before an issue is opened (a long weekend away looks the same)."
+            var_low_weekdays = 3 "", 1..=4, Default;
+    }
+
+    } };
+}
