@@ -1,11 +1,14 @@
 //! One meter: who it is, when it was heard, what it said of itself.
 
 use metering::{
-    CollectorId, Commodity, CustomerClass, MeterAsset, MeterId, Severity, Subject, Tag, UtcTime,
+    Chemistry, CollectorId, Commodity, CustomerClass, MeterAsset, MeterDetail, MeterId, MeterRole,
+    Severity, Subject, Tag, TransformerId, UtcTime, ZoneId,
 };
 
 use super::NEVER;
+use super::cell::Cell;
 use super::channel::{Channel, NO_TIMER, used_channels};
+use super::rare::Rare;
 use crate::snapshot::{snap_by, snap_struct};
 
 /// Facts of a usage point in one word.
@@ -65,6 +68,15 @@ pub(crate) struct Meter {
     pub(crate) installed_at: i64,
     pub(crate) contact_every_s: i32,
     pub(crate) flow_rated_lph: i32,
+    pub(crate) role: MeterRole,
+    /// Numbers of the transformer, the network zone and the premises; 0 = unknown.
+    pub(crate) transformer: i32,
+    pub(crate) network_zone: i32,
+    pub(crate) premises: i32,
+    /// Dwelling units; 0 = unknown.
+    pub(crate) units: u16,
+    /// Of the serial number; 0 = unknown.
+    pub(crate) serial_hash: u32,
     pub(crate) silence: Silence,
     /// Log time of the newest contact.
     pub(crate) heard_at: i64,
@@ -81,8 +93,16 @@ pub(crate) struct Meter {
     pub(crate) rssi_slow: i32,
     /// What happened to it; most meters have nothing here.
     pub(crate) past: Option<Box<Past>>,
+    pub(crate) rare: Option<Box<Rare>>,
     pub(crate) channels: Vec<Channel>,
 }
+
+snap_by!(
+    MeterRole,
+    u8,
+    |role| MeterRole::ALL.iter().position(|one| *one == role).map_or(0, |at| at as u8),
+    |number: u8| MeterRole::ALL.get(usize::from(number)).copied()
+);
 
 /// Losses, flags and events of a meter. Instants in seconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,6 +143,12 @@ snap_struct!(Meter {
     installed_at,
     contact_every_s,
     flow_rated_lph,
+    role,
+    transformer,
+    network_zone,
+    premises,
+    units,
+    serial_hash,
     silence,
     heard_at,
     heard_after,
@@ -133,6 +159,7 @@ snap_struct!(Meter {
     rssi_quick,
     rssi_slow,
     past,
+    rare,
     channels,
 });
 
@@ -150,6 +177,12 @@ impl Meter {
             installed_at: 0,
             contact_every_s: 1,
             flow_rated_lph: 0,
+            role: MeterRole::Customer,
+            transformer: 0,
+            network_zone: 0,
+            premises: 0,
+            units: 0,
+            serial_hash: 0,
             silence: Silence::Unheard,
             heard_at: NEVER,
             heard_after: NEVER,
@@ -160,6 +193,7 @@ impl Meter {
             rssi_quick: 0,
             rssi_slow: 0,
             past: None,
+            rare: None,
             channels: Vec::new(),
         };
         this.update(asset, zone);
@@ -178,6 +212,7 @@ impl Meter {
         self.installed_at = asset.installed_at.seconds();
         self.contact_every_s = asset.contact_every_s.max(1);
         self.flow_rated_lph = asset.flow_rated_lph;
+        self.update_detail(&asset.detail);
         for (channel, used) in asset.channels.iter().zip(used_channels(&asset.channels)) {
             let no = channel.channel.get();
             let known =
@@ -192,6 +227,24 @@ impl Meter {
         self.channels.retain(|own| asset.channels.iter().any(|c| c.channel.get() == own.no));
     }
 
+    fn update_detail(&mut self, detail: &MeterDetail) {
+        self.role = detail.role;
+        self.transformer = detail.transformer.map_or(0, TransformerId::get);
+        self.network_zone = detail.network_zone.map_or(0, ZoneId::get);
+        self.premises = detail.premises;
+        self.units = u16::try_from(detail.dwelling_units).unwrap_or(0);
+        self.serial_hash = crc32c::crc32c(detail.serial.as_bytes());
+        if let Some(battery) = &detail.battery {
+            let chemistry = Chemistry::ALL.iter().position(|one| *one == battery.chemistry);
+            let cell = self.rare_mut().cell.get_or_insert_with(|| Box::new(Cell::NEW));
+            cell.capacity_mah = battery.capacity_mah;
+            cell.chemistry = chemistry.and_then(|at| u8::try_from(at).ok()).unwrap_or(0);
+            if battery.installed_at.seconds() > cell.installed_at {
+                cell.replaced(battery.installed_at.seconds());
+            }
+        }
+    }
+
     pub(crate) fn subject(&self) -> Subject {
         Subject::Meter(self.id)
     }
@@ -202,6 +255,19 @@ impl Meter {
 
     pub(crate) fn past_mut(&mut self) -> &mut Past {
         self.past.get_or_insert_with(|| Box::new(Past::NOTHING))
+    }
+
+    pub(crate) fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
+    }
+
+    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_with(|| Box::new(Rare::nothing()))
+    }
+
+    /// It tells what a customer uses: the rules about use look at it.
+    pub(crate) fn is_customers(&self) -> bool {
+        matches!(self.role, MeterRole::Customer | MeterRole::Deduct)
     }
 
     pub(crate) fn cadence_s(&self) -> i64 {
@@ -231,7 +297,8 @@ impl Meter {
     /// Bytes of the meter, with its channels.
     pub(crate) fn bytes(&self) -> usize {
         let past = self.past.as_ref().map_or(0, |_| size_of::<Past>());
-        size_of::<Self>() + past + self.channels.iter().map(Channel::bytes).sum::<usize>()
+        let rare = self.rare.as_ref().map_or(0, |rare| rare.heap_bytes());
+        size_of::<Self>() + past + rare + self.channels.iter().map(Channel::bytes).sum::<usize>()
     }
 }
 

@@ -1,11 +1,13 @@
 //! What the engine remembers: per channel ([`channel`], [`days`], [`water`]), per [`meter`] and per
 //! [`collector`]. Times are whole seconds since 1970 UTC.
 
+pub(crate) mod cell;
 pub(crate) mod channel;
 pub(crate) mod collector;
 pub(crate) mod days;
 pub(crate) mod hist;
 pub(crate) mod meter;
+pub(crate) mod rare;
 pub(crate) mod water;
 
 /// "Never": before any instant that is compared with it.
