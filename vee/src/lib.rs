@@ -6,17 +6,20 @@
 //! ([`checks`]) and the door that makes one verdict of all of them ([`validate`]).
 //!
 //! Judging never fails and never drops: a wrong reading is a reading with a quality. Rules that
-//! need a whole local day (spike, zero run, sum check, day shape) run when the day closes and are
-//! not here. This crate reads no clock, no environment and no random source, and does no I/O.
+//! need a whole local day (spike, zero run, sum check, day shape) run when the day closes ([`day`]).
+//! This crate reads no clock, no environment and no random source, and does no I/O.
 
 pub mod checks;
+pub mod day;
 pub mod estimate;
+pub mod estimation;
 pub mod params;
 pub mod register;
 pub mod rules;
 pub mod validate;
 
-pub use params::Params;
+pub use day::{DayInput, DaySlot, DaySummary, DayVerdict, close_day};
+pub use params::{Mark, PARAMS, ParamError, ParamInfo, Params};
 pub use register::{Advance, Counter, CounterLimits, classify};
 pub use rules::Rule;
 pub use validate::{
