@@ -60,6 +60,16 @@ impl LocalCalendar {
         DayShape { date, start: self.day_start(date), end: self.day_start(next) }
     }
 
+    /// The instant at which the clock changes within a local day of another length than 24 h.
+    pub fn change_within(&self, day: DayShape) -> Option<UtcTime> {
+        if day.len_s() == crate::time::DAY_S {
+            return None;
+        }
+        let next = self.zone.following(day.start.to_jiff()).next()?;
+        let change = UtcTime::from_jiff(next.timestamp());
+        (change < day.end).then_some(change)
+    }
+
     /// The local day that contains `instant`.
     pub fn day_containing(&self, instant: UtcTime) -> DayShape {
         self.day(self.date_of(instant))
@@ -110,6 +120,15 @@ mod tests {
         check("Asia/Kathmandu", date(2026, 10, 25), 900, 96);
         check("America/St_Johns", date(2026, 11, 1), 1800, 50);
         check("Africa/Casablanca", date(2026, 6, 1), 900, 96);
+    }
+
+    #[test]
+    fn the_change_of_the_clock_is_found_on_its_day_only() {
+        let berlin = LocalCalendar::new("Europe/Berlin").unwrap();
+        let change = |day| berlin.change_within(berlin.day(day)).map(|at| at.to_string());
+        assert_eq!(change(date(2026, 3, 29)).as_deref(), Some("2026-03-29T01:00:00Z"));
+        assert_eq!(change(date(2026, 10, 25)).as_deref(), Some("2026-10-25T01:00:00Z"));
+        assert_eq!(change(date(2026, 10, 26)), None);
     }
 
     #[test]

@@ -1,0 +1,240 @@
+//! Registers against intervals, against rates and against themselves: #13, #14, #15.
+
+use metering::{ChannelKind, DeviceFlags, Outcome, QualityStatus, UtcTime};
+
+use super::input::{DaySlot, RegisterPoint};
+use super::verdict::{Desk, HoldKind, Saying};
+use crate::params::Params;
+use crate::rules::{Rule, kind};
+
+/// Gives what REG-SUM said, for the spike check.
+pub(super) fn check(desk: &mut Desk<'_>) -> Outcome {
+    let sum = interval_sum(desk);
+    rate_sum(desk);
+    delta(desk);
+    sum
+}
+
+/// What the register counted in `(from, to]`.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    from: UtcTime,
+    to: UtcTime,
+    advance: i64,
+    step: i64,
+}
+
+/// From the last read before the day to the last read in it: windows of following days join.
+fn window(points: &[RegisterPoint], start: UtcTime, end: UtcTime) -> Option<Window> {
+    let usable = || points.iter().filter(|point| point.usable && point.read_at <= end);
+    let last = usable().next_back()?;
+    let first = usable().rfind(|point| point.read_at <= start).or_else(|| usable().next())?;
+    // A counter that fell rolled over or started again; then the sum cannot be told from here.
+    let fell = usable()
+        .skip_while(|point| point.read_at < first.read_at)
+        .try_fold(first.value, |before, point| (point.value >= before).then_some(point.value))
+        .is_none();
+    (first.read_at < last.read_at && !fell).then(|| Window {
+        from: first.read_at,
+        to: last.read_at,
+        advance: last.value - first.value,
+        step: last.step.max(1),
+    })
+}
+
+/// Sum of the intervals in a window, in milli-units times microseconds of an interval.
+#[derive(Clone, Copy, Debug)]
+struct IntervalSum {
+    scaled: i128,
+    len_us: i128,
+    edges: i64,
+    edge_max: i64,
+    estimated: bool,
+}
+
+/// `None` when an interval is missing, not usable or marked so that the sum cannot be right.
+fn interval_sum_of(slots: &[DaySlot], len_s: i32, window: Window) -> Option<IntervalSum> {
+    let len_us = i64::from(len_s) * 1_000_000;
+    let (from, to) = (window.from.micros(), window.to.micros());
+    let mut sum = IntervalSum {
+        scaled: 0,
+        len_us: i128::from(len_us),
+        edges: 0,
+        edge_max: 0,
+        estimated: false,
+    };
+    let mut reached = None;
+    for slot in slots {
+        let end = slot.end.micros();
+        let start = end - len_us;
+        if end <= from || start >= to {
+            continue;
+        }
+        if reached.map_or(start > from, |reached| reached != start) {
+            return None;
+        }
+        reached = Some(end);
+        let overlap = end.min(to) - start.max(from);
+        let value = summed_value(slot)?;
+        sum.estimated |= slot.best == QualityStatus::Estimated;
+        sum.scaled += i128::from(value) * i128::from(overlap);
+        if overlap < len_us {
+            sum.edges += 1;
+            sum.edge_max = sum.edge_max.max(value.abs());
+        }
+    }
+    (reached? >= to).then_some(sum)
+}
+
+/// Overflow, partial intervals and edits excuse a sum; so does what nobody may use.
+fn summed_value(slot: &DaySlot) -> Option<i64> {
+    const EXCUSED: DeviceFlags = DeviceFlags::OVERFLOW
+        .union(DeviceFlags::PARTIAL)
+        .union(DeviceFlags::LONG)
+        .union(DeviceFlags::POWER_FAIL)
+        .union(DeviceFlags::CLOCK_CHANGED);
+    if slot.arrived.flags().bits() & EXCUSED.bits() != 0 {
+        return None;
+    }
+    match slot.best {
+        QualityStatus::Estimated | QualityStatus::OutageZero
+            if slot.arrived.status() == QualityStatus::Missing =>
+        {
+            Some(slot.value)
+        }
+        _ => slot.actual(),
+    }
+}
+
+/// #13 REG-SUM.
+fn interval_sum(desk: &mut Desk<'_>) -> Outcome {
+    let input = desk.input;
+    let len_s = input.channel.len_s;
+    let Some(window) = window(input.registers, input.day.start, input.day.end) else {
+        return Outcome::NotEvaluable;
+    };
+    let Some(sum) = interval_sum_of(input.slots, len_s, window) else {
+        return Outcome::NotEvaluable;
+    };
+    let register = i128::from(window.advance) * sum.len_us;
+    let allowed = i128::from(tolerance(window, &sum, desk.params)) * sum.len_us;
+    let bounds = (window.from, window.to);
+    if (sum.scaled - register).abs() <= allowed {
+        desk.say_of(Rule::Sum, Saying::PASS, bounds);
+        return Outcome::Pass;
+    }
+    let kind = sum_kind(sum.scaled, register, i128::from(window.step) * sum.len_us, desk.params);
+    desk.say_of(Rule::Sum, Saying::fail(kind, permille(sum.scaled, register)), bounds);
+    if !sum.estimated {
+        desk.hold(HoldKind::Interval, Rule::Sum, bounds);
+        let inside: Vec<usize> = (0..desk.places.len())
+            .filter(|at| {
+                let end = desk.places[*at].end;
+                end > window.from && end.plus_seconds(-i64::from(len_s)) < window.to
+            })
+            .collect();
+        inside.into_iter().for_each(|at| desk.suspect(at, Rule::Sum));
+    }
+    Outcome::Fail
+}
+
+/// `max(2 steps, edge intervals that were prorated, 0.1 % of the advance)`, in milli-units.
+fn tolerance(window: Window, sum: &IntervalSum, params: &Params) -> i64 {
+    let steps = window.step.saturating_mul(params.sum_steps);
+    let edges = sum.edge_max.saturating_mul(sum.edges);
+    let share = i128::from(window.advance) * i128::from(params.sum_permille) / 1000;
+    steps.max(edges).max(i64::try_from(share).unwrap_or(i64::MAX))
+}
+
+fn permille(sum: i128, register: i128) -> i64 {
+    let share = if register == 0 { 1000 } else { (sum - register) * 1000 / register };
+    i64::try_from(share).unwrap_or(i64::MAX)
+}
+
+/// A whole ratio is a factor that one side lacks (a constant, a transformer ratio). It must be told
+/// from chance, so small sums do not count.
+fn sum_kind(sum: i128, register: i128, step: i128, params: &Params) -> u8 {
+    let (small, large) = (sum.min(register), sum.max(register));
+    if small > 20 * step {
+        let times = (large + small / 2) / small;
+        let off = (large - times * small).abs();
+        if times >= 2 && off * 1000 <= large * i128::from(params.sum_ratio_permille) {
+            return kind::SUM_CONFIG;
+        }
+    }
+    if sum < register { kind::SUM_MISSING_PULSES } else { kind::SUM_DOUBLE_COUNT }
+}
+
+/// #14 REG-TOU, over reads that total and rates have at the same instants.
+fn rate_sum(desk: &mut Desk<'_>) {
+    let input = desk.input;
+    let rates = input.around.rates;
+    if rates.is_empty() {
+        return;
+    }
+    let Some(total) = window(input.registers, input.day.start, input.day.end) else { return };
+    let mut sum = 0_i64;
+    for rate in rates {
+        let of_rate = window(rate.points, input.day.start, input.day.end);
+        let Some(rate) = of_rate.filter(|rate| (rate.from, rate.to) == (total.from, total.to))
+        else {
+            return;
+        };
+        sum = sum.saturating_add(rate.advance);
+    }
+    let registers = i64::try_from(rates.len()).unwrap_or(i64::MAX);
+    let allowed = total.step.saturating_mul(desk.params.tou_steps).saturating_mul(registers);
+    let difference = sum.saturating_sub(total.advance);
+    let bounds = (total.from, total.to);
+    if difference.saturating_abs() <= allowed {
+        desk.say_of(Rule::TouSum, Saying::PASS, bounds);
+    } else {
+        desk.say_of(Rule::TouSum, Saying::fail(kind::ONLY, difference), bounds);
+        desk.hold(HoldKind::TouSplit, Rule::TouSum, bounds);
+    }
+}
+
+/// #15 REG-DELTA, for registers that are read about once a day or less often.
+fn delta(desk: &mut Desk<'_>) {
+    let input = desk.input;
+    let daily = i64::from(input.channel.len_s) >= metering::time::DAY_S;
+    if input.channel.kind != ChannelKind::Register || !daily || !input.is_consumption() {
+        return;
+    }
+    let reads: Vec<&RegisterPoint> = input
+        .registers
+        .iter()
+        .filter(|read| read.usable && read.read_at <= input.day.end)
+        .collect();
+    let [.., before, previous, now] = reads.as_slice() else { return };
+    if now.read_at <= input.day.start {
+        return;
+    }
+    let (Some(now_rate), Some(before_rate)) = (rate(previous, now), rate(before, previous)) else {
+        return;
+    };
+    if now_rate == 0 {
+        return;
+    }
+    let change = (now_rate - before_rate).abs();
+    let percent = i64::try_from(change * 100 / now_rate).unwrap_or(i64::MAX);
+    let kind = if now_rate > before_rate { kind::HIGH } else { kind::LOW };
+    let matters = change > i128::from(super::usage::abs_min(input, desk.params));
+    let over = |limit: i64| change * 100 > now_rate * i128::from(limit);
+    if matters && over(desk.params.delta_fail_pct) {
+        desk.say(Rule::Delta, Saying::fail(kind, percent));
+        desk.hold(HoldKind::Interval, Rule::Delta, (input.day.start, input.day.end));
+        (0..desk.places.len()).for_each(|at| desk.suspect(at, Rule::Delta));
+    } else if matters && over(desk.params.delta_warn_pct) {
+        desk.say(Rule::Delta, Saying::warn(kind, percent));
+    } else {
+        desk.say(Rule::Delta, Saying::PASS);
+    }
+}
+
+/// Milli-units a day between two reads; `None` when the counter fell or stood for no time.
+fn rate(from: &RegisterPoint, to: &RegisterPoint) -> Option<i128> {
+    let micros = to.read_at.micros() - from.read_at.micros();
+    let advance = to.value - from.value;
+    (micros > 0 && advance >= 0).then(|| i128::from(advance) * 86_400_000_000 / i128::from(micros))
+}

@@ -1,0 +1,277 @@
+//! What the checks of a closed day say, and the desk on which they say it.
+
+use metering::{
+    DeviceFlags, Finding, Interval, Outcome, QualityStatus, RuleMask, SlotCode, UtcTime,
+};
+
+use super::input::{DayInput, DaySlot, DaySummary};
+use crate::params::Params;
+use crate::rules::Rule;
+
+/// All of it. Closing the same day again with the same facts gives no `changes` and, apart from
+/// repeated findings, nothing else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DayVerdict {
+    /// In catalogue order. A Pass is told only where the rule failed or warned lately.
+    pub findings: Vec<Finding>,
+    /// Slots that need a new version, ascending.
+    pub changes: Vec<SlotVersion>,
+    pub holds: Vec<Hold>,
+    /// To be kept for the days that follow.
+    pub summary: DaySummary,
+}
+
+/// A new version of a judged slot, with the value that arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SlotVersion {
+    pub end: UtcTime,
+    pub value: i64,
+    pub status: QualityStatus,
+    pub flags: DeviceFlags,
+    pub failed: RuleMask,
+}
+
+impl SlotVersion {
+    /// As the tables have it.
+    pub fn code(&self) -> SlotCode {
+        SlotCode::new(self.status, self.flags).with_exception()
+    }
+}
+
+/// What must not be billed without a look.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum HoldKind {
+    /// The energy or volume itself.
+    Interval,
+    /// The demand (highest value) only.
+    Demand,
+    /// The split by rates; the total stays usable.
+    TouSplit,
+    /// The bill is looked at before it goes out.
+    Review,
+}
+
+/// A stretch `(from, to]` that a rule holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hold {
+    pub kind: HoldKind,
+    pub rule: Rule,
+    pub from: UtcTime,
+    pub to: UtcTime,
+}
+
+/// Days after a Fail or Warn on which a Pass is told, so that an alert can clear.
+const PASS_DAYS: usize = 35;
+
+/// Rules that are decided here; their bits of a slot's mask are set and cleared by the day.
+pub const DAY_RULES: RuleMask = RuleMask::from_bits(
+    Rule::Sum.mask().bits()
+        | Rule::Delta.mask().bits()
+        | Rule::Spike.mask().bits()
+        | Rule::Zero.mask().bits()
+        | Rule::Inactive.mask().bits()
+        | Rule::Flat.mask().bits()
+        | Rule::PowerFactor.mask().bits(),
+);
+
+/// One expected interval of the day.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) end: UtcTime,
+    pub(super) slot: Option<&'a DaySlot>,
+    failed: RuleMask,
+    suspect: bool,
+}
+
+impl Place<'_> {
+    pub(super) fn actual(&self) -> Option<i64> {
+        self.slot.and_then(DaySlot::actual)
+    }
+
+    pub(super) fn flags(&self) -> DeviceFlags {
+        self.slot.map_or(DeviceFlags::NONE, |slot| slot.arrived.flags())
+    }
+}
+
+/// What one rule says; the window is the day.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Saying {
+    pub outcome: Outcome,
+    pub kind: u8,
+    pub detail: i64,
+}
+
+impl Saying {
+    pub(super) const PASS: Self = Self { outcome: Outcome::Pass, kind: 0, detail: 0 };
+
+    pub(super) const fn fail(kind: u8, detail: i64) -> Self {
+        Self { outcome: Outcome::Fail, kind, detail }
+    }
+
+    pub(super) const fn warn(kind: u8, detail: i64) -> Self {
+        Self { outcome: Outcome::Warn, kind, detail }
+    }
+}
+
+/// The day on the desk: its expected slots, and what was said of it so far.
+#[derive(Debug)]
+pub(super) struct Desk<'a> {
+    pub input: &'a DayInput<'a>,
+    pub params: &'a Params,
+    pub places: Vec<Place<'a>>,
+    pub summary: DaySummary,
+    pub holds: Vec<Hold>,
+    findings: Vec<Finding>,
+    lately: RuleMask,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn new(input: &'a DayInput<'a>, params: &'a Params) -> Self {
+        let lately = input.history[input.history.len().saturating_sub(PASS_DAYS)..]
+            .iter()
+            .chain(input.closed)
+            .fold(0, |bits, day| bits | day.failing.bits() | day.warned.bits());
+        let (from, to) = (input.day.start, input.day.end);
+        Self {
+            input,
+            params,
+            places: places(input),
+            summary: DaySummary { from, to, ..DaySummary::default() },
+            holds: Vec::new(),
+            findings: Vec::new(),
+            lately: RuleMask::from_bits(lately),
+        }
+    }
+
+    /// Says it of the whole day.
+    pub(super) fn say(&mut self, rule: Rule, saying: Saying) {
+        self.say_of(rule, saying, (self.input.day.start, self.input.day.end));
+    }
+
+    /// Says it of a window `(from, to]`. A rule that cannot be evaluated says nothing.
+    pub(super) fn say_of(&mut self, rule: Rule, saying: Saying, (from, to): (UtcTime, UtcTime)) {
+        let mask = rule.mask();
+        match saying.outcome {
+            Outcome::Fail => self.summary.failing = union(self.summary.failing, mask),
+            Outcome::Warn => self.summary.warned = union(self.summary.warned, mask),
+            Outcome::Pass if self.lately.bits() & mask.bits() != 0 => {}
+            Outcome::Pass | Outcome::NotEvaluable => return,
+        }
+        let Some(number) = rule.no() else { return };
+        self.findings.push(Finding {
+            meter: self.input.meter.meter,
+            channel: Some(self.input.channel.channel),
+            rule: number,
+            outcome: saying.outcome,
+            from,
+            to,
+            kind: saying.kind,
+            detail: saying.detail,
+        });
+    }
+
+    pub(super) fn hold(&mut self, kind: HoldKind, rule: Rule, (from, to): (UtcTime, UtcTime)) {
+        self.holds.push(Hold { kind, rule, from, to });
+    }
+
+    /// The rule failed this slot and forbids its use.
+    pub(super) fn suspect(&mut self, at: usize, rule: Rule) {
+        self.flag(at, rule);
+        if let Some(place) = self.places.get_mut(at) {
+            place.suspect = true;
+        }
+    }
+
+    /// The rule failed this slot; it stays usable.
+    pub(super) fn flag(&mut self, at: usize, rule: Rule) {
+        if let Some(place) = self.places.get_mut(at) {
+            place.failed = union(place.failed, rule.mask());
+        }
+    }
+
+    /// The slots' new versions, and the counts of the summary.
+    pub(super) fn finish(mut self, validated: bool) -> DayVerdict {
+        let mut summary = self.summary;
+        summary.validated = validated;
+        summary.slots = u16::try_from(self.places.len()).unwrap_or(u16::MAX);
+        let mut changes = Vec::new();
+        for place in &self.places {
+            let Some(slot) = place.slot else { continue };
+            let actual = slot.actual().filter(|_| !place.suspect);
+            if let Some(value) = actual {
+                summary.actual += 1;
+                summary.total = summary.total.saturating_add(value);
+                summary.peak = summary.peak.max(value);
+                summary.outage |= slot.arrived.flags().contains(DeviceFlags::POWER_FAIL);
+            } else if slot.arrived.status() != QualityStatus::Missing {
+                summary.suspect += 1;
+            }
+            changes.extend(change(slot, place, validated));
+        }
+        summary.lacking_days = lacking_days(self.input, &summary, self.params);
+        self.findings.sort_by_key(|finding| finding.rule);
+        DayVerdict { findings: self.findings, changes, holds: self.holds, summary }
+    }
+}
+
+/// Days without actuals up to this one. A confirmed outage does not count and does not end it.
+pub(super) fn lacking_days(input: &DayInput<'_>, today: &DaySummary, params: &Params) -> u16 {
+    let before = input.yesterday().map_or(0, |day| day.lacking_days);
+    let zeroed =
+        |slot: &&DaySlot| slot.best == QualityStatus::OutageZero && slot.end > input.day.start;
+    let outage = i64::try_from(input.slots.iter().filter(zeroed).count()).unwrap_or(0);
+    let enough = i64::from(today.slots) * params.prolong_actual_pct;
+    if i64::from(today.actual) * 100 >= enough {
+        0
+    } else if (i64::from(today.actual) + outage) * 100 >= enough {
+        before
+    } else {
+        before.saturating_add(1)
+    }
+}
+
+/// Only what arrived and was not decided by hand or by an estimate gets a status from here.
+fn change(slot: &DaySlot, place: &Place<'_>, validated: bool) -> Option<SlotVersion> {
+    let ours =
+        matches!(slot.best, QualityStatus::Raw | QualityStatus::Suspect | QualityStatus::Validated);
+    if !ours || slot.arrived.status() == QualityStatus::Missing {
+        return None;
+    }
+    let of_arrival = RuleMask::from_bits(slot.failed.bits() & !DAY_RULES.bits());
+    let failed = union(of_arrival, place.failed);
+    let status = if place.suspect || slot.arrived.status() == QualityStatus::Suspect {
+        QualityStatus::Suspect
+    } else if validated {
+        QualityStatus::Validated
+    } else {
+        QualityStatus::Raw
+    };
+    let dense = |status| matches!(status, QualityStatus::Raw | QualityStatus::Validated);
+    let same = slot.failed == failed
+        && (slot.best == status || (failed.is_empty() && dense(status) && dense(slot.best)));
+    let (end, value, flags) = (slot.end, slot.value, slot.arrived.flags());
+    (!same).then_some(SlotVersion { end, value, status, flags, failed })
+}
+
+/// Each expected interval with what is known of it. Intervals of a day or more end with the day.
+fn places<'a>(input: &DayInput<'a>) -> Vec<Place<'a>> {
+    let len_s = input.channel.len_s.max(1);
+    let mut known = input.slots.iter().filter(|slot| slot.end > input.day.start).peekable();
+    let daily = i64::from(len_s) >= metering::time::DAY_S;
+    let ends: Box<dyn Iterator<Item = UtcTime>> = if daily {
+        Box::new(std::iter::once(input.day.end))
+    } else {
+        Box::new(input.day.slots(len_s).map(Interval::end))
+    };
+    let mut places = Vec::with_capacity(100);
+    for end in ends {
+        while known.next_if(|slot| slot.end < end).is_some() {}
+        let slot = known.next_if(|slot| slot.end == end);
+        places.push(Place { end, slot, failed: RuleMask::EMPTY, suspect: false });
+    }
+    places
+}
+
+pub(super) const fn union(a: RuleMask, b: RuleMask) -> RuleMask {
+    RuleMask::from_bits(a.bits() | b.bits())
+}
