@@ -1,12 +1,15 @@
 //! The alerts that are active, and how they change: rules say "this holds" as often as they like,
 //! and a transition is made only when something changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use metering::{ChannelNo, CollectorId, Commodity, RuleNo, Severity, Subject, UtcTime};
+use metering::{ChannelNo, Commodity, RuleNo, Severity, Subject, UtcTime};
 
 use crate::cause::{Cause, Family};
+use crate::params::{Mode, Params, RuleSettings};
 use crate::rule::RuleId;
+use crate::state::NEVER;
 use crate::transition::{AlertTransition, Evidence, TransitionKind, alert_id};
 
 /// One alert at a time exists for each key. `channel` is 0 for rules about the whole meter.
@@ -23,7 +26,17 @@ impl AlertKey {
     }
 }
 
-/// An active alert. Times in seconds; `mark` belongs to the rule.
+/// How far an alert is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// The condition holds, but not for long enough yet: nobody was told.
+    Pending = 0,
+    Live = 1,
+    /// Said to the side list only.
+    Shadow = 2,
+}
+
+/// An alert that was asserted and has not cleared. Times in seconds; `mark` belongs to the rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Active {
     pub(crate) cause: Cause,
@@ -31,10 +44,33 @@ pub(crate) struct Active {
     pub(crate) start: i64,
     pub(crate) commodity: Option<Commodity>,
     pub(crate) annunciated: bool,
-    pub(crate) parent: Option<CollectorId>,
+    pub(crate) parent: Option<Subject>,
     /// Event time up to which the data were known that raised it.
     pub(crate) until: i64,
     pub(crate) mark: i64,
+    pub(crate) stage: Stage,
+    /// Event time at which the condition ended, while `keep_for` runs; else [`NEVER`].
+    pub(crate) clear_end: i64,
+    /// Log time at which `for` or `keep_for` has run, else [`NEVER`].
+    pub(crate) due: i64,
+}
+
+impl Active {
+    fn of(report: &Report) -> Self {
+        Self {
+            cause: report.cause,
+            severity: report.severity,
+            start: report.start,
+            commodity: report.commodity,
+            annunciated: report.annunciate,
+            parent: report.parent,
+            until: report.until,
+            mark: 0,
+            stage: Stage::Pending,
+            clear_end: NEVER,
+            due: NEVER,
+        }
+    }
 }
 
 /// What a rule says of a condition that holds.
@@ -53,7 +89,7 @@ pub(crate) struct Report {
     /// End of the data that show it, in seconds.
     pub(crate) until: i64,
     pub(crate) annunciate: bool,
-    pub(crate) parent: Option<CollectorId>,
+    pub(crate) parent: Option<Subject>,
     pub(crate) evidence: Vec<Evidence>,
 }
 
@@ -82,13 +118,23 @@ impl Report {
     }
 }
 
-/// All active alerts.
+/// All alerts that were asserted, and the way from "it holds" to "staff are told": the settings
+/// `enabled`, `mode`, `severity`, `for`, `keep_for` and `rearm` act here and nowhere else.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct AlertBook {
+    /// Of the meter at hand, else of all.
+    pub(crate) params: Arc<Params>,
     active: BTreeMap<AlertKey, Active>,
+    /// [`Active::due`] of those that have one.
+    due: BTreeSet<(i64, AlertKey)>,
+    /// Log time before which a resolved alert does not fire again.
+    pub(crate) resting: BTreeMap<AlertKey, i64>,
+    /// What rules in shadow mode said.
+    pub(crate) shadow: Vec<AlertTransition>,
 }
 
 impl AlertBook {
+    /// The alert, pending ones too: a rule must see those to clear them.
     pub(crate) fn get(&self, key: &AlertKey) -> Option<&Active> {
         self.active.get(key)
     }
@@ -97,55 +143,136 @@ impl AlertBook {
         self.active.get_mut(key)
     }
 
+    /// All of them, pending and shadow ones too.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&AlertKey, &Active)> {
         self.active.iter()
     }
 
+    /// Those that staff were told.
+    pub(crate) fn live(&self) -> impl Iterator<Item = (&AlertKey, &Active)> {
+        self.active.iter().filter(|(_, active)| active.stage == Stage::Live)
+    }
+
     pub(crate) fn restore(&mut self, key: AlertKey, active: Active) {
+        if active.due != NEVER {
+            self.due.insert((active.due, key));
+        }
         self.active.insert(key, active);
     }
 
-    /// The condition holds. Raises it, or updates it when it is worse, of another cause, explained
-    /// otherwise or now to be annunciated; else says nothing.
-    pub(crate) fn assert(&mut self, report: Report, now: UtcTime, out: &mut Vec<AlertTransition>) {
+    /// The condition holds. Raises it once it held for long enough; updates it when it is worse, of
+    /// another cause, explained otherwise or now to be annunciated; else says nothing.
+    pub(crate) fn assert(
+        &mut self,
+        mut report: Report,
+        now: UtcTime,
+        out: &mut Vec<AlertTransition>,
+    ) {
+        let settings = self.params.settings(report.rule.no);
+        if !settings.enabled {
+            return;
+        }
+        if let Some(severity) = settings.severity {
+            let was_record = report.severity == Severity::P4;
+            report.severity = severity;
+            let of_now = now.seconds() - report.until <= self.params.fresh_h * 3_600;
+            report.annunciate =
+                severity < Severity::P4 && (report.annunciate || (was_record && of_now));
+        }
         let key = report.key();
-        let (kind, start) = match self.active.get_mut(&key) {
+        match self.active.get(&key).map(|active| active.stage) {
             None => {
-                let active = Active {
-                    cause: report.cause,
-                    severity: report.severity,
-                    start: report.start,
-                    commodity: report.commodity,
-                    annunciated: report.annunciate,
-                    parent: report.parent,
-                    until: report.until,
-                    mark: 0,
-                };
-                self.active.insert(key, active);
-                (TransitionKind::Raised, report.start)
+                self.active.insert(key, Active::of(&report));
+                self.pend(key, report, settings, (now, out));
             }
-            Some(active) => {
-                let changed = report.severity < active.severity
-                    || report.cause != active.cause
-                    || report.parent != active.parent
-                    || (report.annunciate && !active.annunciated);
-                if !changed {
-                    return;
-                }
-                active.severity = active.severity.min(report.severity);
-                active.cause = report.cause;
-                active.parent = report.parent;
-                active.annunciated |= report.annunciate;
-                (TransitionKind::Updated, active.start)
+            Some(Stage::Pending) => self.pend(key, report, settings, (now, out)),
+            Some(Stage::Live | Stage::Shadow) => {
+                self.stop_clearing(&key);
+                self.update(key, report, now, out);
             }
-        };
-        let (severity, annunciate) = self
-            .active
-            .get(&key)
-            .map_or((report.severity, report.annunciate), |a| (a.severity, a.annunciated));
+        }
+    }
+
+    /// A pending alert fires when its condition held for `for`, in event time or since it was first
+    /// asserted, and its rest is over.
+    fn pend(
+        &mut self,
+        key: AlertKey,
+        report: Report,
+        settings: RuleSettings,
+        (now, out): (UtcTime, &mut Vec<AlertTransition>),
+    ) {
+        let rest_until = self.resting.get(&key).copied().unwrap_or(NEVER);
+        let Some(active) = self.active.get_mut(&key) else { return };
+        active.start = active.start.min(report.start);
+        active.until = active.until.max(report.until);
+        let held = settings.for_s == 0 || active.until - active.start >= settings.for_s;
+        if held && rest_until <= now.seconds() {
+            self.raise(key, report, settings.mode, (now, out));
+            return;
+        }
+        active.severity = report.severity;
+        active.cause = report.cause;
+        active.parent = report.parent;
+        active.annunciated |= report.annunciate;
+        if active.due == NEVER {
+            let due = rest_until.max(now.seconds() + if held { 0 } else { settings.for_s });
+            active.due = due;
+            self.due.insert((due, key));
+        }
+    }
+
+    fn raise(
+        &mut self,
+        key: AlertKey,
+        report: Report,
+        mode: Mode,
+        (now, out): (UtcTime, &mut Vec<AlertTransition>),
+    ) {
+        self.forget_due(&key);
+        self.resting.remove(&key);
+        let Some(active) = self.active.get_mut(&key) else { return };
+        let (start, mark) = (active.start, active.mark);
+        let until = active.until;
+        *active = Active { start, mark, until, ..Active::of(&report) };
+        active.stage = if mode == Mode::Shadow { Stage::Shadow } else { Stage::Live };
+        self.say(key, report, TransitionKind::Raised, (now, out));
+    }
+
+    fn update(
+        &mut self,
+        key: AlertKey,
+        report: Report,
+        now: UtcTime,
+        out: &mut Vec<AlertTransition>,
+    ) {
+        let Some(active) = self.active.get_mut(&key) else { return };
+        let changed = report.severity < active.severity
+            || report.cause != active.cause
+            || report.parent != active.parent
+            || (report.annunciate && !active.annunciated);
+        if !changed {
+            return;
+        }
+        active.severity = active.severity.min(report.severity);
+        active.cause = report.cause;
+        active.parent = report.parent;
+        active.annunciated |= report.annunciate;
+        self.say(key, report, TransitionKind::Updated, (now, out));
+    }
+
+    /// Says what was reported of an alert that is live or in shadow.
+    fn say(
+        &mut self,
+        key: AlertKey,
+        report: Report,
+        kind: TransitionKind,
+        (now, out): (UtcTime, &mut Vec<AlertTransition>),
+    ) {
+        let Some(active) = self.active.get(&key).copied() else { return };
         let family = family_of(report.cause);
-        out.push(AlertTransition {
-            alert_id: alert_id(report.rule, report.subject, report.channel, seconds(start)),
+        let transition = AlertTransition {
+            alert_id: alert_id(report.rule, report.subject, report.channel, seconds(active.start)),
             rule: report.rule,
             kind,
             subject: report.subject,
@@ -155,18 +282,24 @@ impl AlertBook {
             family,
             ranked: report.ranked,
             identified: report.identified,
-            severity,
-            condition_start: seconds(start),
+            severity: active.severity,
+            condition_start: seconds(active.start),
             condition_end: None,
             at: now,
-            annunciate,
-            parent: report.parent.map(Subject::Collector),
+            annunciate: active.annunciated,
+            parent: report.parent,
             others_active: self.others(&key, family),
             evidence: report.evidence,
-        });
+        };
+        self.tell(active.stage, transition, out);
     }
 
-    /// The condition is over since `end` (event time, seconds).
+    fn tell(&mut self, stage: Stage, transition: AlertTransition, out: &mut Vec<AlertTransition>) {
+        if stage == Stage::Shadow { self.shadow.push(transition) } else { out.push(transition) }
+    }
+
+    /// The condition is over since `end` (event time, seconds). What was pending was noise; what
+    /// was said is taken back once `keep_for` has run.
     pub(crate) fn clear(
         &mut self,
         key: &AlertKey,
@@ -174,12 +307,102 @@ impl AlertBook {
         now: UtcTime,
         out: &mut Vec<AlertTransition>,
     ) {
+        let keep_for_s = self.params.settings(key.rule).keep_for_s;
+        if let Some(active) = self.active.get_mut(key)
+            && active.stage != Stage::Pending
+            && keep_for_s > 0
+        {
+            if active.clear_end == NEVER {
+                active.clear_end = end;
+                active.due = now.seconds() + keep_for_s;
+                self.due.insert((active.due, *key));
+            }
+            return;
+        }
         self.finish(key, TransitionKind::Cleared, Some(end), now, out);
     }
 
     /// The condition never held.
     pub(crate) fn retract(&mut self, key: &AlertKey, now: UtcTime, out: &mut Vec<AlertTransition>) {
         self.finish(key, TransitionKind::Retracted, None, now, out);
+    }
+
+    /// A pending alert is forgotten: its condition is not known any more.
+    pub(crate) fn forget_pending(&mut self, key: &AlertKey) {
+        if self.active.get(key).is_some_and(|active| active.stage == Stage::Pending) {
+            self.forget_due(key);
+            self.active.remove(key);
+        }
+    }
+
+    fn stop_clearing(&mut self, key: &AlertKey) {
+        self.forget_due(key);
+        if let Some(active) = self.active.get_mut(key) {
+            active.clear_end = NEVER;
+        }
+    }
+
+    fn forget_due(&mut self, key: &AlertKey) {
+        if let Some(active) = self.active.get_mut(key)
+            && active.due != NEVER
+        {
+            self.due.remove(&(active.due, *key));
+            active.due = NEVER;
+        }
+    }
+
+    /// The first alert whose `for` or `keep_for` has run at log time `now`.
+    pub(crate) fn first_due(&self, now: i64) -> Option<AlertKey> {
+        self.due.first().filter(|(due, _)| *due <= now).map(|(_, key)| *key)
+    }
+
+    /// `for` or `keep_for` of the alert has run: raises or clears it. An operator's own rule is
+    /// raised by its next evaluation only, since it must be known to hold.
+    pub(crate) fn ripen(&mut self, key: &AlertKey, now: UtcTime, out: &mut Vec<AlertTransition>) {
+        self.forget_due(key);
+        let Some(active) = self.active.get(key).copied() else { return };
+        if active.stage != Stage::Pending {
+            self.finish(key, TransitionKind::Cleared, Some(active.clear_end), now, out);
+            return;
+        }
+        let Some(rule) = RuleId::from_number(key.rule.get()).filter(|rule| !rule.is_operators())
+        else {
+            return;
+        };
+        let mut report = Report::new(rule, key.subject, active.cause, active.start);
+        report.channel = (key.channel != 0).then(|| ChannelNo::new(key.channel));
+        report.commodity = active.commodity;
+        report.severity = active.severity;
+        report.until = active.until;
+        report.annunciate = active.annunciated;
+        report.parent = active.parent;
+        report.evidence = vec![
+            Evidence::number("channel", i64::from(key.channel), ""),
+            Evidence::instant("window_from", seconds(active.start)),
+            Evidence::instant("window_to", seconds(active.until)),
+        ];
+        let mode = self.params.settings(key.rule).mode;
+        self.raise(*key, report, mode, (now, out));
+    }
+
+    /// The rules changed: what is off now, or speaks to others now, is taken back at once.
+    pub(crate) fn rules_changed(&mut self, now: UtcTime, out: &mut Vec<AlertTransition>) {
+        let stale: Vec<AlertKey> = self
+            .active
+            .iter()
+            .filter(|(key, active)| {
+                let settings = self.params.settings(key.rule);
+                let stage = match settings.mode {
+                    Mode::Live => Stage::Live,
+                    Mode::Shadow => Stage::Shadow,
+                };
+                !settings.enabled || (active.stage != Stage::Pending && active.stage != stage)
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for key in stale {
+            self.finish(&key, TransitionKind::Cleared, Some(now.seconds()), now, out);
+        }
     }
 
     fn finish(
@@ -190,18 +413,26 @@ impl AlertBook {
         now: UtcTime,
         out: &mut Vec<AlertTransition>,
     ) {
+        self.forget_due(key);
         let (Some(active), Some(rule)) =
             (self.active.remove(key), RuleId::from_number(key.rule.get()))
         else {
             return;
         };
+        if active.stage == Stage::Pending {
+            return;
+        }
+        let rearm_s = self.params.settings(key.rule).rearm_s;
+        if rearm_s > 0 && kind == TransitionKind::Cleared {
+            self.resting.insert(*key, now.seconds() + rearm_s);
+        }
         let channel = (key.channel != 0).then(|| ChannelNo::new(key.channel));
         let family = family_of(active.cause);
         let mut evidence = Vec::new();
         if let Some(end) = end {
             evidence.push(Evidence::instant("condition_end", seconds(end)));
         }
-        out.push(AlertTransition {
+        let transition = AlertTransition {
             alert_id: alert_id(rule, key.subject, channel, seconds(active.start)),
             rule,
             kind,
@@ -217,16 +448,18 @@ impl AlertBook {
             condition_end: end.map(seconds),
             at: now,
             annunciate: active.annunciated,
-            parent: active.parent.map(Subject::Collector),
+            parent: active.parent,
             others_active: self.others(key, family),
             evidence,
-        });
+        };
+        self.tell(active.stage, transition, out);
     }
 
     /// Active alerts of the subject in this family, without `key` itself.
     fn others(&self, key: &AlertKey, family: Family) -> u16 {
         let count = self
             .of_subject(key.subject)
+            .filter(|(_, active)| active.stage == Stage::Live)
             .filter(|(other, active)| *other != key && family_of(active.cause) == family)
             .count();
         u16::try_from(count).unwrap_or(u16::MAX)
@@ -240,9 +473,10 @@ impl AlertBook {
         self.active.range(first..).take_while(move |(key, _)| key.subject == subject)
     }
 
-    /// Whether an alert of this family is active for the subject.
+    /// Whether staff were told an alert of this family for the subject.
     pub(crate) fn has_family(&self, subject: Subject, family: Family) -> bool {
-        self.of_subject(subject).any(|(_, active)| family_of(active.cause) == family)
+        self.of_subject(subject)
+            .any(|(_, active)| active.stage == Stage::Live && family_of(active.cause) == family)
     }
 }
 

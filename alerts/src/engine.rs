@@ -92,6 +92,11 @@ impl Engine {
         out.append(&mut self.env.out);
     }
 
+    /// What rules in shadow mode said since the last call; it opens no issue.
+    pub fn take_shadow(&mut self) -> Vec<AlertTransition> {
+        std::mem::take(&mut self.env.book.shadow)
+    }
+
     /// Sequence of the next record that is wanted.
     pub const fn position(&self) -> i64 {
         self.next_seq
@@ -104,7 +109,7 @@ impl Engine {
 
     /// Number of active alerts.
     pub fn active_alerts(&self) -> usize {
-        self.env.book.iter().count()
+        self.env.book.live().count()
     }
 
     /// Mean bytes of state of a channel, with its share of the meter's (`metering-rules` 10).
@@ -191,6 +196,7 @@ impl Engine {
         let place = *self.meter_places.get(&id)?;
         let meter = self.meters.get_mut(place as usize)?;
         let env = &mut self.env;
+        env.select(place);
         silence::heard(meter, place, env);
         silence::delivered(meter, place, at, env);
         if flags.contains(metering::DeviceFlags::LOW_BATTERY) {
@@ -202,6 +208,7 @@ impl Engine {
     fn heard(&mut self, id: MeterId, collector: Option<CollectorId>, rssi_dbm: Option<i16>) {
         let Some(place) = self.meter_places.get(&id).copied() else { return };
         let Some(meter) = self.meters.get_mut(place as usize) else { return };
+        self.env.select(place);
         silence::heard(meter, place, &mut self.env);
         if let Some(dbm) = rssi_dbm {
             let centi = i32::from(dbm) * 100;
@@ -232,6 +239,7 @@ impl Engine {
             (Subject::Meter(id), code) => {
                 let Some(place) = self.meter_places.get(&id).copied() else { return };
                 let Some(meter) = self.meters.get_mut(place as usize) else { return };
+                self.env.select(place);
                 match code {
                     EventCode::BatteryLow => {
                         battery::flagged(meter, place, at, &mut self.env);
@@ -305,12 +313,39 @@ impl Engine {
     }
 
     fn fire_due(&mut self) {
+        while let Some(key) = self.env.book.first_due(self.env.now) {
+            self.select_subject(key.subject);
+            self.env.book.ripen(&key, self.env.at, &mut self.env.out);
+        }
         while let Some(key) = self.env.timers.pop_due(self.env.now) {
             self.fire(key);
         }
     }
 
+    /// From here on the parameters are those of the meter, or of all.
+    fn select_subject(&mut self, subject: Subject) {
+        match subject {
+            Subject::Meter(id) => match self.meter_places.get(&id) {
+                Some(place) => self.env.select(*place),
+                None => self.env.select_all(),
+            },
+            _ => self.env.select_all(),
+        }
+    }
+
+    fn select_timer(&mut self, key: TimerKey) {
+        match key {
+            TimerKey::DayClose { meter, .. }
+            | TimerKey::Silence { meter }
+            | TimerKey::Child { meter }
+            | TimerKey::Battery { meter } => self.env.select(meter),
+            TimerKey::Annunciate(key) => self.select_subject(key.subject),
+            _ => self.env.select_all(),
+        }
+    }
+
     fn fire(&mut self, key: TimerKey) {
+        self.select_timer(key);
         match key {
             TimerKey::Headend => {
                 let usual = self.usual();

@@ -1,7 +1,10 @@
 //! What all rules share: parameters, the two clocks of the log, active alerts, timers, local days.
 
+use std::sync::Arc;
+
 use metering::UtcTime;
 
+use crate::active::ActiveRules;
 use crate::alerts::AlertBook;
 use crate::groups::Groups;
 use crate::local::Zones;
@@ -13,7 +16,10 @@ use crate::transition::AlertTransition;
 /// The surroundings of a rule.
 #[derive(Debug)]
 pub(crate) struct Env {
-    pub(crate) params: Params,
+    /// Of the meter at hand, else of all: see [`Env::select`].
+    pub(crate) params: Arc<Params>,
+    /// The rules that hold.
+    pub(crate) active: ActiveRules,
     /// Log time of the frame at hand; it never goes back.
     pub(crate) at: UtcTime,
     /// The same in seconds.
@@ -32,12 +38,15 @@ pub(crate) struct Env {
 
 impl Env {
     pub(crate) fn new(params: Params) -> Self {
+        let params = Arc::new(params);
+        let book = AlertBook { params: Arc::clone(&params), ..AlertBook::default() };
         Self {
+            active: ActiveRules::built_in(Arc::clone(&params)),
             params,
             at: UtcTime::MIN,
             now: NEVER,
             before: NEVER,
-            book: AlertBook::default(),
+            book,
             timers: Timers::default(),
             zones: Zones::default(),
             groups: Groups::default(),
@@ -45,6 +54,25 @@ impl Env {
             fleet: 0,
             out: Vec::new(),
         }
+    }
+
+    /// From here on the parameters are those of the meter at this place.
+    pub(crate) fn select(&mut self, place: u32) {
+        if !self.active.is_uniform() {
+            self.use_params(self.active.of_place(place));
+        }
+    }
+
+    /// From here on the parameters are those of all meters.
+    pub(crate) fn select_all(&mut self) {
+        if !self.active.is_uniform() {
+            self.use_params(self.active.of_all());
+        }
+    }
+
+    pub(crate) fn use_params(&mut self, params: Arc<Params>) {
+        self.book.params = Arc::clone(&params);
+        self.params = params;
     }
 
     /// Data that end at `end` came as they should, so that an alert from them is of now.

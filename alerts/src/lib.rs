@@ -11,6 +11,7 @@
 //! This crate reads no clock, no environment, no random source and does no I/O. Rules #1 to #24 are
 //! `vee`'s; their verdicts travel in the log.
 
+mod active;
 mod alerts;
 pub mod cause;
 mod classify;

@@ -3,16 +3,34 @@
 
 use metering::UtcTime;
 
-use crate::alerts::{Active, AlertKey};
+use crate::alerts::{Active, AlertKey, Stage};
 use crate::engine::{ByNumber, Engine};
 use crate::env::Env;
 use crate::groups::Group;
 use crate::params::Params;
-use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
+use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_by, snap_struct};
 use crate::timer::TimerKey;
 
 snap_struct!(AlertKey { subject, rule, channel });
-snap_struct!(Active { cause, severity, start, commodity, annunciated, parent, until, mark });
+snap_struct!(Active {
+    cause,
+    severity,
+    start,
+    commodity,
+    annunciated,
+    parent,
+    until,
+    mark,
+    stage,
+    clear_end,
+    due,
+});
+snap_by!(Stage, u8, |stage: Stage| stage as u8, |number| match number {
+    0 => Some(Stage::Pending),
+    1 => Some(Stage::Live),
+    2 => Some(Stage::Shadow),
+    _ => None,
+});
 
 impl Snap for TimerKey {
     fn save(&self, to: &mut Writer) {
@@ -25,6 +43,7 @@ impl Snap for TimerKey {
             Self::Battery { .. } => 5,
             Self::Variance { .. } => 6,
             Self::Annunciate(_) => 7,
+            Self::Look { .. } => 20,
         };
         kind.save(to);
         match self {
@@ -39,6 +58,7 @@ impl Snap for TimerKey {
                 day.save(to);
             }
             Self::Annunciate(key) => key.save(to),
+            Self::Look { meter, rule } => (*meter, *rule).save(to),
         }
     }
 
@@ -55,6 +75,10 @@ impl Snap for TimerKey {
             5 => Self::Battery { meter: u32::load(from)? },
             6 => Self::Variance { group: u16::load(from)?, day: i32::load(from)? },
             7 => Self::Annunciate(AlertKey::load(from)?),
+            20 => {
+                let (meter, rule) = <(u32, u8)>::load(from)?;
+                Self::Look { meter, rule }
+            }
             _ => return Err(SnapshotError::Damaged),
         })
     }
@@ -64,7 +88,8 @@ impl Engine {
     /// Canonical bytes: schema version, hash of the parameters, log position, state, CRC-32C.
     pub fn snapshot(&self) -> Vec<u8> {
         let env = &self.env;
-        let mut to = Writer::start(&env.params.hash());
+        let mut to = Writer::start(&env.active.base().hash());
+        env.active.save(&mut to);
         self.next_seq.save(&mut to);
         env.at.micros().save(&mut to);
         env.now.save(&mut to);
@@ -76,6 +101,11 @@ impl Engine {
         for (key, active) in env.book.iter() {
             key.save(&mut to);
             active.save(&mut to);
+        }
+        to.unsigned(env.book.resting.len() as u64);
+        for (key, until) in &env.book.resting {
+            key.save(&mut to);
+            until.save(&mut to);
         }
         to.unsigned(env.timers.len() as u64);
         for (due, key) in env.timers.iter() {
@@ -95,6 +125,7 @@ impl Engine {
     pub fn restore(params: Params, bytes: &[u8]) -> Result<Self, SnapshotError> {
         let mut from = Reader::start(bytes, &params.hash())?;
         let mut env = Env::new(params);
+        env.active.load(&mut from)?;
         let next_seq = i64::load(&mut from)?;
         env.at = UtcTime::from_micros(i64::load(&mut from)?);
         env.now = i64::load(&mut from)?;
@@ -109,10 +140,14 @@ impl Engine {
             env.book.restore(key, Active::load(&mut from)?);
         }
         for _ in 0..from.count()? {
+            let key = AlertKey::load(&mut from)?;
+            env.book.resting.insert(key, i64::load(&mut from)?);
+        }
+        for _ in 0..from.count()? {
             let due = i64::load(&mut from)?;
             env.timers.set(due, TimerKey::load(&mut from)?);
         }
-        let mut this = Self::new(env.params.clone());
+        let mut this = Self::new(Params::clone(&env.params));
         this.collectors = Snap::load(&mut from)?;
         this.meters = Snap::load(&mut from)?;
         from.finish()?;

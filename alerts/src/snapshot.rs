@@ -23,7 +23,7 @@ pub enum SnapshotError {
 
 const MAGIC: [u8; 4] = *b"AMIR";
 /// Raised with every change of a stored struct.
-pub(crate) const SCHEMA_VERSION: u64 = 1;
+pub(crate) const SCHEMA_VERSION: u64 = 2;
 const CRC_BYTES: usize = 4;
 
 /// Writes values one after the other.

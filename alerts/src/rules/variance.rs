@@ -244,6 +244,7 @@ pub(crate) fn decide(meters: &[Meter], group_no: u16, number: i32, env: &mut Env
             continue;
         }
         for (meter, channel) in strange {
+            env.select(meter);
             let Some(meter) = meters.get(meter as usize) else { continue };
             let at = usize::from(channel);
             let still = meter.channels.get(at).is_some_and(|c| holds(rule, &c.days, number));
