@@ -62,7 +62,7 @@ pub struct Origin {
     /// Highest version that a slot of the gap had: an estimate after an undo is another one.
     pub base_version: i16,
     /// The meter issue that explains the gap.
-    pub issue: Option<i64>,
+    pub issue: Option<String>,
     /// `engine`, or the person.
     pub created_by: String,
     /// The meter is suspected of tampering: a person must look.
@@ -77,7 +77,7 @@ pub struct Origin {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Estimation {
     pub id: EstimationId,
-    pub issue: Option<i64>,
+    pub issue: Option<String>,
     pub meter: MeterId,
     pub channel: ChannelNo,
     pub gap: Gap,
