@@ -3,13 +3,16 @@
 //!
 //! In the order of its life: when an estimate may be made ([`horizon`]), the record with its
 //! deterministic id ([`record`]), the codes under which markets know it ([`codes`]), and the closed
-//! table of its states ([`states`]). What a late actual value means for a bill is a [`TrueUp`].
+//! table of its states ([`states`]), and the versions of slots that it writes and takes back
+//! ([`book`]). What a late actual value means for a bill is a [`TrueUp`].
 
+pub mod book;
 pub mod codes;
 pub mod horizon;
 pub mod record;
 pub mod states;
 
+pub use book::{Book, BookError, SlotVersion};
 pub use codes::{Nem12, Reason, iec_codes, nem12};
 pub use horizon::{billing_from, is_final_horizon, provisional_from};
 pub use record::{Estimation, EstimationId, Origin, TrueUp, true_up};
