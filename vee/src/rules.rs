@@ -73,7 +73,8 @@ rules! {
     Prolonged = 24, "INT-PROLONG";
 }
 
-/// What `Finding::kind` means, by rule. 0 stands where a rule has one condition only. The numbers
+/// What `Finding::kind` means, by rule, for outcomes Warn and Fail. 0 stands where a rule has one
+/// condition only. A Pass has kind 0 and says that none of the rule's conditions holds. The numbers
 /// travel in log frames and are never reused.
 pub mod kind {
     /// The rule's only condition.

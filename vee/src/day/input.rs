@@ -72,6 +72,8 @@ pub struct DaySummary {
     pub reactive_since: Option<UtcTime>,
     /// Power factor of the day in per mille; 0 = unknown.
     pub pf_permille: i16,
+    /// The switch or valve was open (or shut) when the day ended.
+    pub switched_off: bool,
     /// Days up to this one without actuals.
     pub lacking_days: u16,
 }
@@ -85,8 +87,9 @@ pub struct Around<'a> {
     pub differing_at_change: u16,
     /// Most events that the device's counter skipped at once while readings arrived.
     pub messages_skipped: u16,
-    /// The disconnect switch or valve was open (or shut) all day.
+    /// The disconnect switch or valve was open (or shut) all day; when the day ended.
     pub switched_off: bool,
+    pub switched_off_after: bool,
     /// Voltage was seen during the day.
     pub voltage_present: bool,
     /// Since when the account is inactive.
@@ -113,7 +116,7 @@ pub struct DayInput<'a> {
     pub day: DayShape,
     /// The clock change within the day, if any (`LocalCalendar::change_within`).
     pub change: Option<UtcTime>,
-    /// Intervals of the day and of up to 48 h before it.
+    /// Intervals of the day and of [`LOOK_BACK_S`] before it.
     pub slots: &'a [DaySlot],
     /// Reads of the channel's register, from before the first slot to the end of the day.
     pub registers: &'a [RegisterPoint],
@@ -124,23 +127,15 @@ pub struct DayInput<'a> {
     pub around: Around<'a>,
 }
 
-/// Days of summaries that the checks look back.
+/// Days of summaries that the checks look back at most.
 pub const HISTORY_DAYS: i64 = 91;
-/// Seconds of intervals and registers before the day that the checks look back.
-pub const LOOK_BACK_S: i64 = 48 * 3_600;
+/// Seconds of intervals before the day that the checks look back: a local day of 25 hours.
+pub const LOOK_BACK_S: i64 = 25 * 3_600;
 
 impl DaySlot {
     /// A slot as it arrived, not judged since.
-    pub const fn arrived(end: UtcTime, value: i64, code: SlotCode, failed: RuleMask) -> Self {
-        Self { end, value, arrived: code, best: QualityStatus::Raw, failed }.with_best_of_arrival()
-    }
-
-    const fn with_best_of_arrival(mut self) -> Self {
-        if self.failed.is_empty() {
-            return self;
-        }
-        self.best = QualityStatus::Suspect;
-        self
+    pub fn arrived(end: UtcTime, value: i64, code: SlotCode, failed: RuleMask) -> Self {
+        Self { end, value, arrived: code, best: code.status(), failed }
     }
 
     /// The value when it arrived and nothing forbade its use then or by hand since.

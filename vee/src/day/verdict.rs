@@ -8,20 +8,24 @@ use super::input::{DayInput, DaySlot, DaySummary};
 use crate::params::Params;
 use crate::rules::Rule;
 
-/// All of it. Closing the same day again with the same facts gives no `changes` and, apart from
-/// repeated findings, nothing else.
+/// All of it. Closing the same day again with the same facts gives the same verdict.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DayVerdict {
-    /// In catalogue order. A Pass is told only where the rule failed or warned lately.
+    /// In catalogue order. A Pass is told only where the rule failed or warned lately; it is one of
+    /// the whole rule and has kind 0.
     pub findings: Vec<Finding>,
-    /// Slots that need a new version, ascending.
-    pub changes: Vec<SlotVersion>,
+    /// Slots whose actual value nobody may use, by its arrival or by the day; ascending.
+    pub suspect: Vec<SlotVersion>,
+    /// Slots whose actual value may be used although a rule of the day failed it; ascending.
+    pub flagged: Vec<SlotVersion>,
+    /// Of each expected slot: its actual value passed and counts as validated.
+    pub validated: Vec<bool>,
     pub holds: Vec<Hold>,
     /// To be kept for the days that follow.
     pub summary: DaySummary,
 }
 
-/// A new version of a judged slot, with the value that arrived.
+/// What the status and the failed rules of a slot are now, with the value that arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SlotVersion {
     pub end: UtcTime,
@@ -61,7 +65,7 @@ pub struct Hold {
 }
 
 /// Days after a Fail or Warn on which a Pass is told, so that an alert can clear.
-const PASS_DAYS: usize = 35;
+const PASS_DAYS: usize = 14;
 
 /// Rules that are decided here; their bits of a slot's mask are set and cleared by the day.
 pub const DAY_RULES: RuleMask = RuleMask::from_bits(
@@ -193,9 +197,11 @@ impl<'a> Desk<'a> {
     pub(super) fn finish(mut self, validated: bool) -> DayVerdict {
         let mut summary = self.summary;
         summary.validated = validated;
+        summary.switched_off = self.input.around.switched_off_after;
         summary.slots = u16::try_from(self.places.len()).unwrap_or(u16::MAX);
-        let mut changes = Vec::new();
-        for place in &self.places {
+        let (mut suspect, mut flagged) = (Vec::new(), Vec::new());
+        let mut passed = vec![false; self.places.len()];
+        for (place, passed) in self.places.iter().zip(&mut passed) {
             let Some(slot) = place.slot else { continue };
             let actual = slot.actual().filter(|_| !place.suspect);
             if let Some(value) = actual {
@@ -206,11 +212,18 @@ impl<'a> Desk<'a> {
             } else if slot.arrived.status() != QualityStatus::Missing {
                 summary.suspect += 1;
             }
-            changes.extend(change(slot, place, validated));
+            let Some(now) = judged(slot, place, validated) else { continue };
+            *passed = now.status == QualityStatus::Validated;
+            if now.status == QualityStatus::Suspect {
+                suspect.push(now);
+            } else if !place.failed.is_empty() {
+                flagged.push(now);
+            }
         }
         summary.lacking_days = lacking_days(self.input, &summary, self.params);
         self.findings.sort_by_key(|finding| finding.rule);
-        DayVerdict { findings: self.findings, changes, holds: self.holds, summary }
+        let (findings, holds) = (self.findings, self.holds);
+        DayVerdict { findings, suspect, flagged, validated: passed, holds, summary }
     }
 }
 
@@ -230,15 +243,12 @@ pub(super) fn lacking_days(input: &DayInput<'_>, today: &DaySummary, params: &Pa
     }
 }
 
-/// Only what arrived and was not decided by hand or by an estimate gets a status from here.
-fn change(slot: &DaySlot, place: &Place<'_>, validated: bool) -> Option<SlotVersion> {
-    let ours =
-        matches!(slot.best, QualityStatus::Raw | QualityStatus::Suspect | QualityStatus::Validated);
-    if !ours || slot.arrived.status() == QualityStatus::Missing {
+/// What the actual value is worth, whatever stands in its place; `None` when nothing arrived.
+fn judged(slot: &DaySlot, place: &Place<'_>, validated: bool) -> Option<SlotVersion> {
+    if slot.arrived.status() == QualityStatus::Missing {
         return None;
     }
     let of_arrival = RuleMask::from_bits(slot.failed.bits() & !DAY_RULES.bits());
-    let failed = union(of_arrival, place.failed);
     let status = if place.suspect || slot.arrived.status() == QualityStatus::Suspect {
         QualityStatus::Suspect
     } else if validated {
@@ -246,11 +256,13 @@ fn change(slot: &DaySlot, place: &Place<'_>, validated: bool) -> Option<SlotVers
     } else {
         QualityStatus::Raw
     };
-    let dense = |status| matches!(status, QualityStatus::Raw | QualityStatus::Validated);
-    let same = slot.failed == failed
-        && (slot.best == status || (failed.is_empty() && dense(status) && dense(slot.best)));
-    let (end, value, flags) = (slot.end, slot.value, slot.arrived.flags());
-    (!same).then_some(SlotVersion { end, value, status, flags, failed })
+    Some(SlotVersion {
+        end: slot.end,
+        value: slot.value,
+        status,
+        flags: slot.arrived.flags(),
+        failed: union(of_arrival, place.failed),
+    })
 }
 
 /// Each expected interval with what is known of it. Intervals of a day or more end with the day.
