@@ -16,6 +16,7 @@ pub mod estimation;
 pub mod params;
 pub mod register;
 pub mod rules;
+pub mod status;
 pub mod validate;
 
 pub use day::{DayInput, DaySlot, DaySummary, DayVerdict, close_day};
