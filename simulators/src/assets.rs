@@ -1,7 +1,8 @@
 //! All that provisioning needs to know of the fleet, as plain data.
 
 use metering::{
-    ChannelKind, ChannelNo, Commodity, CustomerClass, ReadingType, SourceId, Tag, Unit, UtcTime,
+    ChannelKind, ChannelNo, Commodity, CustomerClass, MeterDetail, ReadingType, SourceId, Tag,
+    Unit, UtcTime,
 };
 
 /// The fleet as a utility would enter it.
@@ -73,6 +74,8 @@ pub struct MeterSpec {
     /// Water: Q3; gas: Qmax; litres per hour. 0 for electricity.
     pub flow_rated_lph: i32,
     pub installed_at: UtcTime,
+    /// Zones and transformers are numbered from 1 in the order of [`FleetAssets`].
+    pub detail: MeterDetail,
     pub channels: Vec<ChannelSpec>,
 }
 

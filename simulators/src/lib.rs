@@ -23,6 +23,7 @@ mod provision;
 mod radio;
 mod rng;
 mod spec;
+pub mod trial;
 pub mod truth;
 pub mod truth_file;
 mod usage;
@@ -30,6 +31,9 @@ mod usage;
 pub use assets::{ChannelSpec, CollectorSpec, FleetAssets, MeterSpec, Place, TransformerSpec};
 pub use fleet::{Fleet, SimMessage};
 pub use spec::{FleetSpec, SpecError};
+pub use trial::scenario::Scenario;
+pub use trial::truth::{TimedAct, TrialAct, TrialFault, TrialNegative, TrialSubject};
+pub use trial::{Trial, TrialKind, TrialSpec};
 pub use truth::{
     Fault, FaultKind, HardNegative, HardNegativeKind, Magnitude, SubjectName, Truth, TruthRead,
 };

@@ -104,6 +104,7 @@ impl Layout {
             },
             flow_rated_lph: meter.flow_rated_lph,
             installed_at: installed(spec.history_start, days),
+            detail: metering::MeterDetail::default(),
             channels: channels_of(meter),
         }
     }

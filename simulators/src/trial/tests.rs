@@ -1,0 +1,66 @@
+//! A trial is what it says: the same bytes however it is cut, one fault per meter, all in time.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use metering::UtcTime;
+
+use super::truth::TrialSubject;
+use super::{Trial, TrialKind, TrialSpec};
+
+fn spec(days: u32, kind: TrialKind) -> TrialSpec {
+    TrialSpec {
+        seed: 5,
+        start: UtcTime::parse_rfc3339("2026-09-20T00:00:00Z").unwrap(),
+        days,
+        zone: "Europe/Berlin".into(),
+        kind,
+        delivery: 980,
+        only: Vec::new(),
+    }
+}
+
+fn digest(trial: &mut Trial, step_h: i64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let mut now = trial.spec().start;
+    while now < trial.end() {
+        now = now.plus_seconds(step_h * 3_600).min(trial.end());
+        for message in trial.messages(now) {
+            (message.sent_at, &message.topic, &message.payload).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+#[test]
+fn the_same_specification_gives_the_same_bytes_however_it_is_cut() {
+    let kind = TrialKind::Injected { per_cause: 1 };
+    let mut first = Trial::new(spec(10, kind)).unwrap();
+    let mut second = Trial::new(spec(10, kind)).unwrap();
+    assert_eq!(digest(&mut first, 1), digest(&mut second, 6));
+}
+
+#[test]
+fn a_meter_has_one_fault_and_every_fault_has_time_to_be_found() {
+    let trial = Trial::new(spec(120, TrialKind::Injected { per_cause: 3 })).unwrap();
+    let mut meters = BTreeSet::new();
+    for fault in trial.faults() {
+        if let TrialSubject::Meter(number) = &fault.subject {
+            assert!(meters.insert(number.clone()), "{number} has two faults");
+        }
+        let need_s = fault.scenario.need_d * 86_400;
+        assert!(fault.onset.plus_seconds(need_s) <= trial.end(), "{}", fault.scenario);
+    }
+    let planted: BTreeSet<&str> = trial.faults().iter().map(|f| f.scenario.name).collect();
+    // Only what needs most of a year is left out of a winter.
+    assert_eq!(planted.len(), super::scenario::Scenario::ALL.len() - 1, "{planted:?}");
+    assert!(!planted.contains("slow_meter"));
+}
+
+#[test]
+fn a_natural_fleet_has_few_faults() {
+    let trial = Trial::new(spec(120, TrialKind::Natural { meters: 2_000 })).unwrap();
+    let faults = trial.faults().len();
+    assert!((15..80).contains(&faults), "{faults}");
+    assert!(trial.assets().meters.len() >= 2_000);
+}

@@ -1,0 +1,197 @@
+//! Faults of more than one meter. Each has devices of its own, so that faults do not touch, and
+//! comes several times where its members recover.
+
+use metering::{MeterRole, UtcTime};
+
+use super::build::{Builder, DAY_S, HOUR_S};
+use super::scenario::{Place, Scenario};
+use super::truth::{TrialFault, TrialSubject};
+use super::twist::Twist;
+use crate::usage::{Model, Span};
+
+/// Members of a collector that fails, of a transformer, of a district, and of a cohort.
+const COLLECTOR_MEMBERS: usize = 24;
+const TRANSFORMER_MEMBERS: usize = 10;
+const DMA_MEMBERS: usize = 14;
+const COHORT_MEMBERS: usize = 6;
+
+impl Builder<'_> {
+    /// As many wards as it takes for `count` events.
+    pub(crate) fn wards(&mut self, scenario: &'static Scenario, count: u32) {
+        let mut left = usize::try_from(count).unwrap_or(0);
+        while left > 0 {
+            let planted = match *scenario {
+                Scenario::COLLECTOR | Scenario::BACKHAUL => self.collector_ward(scenario, left),
+                Scenario::COHORT => self.cohort_ward(scenario),
+                Scenario::POWER_AREA => self.power_ward(scenario, left),
+                Scenario::TRANSFORMER => self.transformer_ward(scenario),
+                Scenario::DMA_LEAK => self.dma_ward(scenario),
+                _ => 0,
+            };
+            if planted == 0 {
+                return;
+            }
+            left = left.saturating_sub(planted);
+        }
+    }
+
+    /// Onsets that are at least `apart` days from one another, at most `most`.
+    fn onsets(&mut self, scenario: &Scenario, apart: i64, most: usize) -> Vec<UtcTime> {
+        let mut onsets = Vec::new();
+        let mut from = self.spec.start.plus_seconds(scenario.before_d * DAY_S);
+        while onsets.len() < most {
+            let onset = from.plus_seconds(self.stream.between(0, DAY_S / 60) * 60);
+            if onset.plus_seconds(scenario.need_d * DAY_S) >= self.end() {
+                break;
+            }
+            onsets.push(onset);
+            from = from.plus_seconds(apart * DAY_S);
+        }
+        onsets
+    }
+
+    fn fault(
+        &mut self,
+        scenario: &'static Scenario,
+        subject: TrialSubject,
+        members: Vec<String>,
+        (onset, end, magnitude): (UtcTime, Option<UtcTime>, i64),
+    ) {
+        self.faults.push(TrialFault { scenario, subject, members, onset, end, magnitude });
+    }
+
+    fn collector_ward(&mut self, scenario: &'static Scenario, most: usize) -> usize {
+        let onsets = self.onsets(scenario, 6, most);
+        if onsets.is_empty() {
+            return 0;
+        }
+        let (collector, other) = (self.collector(), self.collector());
+        let first = self.devices.len();
+        for nth in 0..COLLECTOR_MEMBERS {
+            let device = self.device(if nth % 2 == 0 { Place::Home } else { Place::Water });
+            self.devices[device].collector = collector;
+            self.devices[device].second = Some(other);
+        }
+        let members = self.numbers(first..first + COLLECTOR_MEMBERS);
+        for onset in &onsets {
+            let hours = self.stream.between(4, 12);
+            let end = onset.plus_seconds(hours * HOUR_S);
+            let span = Span { from: *onset, to: end };
+            let code = self.collectors[collector].code.clone();
+            if scenario == &Scenario::COLLECTOR {
+                self.collectors[collector].outages.push(span);
+            } else {
+                self.collectors[collector].cut.push(span);
+            }
+            let subject = TrialSubject::Collector(code);
+            self.fault(scenario, subject, members.clone(), (*onset, Some(end), hours));
+        }
+        onsets.len()
+    }
+
+    fn cohort_ward(&mut self, scenario: &'static Scenario) -> usize {
+        let Some(onset) = self.onset(scenario) else { return 0 };
+        let cohort = self.cohorts;
+        self.cohorts += 1;
+        let first = self.devices.len();
+        for nth in 0..COHORT_MEMBERS {
+            let device = self.device(Place::Home);
+            self.devices[device].cohort = cohort;
+            // One of the cohort was not updated.
+            if nth > 0 {
+                let at = onset.plus_seconds(self.stream.between(0, 3 * HOUR_S));
+                self.part(device, Span { from: at, to: UtcTime::MAX }, Twist::Mute);
+            }
+        }
+        let members = self.numbers(first..first + COHORT_MEMBERS);
+        let subject = TrialSubject::Meters(members.clone());
+        self.fault(scenario, subject, members, (onset, None, 0));
+        1
+    }
+
+    fn transformer(&mut self, members: usize) -> (usize, usize) {
+        let transformer = self.transformers;
+        self.transformers += 1;
+        let first = self.devices.len();
+        for _ in 0..members {
+            let device = self.device(Place::Home);
+            self.devices[device].transformer = Some(transformer);
+        }
+        (transformer, first)
+    }
+
+    fn power_ward(&mut self, scenario: &'static Scenario, most: usize) -> usize {
+        let onsets = self.onsets(scenario, 7, most);
+        if onsets.is_empty() {
+            return 0;
+        }
+        let (transformer, first) = self.transformer(TRANSFORMER_MEMBERS);
+        let members = self.numbers(first..first + TRANSFORMER_MEMBERS);
+        for onset in &onsets {
+            let hours = self.stream.between(2, 6);
+            let end = onset.plus_seconds(hours * HOUR_S);
+            for device in first..first + TRANSFORMER_MEMBERS {
+                self.part(device, Span { from: *onset, to: end }, Twist::Dark);
+                self.outage_events(device, *onset, Some(end));
+            }
+            let subject = TrialSubject::Transformer(transformer_code(transformer));
+            self.fault(scenario, subject, members.clone(), (*onset, Some(end), hours));
+        }
+        onsets.len()
+    }
+
+    fn transformer_ward(&mut self, scenario: &'static Scenario) -> usize {
+        let Some(onset) = self.onset(scenario) else { return 0 };
+        let (transformer, first) = self.transformer(TRANSFORMER_MEMBERS);
+        let supply = self.sum_meter(Place::Home, first..first + TRANSFORMER_MEMBERS);
+        self.devices[supply].role = MeterRole::TransformerSupply;
+        self.devices[supply].transformer = Some(transformer);
+        // Ordinary losses of the iron and the wires.
+        let always = Span { from: UtcTime::MIN, to: UtcTime::MAX };
+        self.part(supply, always, Twist::Scale(1_025));
+        let permille = self.stream.between(1_120, 1_250);
+        self.part(supply, Span { from: onset, to: UtcTime::MAX }, Twist::Scale(permille));
+        let subject = TrialSubject::Transformer(transformer_code(transformer));
+        let members = self.numbers(first..=supply);
+        self.fault(scenario, subject, members, (onset, None, permille - 1_000));
+        1
+    }
+
+    fn dma_ward(&mut self, scenario: &'static Scenario) -> usize {
+        let Some(onset) = self.onset(scenario) else { return 0 };
+        let dma = self.dmas;
+        self.dmas += 1;
+        let first = self.devices.len();
+        for _ in 0..DMA_MEMBERS {
+            let device = self.device(Place::Water);
+            self.devices[device].dma = Some(dma);
+        }
+        let inlet = self.sum_meter(Place::Water, first..first + DMA_MEMBERS);
+        self.devices[inlet].role = MeterRole::ZoneInlet;
+        self.devices[inlet].dma = Some(dma);
+        self.devices[inlet].flow_rated_lph = 40_000;
+        // Mains always lose a little.
+        let always = Span { from: UtcTime::MIN, to: UtcTime::MAX };
+        self.part(inlet, always, Twist::Add(25_000));
+        let lph = self.stream.between(150, 500);
+        self.part(inlet, Span { from: onset, to: UtcTime::MAX }, Twist::Add(lph * 1000));
+        let members = self.numbers(first..=inlet);
+        self.fault(scenario, TrialSubject::Zone(dma_code(dma)), members, (onset, None, lph));
+        1
+    }
+
+    fn sum_meter(&mut self, place: Place, members: std::ops::Range<usize>) -> usize {
+        let device = self.device(place);
+        self.devices[device].model = Model::Nothing;
+        self.devices[device].sums = Some(members);
+        device
+    }
+}
+
+pub(crate) fn transformer_code(transformer: usize) -> String {
+    format!("T-{:04}", transformer + 1)
+}
+
+pub(crate) fn dma_code(dma: usize) -> String {
+    format!("DMA-{:04}", dma + 1)
+}
