@@ -22,6 +22,7 @@ pub(super) enum Section {
     Collectors,
     Commissioning,
     DeadLetters,
+    Rules,
     System,
     /// Search and refusals.
     None,
@@ -75,7 +76,7 @@ impl ClockFace {
 impl Nav {
     fn of(section: Section, counts: &NavCounts) -> Self {
         let waiting = &counts.waiting;
-        let all: [(Section, &'static str, &'static str, &'static str, i64); 7] = [
+        let all: [(Section, &'static str, &'static str, &'static str, i64); 8] = [
             (Section::Fleet, "fleet", "/", "Fleet", 0),
             (Section::Issues, "issues", "/issues", "Issues", counts.issues),
             (Section::Meters, "meters", "/meters", "Meters", 0),
@@ -94,6 +95,7 @@ impl Nav {
                 "Dead letters",
                 waiting.dead_letters,
             ),
+            (Section::Rules, "rules", "/rules", "Rules", 0),
             (Section::System, "system", "/system", "System", 0),
         ];
         let entries = all.into_iter().enumerate().map(|(at, (this, key, href, word, waiting))| {

@@ -14,6 +14,8 @@ mod guard;
 pub mod measure;
 mod pages;
 mod refusal;
+mod rule_facts;
+mod rule_words;
 mod state;
 mod stream;
 pub mod words;
@@ -40,6 +42,10 @@ pub fn router(state: ConsoleState) -> Router {
         .route("/commissioning", get(pages::commissioning::show))
         .route("/dead-letters", get(pages::dead_letters::show))
         .route("/dead-letters/{sha256}", get(pages::dead_letters::detail))
+        .route("/zones/{code}", get(pages::node::zone))
+        .route("/transformers/{code}", get(pages::node::transformer))
+        .route("/rules", get(pages::rules::show))
+        .route("/rules/{id}", get(pages::rule::show))
         .route("/system", get(pages::system::show))
         .route("/search", get(pages::search::show))
         .route("/stream", get(stream::stream))

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::axis::{TimeScale, ValueScale};
 use super::marks::{self, Labels};
-use super::{BandFill, ChartSpec, Point, QualityMark, Series, Shape};
+use super::{BandFill, ChartSpec, Point, QualityMark, Role, Series, Shape};
 
 /// Room below the plot for event flags, in px.
 pub(super) const FLAG_ROOM: u16 = 13;
@@ -218,6 +218,8 @@ fn envelope(run: &[Point], series: &Series, scales: &Scales, out: &mut String) {
 
 fn stroke(run: &[Point], series: &Series, scales: &Scales, out: &mut String) {
     let class = match run[0].mark {
+        _ if series.role == Role::Ghost => format!("l{} ghost", series.ink),
+        _ if series.role == Role::Chosen => "est chosen".to_owned(),
         QualityMark::Estimated => "est".to_owned(),
         QualityMark::Suspect => "sus".to_owned(),
         QualityMark::Edited => format!("l{} edited", series.ink),

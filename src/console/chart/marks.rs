@@ -139,9 +139,12 @@ pub(super) fn verticals(spec: &ChartSpec, scales: &Scales, labels: &mut Labels, 
 
 /// Where the axis was ended on purpose: the most that does not fit is written beside it.
 fn cut_words(spec: &ChartSpec, scales: &Scales, labels: &mut Labels) {
-    let Some(series) = spec.series.first().filter(|_| spec.top.is_some()) else { return };
-    let cut =
-        series.points.iter().filter(|point| point.value.is_some_and(|v| v.max > scales.value.hi));
+    let Some(series) = spec.series.first() else { return };
+    // A suspect value does not set the axis either, so it may be above it.
+    let cut = series.points.iter().filter(|point| {
+        (spec.top.is_some() || point.mark == QualityMark::Suspect)
+            && point.value.is_some_and(|v| v.max > scales.value.hi)
+    });
     let highest = cut.max_by_key(|point| point.value.map(|value| value.max));
     if let Some((point, value)) = highest.and_then(|point| point.value.map(|value| (point, value)))
     {

@@ -64,7 +64,19 @@ pub struct Series {
     pub shape: Shape,
     /// 1 to 3: colour of the line.
     pub ink: u8,
+    pub role: Role,
     pub points: Vec<Point>,
+}
+
+/// What a line is to the reader.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// What was measured, or is known: drawn by its quality.
+    Value,
+    /// What a method proposes, not chosen.
+    Ghost,
+    /// The proposal that would be written.
+    Chosen,
 }
 
 /// How neighbouring values are joined.

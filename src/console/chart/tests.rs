@@ -45,7 +45,7 @@ fn spec(from: &str, text: &str) -> ChartSpec {
         unit: DisplayUnit::choose(Unit::WattHour, 1_000),
         from_zero: true,
         top: None,
-        series: vec![Series { shape: Shape::Step, ink: 1, points }],
+        series: vec![Series { shape: Shape::Step, ink: 1, role: Role::Value, points }],
         bands: Vec::new(),
         limits: Vec::new(),
         marks: Vec::new(),

@@ -12,7 +12,7 @@ use super::issues::IssueLine;
 use super::meter_line::signal_word;
 use super::{Answer, html};
 use crate::console::causes;
-use crate::console::chart::{self, ChartSpec, Point, QualityMark, Series, Shape, Spread};
+use crate::console::chart::{self, ChartSpec, Point, QualityMark, Role, Series, Shape, Spread};
 use crate::console::frame::{Frame, Level, Section, segment};
 use crate::console::measure::DisplayUnit;
 use crate::console::refusal::Refusal;
@@ -282,7 +282,7 @@ fn hearing_chart(console: &ConsoleState, days: &[HearingDay], now: UtcTime) -> S
         unit,
         from_zero: true,
         top: None,
-        series: vec![Series { shape: Shape::Step, ink: 1, points }],
+        series: vec![Series { shape: Shape::Step, ink: 1, role: Role::Value, points }],
         bands: Vec::new(),
         limits: Vec::new(),
         marks: Vec::new(),

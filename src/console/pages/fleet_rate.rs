@@ -3,7 +3,7 @@
 use metering::UtcTime;
 use store::views::fleet::RateBucket;
 
-use crate::console::chart::{ChartSpec, Limit, Point, QualityMark, Series, Shape, Spread};
+use crate::console::chart::{ChartSpec, Limit, Point, QualityMark, Role, Series, Shape, Spread};
 use crate::console::measure::DisplayUnit;
 use crate::console::state::ConsoleState;
 use crate::console::words;
@@ -37,7 +37,7 @@ pub(super) fn rate_chart(
         from_zero: true,
         top: usual_top(&points),
         limits: usual_band(&points).into_iter().collect(),
-        series: vec![Series { shape: Shape::Step, ink: 1, points }],
+        series: vec![Series { shape: Shape::Step, ink: 1, role: Role::Value, points }],
         bands: Vec::new(),
         marks: Vec::new(),
         flags: Vec::new(),

@@ -10,7 +10,9 @@ use store::views::series::Series;
 use super::meter_chart::{self, Drawn};
 use super::meter_range::Range;
 use crate::console::causes;
-use crate::console::chart::{self, ChartSpec, Limit, Mark, Point, QualityMark, Shape, Spread};
+use crate::console::chart::{
+    self, ChartSpec, Limit, Mark, Point, QualityMark, Role, Shape, Spread,
+};
 use crate::console::frame::{QueryText, segment};
 use crate::console::measure::{self, DisplayUnit};
 use crate::console::refusal::Refusal;
@@ -46,8 +48,12 @@ pub(super) async fn card(
     let mut spec = meter_chart::spec(console, &drawn, &range, causes::title(&detail.row.cause));
     spec.id = "evidence".to_owned();
     spec.height = 168;
-    spec.series =
-        vec![chart::Series { shape: meter_chart::shape(channel), ink: 1, points: drawn.points(0) }];
+    spec.series = vec![chart::Series {
+        shape: meter_chart::shape(channel),
+        ink: 1,
+        role: Role::Value,
+        points: drawn.points(0),
+    }];
     spec.empty = "No reading in this stretch.".to_owned();
     meter_chart::annotate_issue(&mut spec, channel, &detail.row);
     if lower.is_some() {
@@ -162,7 +168,8 @@ fn day_totals(
     spec.height = 76;
     spec.unit = DisplayUnit::choose(series.reading_type.base_unit(), most.unwrap_or(0));
     spec.cursor = false;
-    spec.series = vec![chart::Series { shape: Shape::Step, ink: 1, points: days }];
+    spec.series =
+        vec![chart::Series { shape: Shape::Step, ink: 1, role: Role::Value, points: days }];
     spec.empty = "No whole day in this stretch.".to_owned();
     if let Some(usual) = usual {
         let label = format!("usual {}", causes::said(usual));
@@ -189,7 +196,7 @@ fn lowest_hour(
     spec.height = 76;
     spec.unit = unit;
     spec.cursor = false;
-    spec.series = vec![chart::Series { shape: Shape::Step, ink: 1, points }];
+    spec.series = vec![chart::Series { shape: Shape::Step, ink: 1, role: Role::Value, points }];
     spec.empty = "Less than 24 h of readings.".to_owned();
     if let Some(limit) = threshold.filter(|limit| limit.unit == "L/h" || limit.unit == "L") {
         let severity = u8::try_from(detail.row.severity.number()).unwrap_or(3);

@@ -77,9 +77,11 @@ pub(super) fn subject_href(row: &IssueRow) -> String {
     match row.subject {
         metering::Subject::Meter(_) => format!("/meters/{}", segment(&row.subject_name)),
         metering::Subject::Collector(_) => format!("/collectors/{}", segment(&row.subject_name)),
-        metering::Subject::Headend
-        | metering::Subject::Transformer(_)
-        | metering::Subject::Zone(_) => String::new(),
+        metering::Subject::Zone(_) => format!("/zones/{}", segment(&row.subject_name)),
+        metering::Subject::Transformer(_) => {
+            format!("/transformers/{}", segment(&row.subject_name))
+        }
+        metering::Subject::Headend => String::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use store::views::{activity, issues};
 use super::meter_range::{MeterQuery, Range};
 use crate::console::causes;
 use crate::console::chart::{
-    self, Band, BandFill, ChartSpec, Flag, Limit, Mark, Point, QualityMark, Shape, Spread,
+    self, Band, BandFill, ChartSpec, Flag, Limit, Mark, Point, QualityMark, Role, Shape, Spread,
 };
 use crate::console::measure::{self, DisplayUnit};
 use crate::console::refusal::Refusal;
@@ -167,7 +167,12 @@ pub(super) async fn card(
     )
     .await?;
     let drawn = Drawn::new(series);
-    let mut lines = vec![chart::Series { shape: shape(channel), ink: 1, points: drawn.points(0) }];
+    let mut lines = vec![chart::Series {
+        shape: shape(channel),
+        ink: 1,
+        role: Role::Value,
+        points: drawn.points(0),
+    }];
     lines.extend(compared(console, meter, channel, (asked, range)).await?);
     let flags = events.iter().take(60).map(|event| Flag {
         at: event.occurred_at,
@@ -251,7 +256,7 @@ async fn compared(
             point.mark = QualityMark::Plain;
         }
     }
-    Ok(Some(chart::Series { shape: shape(channel), ink: 2, points }))
+    Ok(Some(chart::Series { shape: shape(channel), ink: 2, role: Role::Value, points }))
 }
 
 pub(super) fn shape(channel: &ChannelInfo) -> Shape {

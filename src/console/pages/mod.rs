@@ -18,7 +18,10 @@ mod meter_line;
 mod meter_range;
 mod meter_tabs;
 pub(super) mod meters;
+pub(super) mod node;
 mod payload;
+pub(super) mod rule;
+pub(super) mod rules;
 pub(super) mod search;
 pub(super) mod system;
 

@@ -11,6 +11,7 @@ pub mod intake;
 pub mod issues;
 pub mod live;
 pub mod meters;
+pub mod nodes;
 pub mod page;
 pub mod rules;
 pub mod series;
