@@ -4,8 +4,7 @@ use metering::UtcTime;
 
 use super::flat::{Read, project_register};
 use super::input::RegisterWindow;
-use super::ladder::Review;
-use super::{ConfidenceClass, Estimate, EstimateError, Estimator, Gap, GapInput};
+use super::{ConfidenceClass, Estimate, EstimateError, Estimator, Gap, GapInput, Review};
 
 /// The gap of the old meter and that of the new one. An exchange within a slot belongs to the new
 /// meter's first slot. `None` for a side without a whole slot.

@@ -1,11 +1,12 @@
 //! Estimation: a value for a slot that no meter sent, exact to the last unit and with its error.
 //!
 //! In the order an estimate is made: the values of a channel and their gaps ([`series`]), what is
-//! known around them ([`input`]), which days are like which ([`days`]), what each method would
-//! write ([`shapes`], [`outage`], [`flat`]), how whole units are shared ([`share`]) and scaled to
-//! the register ([`scale`]), how well each method did on masked stretches of the same channel
-//! ([`backtest`]), and the ladder that picks one and tells all ([`ladder`]). Beside it: repairs that
-//! need no estimate ([`reslice`]) and a meter exchange within a gap ([`bridge`]).
+//! known around them ([`input`]), which days are like which (`days`), what each method would write
+//! ([`shapes`], [`outage`], [`flat`]), how whole units are shared ([`share`]) and scaled to the
+//! register ([`scale`]), how well each method did on masked stretches of the same channel
+//! ([`backtest`]), the ladder that picks one ([`ladder`]) and what is told of it ([`outcome`]).
+//! Beside it: the error over a whole fleet ([`report`]), repairs that need no estimate
+//! ([`reslice`]) and a meter exchange within a gap ([`bridge`]).
 //!
 //! All quantities are `i64` milli-units; intervals are named by their end; gaps are `[from, to)`.
 //! Everything here is a pure function of its input: the same input gives the same bytes.
@@ -18,6 +19,7 @@ pub mod input;
 pub mod ladder;
 pub mod method;
 pub mod outage;
+pub mod outcome;
 pub mod report;
 pub mod reslice;
 pub mod scale;
@@ -30,11 +32,10 @@ pub use days::{LIKE_DAYS, LIKE_REACH_DAYS};
 pub use input::{
     ChannelFacts, ClassProfile, DayType, GapInput, Outage, OutageEvidence, RegisterWindow,
 };
-pub use ladder::{
-    Confidence, ConfidenceClass, Estimate, Estimator, Inputs, MethodTrial, Review, estimate,
-};
+pub use ladder::{Estimator, estimate};
 pub use method::{Method, MethodError};
 pub use outage::ZeroFill;
+pub use outcome::{Confidence, ConfidenceClass, Estimate, Inputs, MethodTrial, Review};
 pub use report::{BacktestReport, backtest_report};
 pub use scale::{Residual, Scaling, Unscaled};
 pub use series::{Gap, Series, Slot, is_usable};

@@ -25,7 +25,7 @@ pub fn reslice(values: &[i64], from_s: i32, to_s: i32) -> Result<Vec<i64>, Estim
         return Ok(all);
     }
     let parts = usize::try_from(to_s / from_s).map_err(|_| EstimateError::Overflow)?;
-    if to_s % from_s != 0 || values.len() % parts != 0 {
+    if to_s % from_s != 0 || !values.len().is_multiple_of(parts) {
         return Err(refuse);
     }
     let merged = values

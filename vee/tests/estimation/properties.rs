@@ -1,8 +1,6 @@
 //! The invariants I1 to I6 of an estimation (5.2), as properties.
 
-mod estimation_rig;
-
-use estimation_rig::{facts, hidden, household, input, utc};
+use super::rig::{facts, hidden, household, input, utc};
 use metering::{ChannelNo, MeterId, QualityStatus, UtcTime};
 use proptest::prelude::*;
 use vee::estimate::{Estimate, Gap, GapInput, RegisterWindow, Scaling, Series, Slot, estimate};
@@ -124,7 +122,11 @@ proptest! {
     }
 
     #[test]
-    fn i2_no_estimate_overlaps_an_actual(gaps in gaps(), seed in any::<u64>(), taken in 0_usize..60) {
+    fn i2_no_estimate_overlaps_an_actual(
+        gaps in gaps(),
+        seed in any::<u64>(),
+        taken in 0_usize..60,
+    ) {
         let facts = facts();
         let slots = household(&facts, start(), 25, seed);
         let (series, _) = hidden(&facts, &slots, &gaps);
@@ -146,13 +148,18 @@ proptest! {
     }
 
     #[test]
-    fn i3_estimates_are_never_a_reference(gaps in gaps(), seed in any::<u64>(), wild in any::<i64>()) {
+    fn i3_estimates_are_never_a_reference(
+        gaps in gaps(),
+        seed in any::<u64>(),
+        wild in any::<i64>(),
+    ) {
         let facts = facts();
         let slots = household(&facts, start(), 25, seed);
         let (series, _) = hidden(&facts, &slots, &gaps);
         // The day before and the week before hold estimates: whatever they say, nothing changes.
         let estimated = |value: i64| {
-            let status = [QualityStatus::Estimated, QualityStatus::OutageZero, QualityStatus::Edited];
+            use QualityStatus::{Edited, Estimated, OutageZero};
+            let status = [Estimated, OutageZero, Edited];
             let far = |slot: &Slot| gaps[0].from.seconds_since(slot.end) > 86_400;
             let all = series.slots().iter().enumerate().map(|(k, slot)| {
                 let old = far(slot) && k % 5 == 0;
@@ -187,7 +194,11 @@ proptest! {
     }
 
     #[test]
-    fn i5_a_rollback_restores_what_was_there(gaps in gaps(), seed in any::<u64>(), suspect in any::<bool>()) {
+    fn i5_a_rollback_restores_what_was_there(
+        gaps in gaps(),
+        seed in any::<u64>(),
+        suspect in any::<bool>(),
+    ) {
         let facts = facts();
         let slots = household(&facts, start(), 25, seed);
         let (series, lost) = hidden(&facts, &slots, &gaps);
@@ -216,11 +227,16 @@ proptest! {
         // Nothing was deleted: the history holds the estimate and points back to it.
         let end = gaps[0].ends(900).next().unwrap();
         let versions = book.versions(end);
-        prop_assert_eq!(versions.last().unwrap().undoes, Some(versions[versions.len() - 2].version));
+        let taken_back = versions[versions.len() - 2].version;
+        prop_assert_eq!(versions.last().unwrap().undoes, Some(taken_back));
     }
 
     #[test]
-    fn i6_every_estimate_has_one_owner_and_an_issue(gaps in gaps(), seed in any::<u64>(), late in 0_usize..3) {
+    fn i6_every_estimate_has_one_owner_and_an_issue(
+        gaps in gaps(),
+        seed in any::<u64>(),
+        late in 0_usize..3,
+    ) {
         let facts = facts();
         let slots = household(&facts, start(), 25, seed);
         let (series, lost) = hidden(&facts, &slots, &gaps);

@@ -411,7 +411,7 @@ fn every_estimation_vector_has_its_test() {
     let Some(_) = vector("TV-01") else { return };
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpus/vee/vectors.json");
     let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let own = include_str!("estimation_vectors.rs");
+    let own = include_str!("vectors.rs");
     for vector in file["vectors"].as_array().unwrap() {
         let id = vector["id"].as_str().unwrap();
         let name = format!("fn {}_", id.to_lowercase().replace('-', "_"));
