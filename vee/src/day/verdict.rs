@@ -8,12 +8,15 @@ use super::input::{DayInput, DaySlot, DaySummary};
 use crate::params::Params;
 use crate::rules::Rule;
 
-/// All of it. Closing the same day again with the same facts gives the same verdict.
+/// All of it. Closing the same day again with the same facts gives the same verdict, without
+/// `changes`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DayVerdict {
     /// In catalogue order. A Pass is told only where the rule failed or warned lately; it is one of
     /// the whole rule and has kind 0.
     pub findings: Vec<Finding>,
+    /// Slots that need a new version, ascending: what was judged otherwise before.
+    pub changes: Vec<SlotVersion>,
     /// Slots whose actual value nobody may use, by its arrival or by the day; ascending.
     pub suspect: Vec<SlotVersion>,
     /// Slots whose actual value may be used although a rule of the day failed it; ascending.
@@ -199,7 +202,7 @@ impl<'a> Desk<'a> {
         summary.validated = validated;
         summary.switched_off = self.input.around.switched_off_after;
         summary.slots = u16::try_from(self.places.len()).unwrap_or(u16::MAX);
-        let (mut suspect, mut flagged) = (Vec::new(), Vec::new());
+        let (mut changes, mut suspect, mut flagged) = (Vec::new(), Vec::new(), Vec::new());
         let mut passed = vec![false; self.places.len()];
         for (place, passed) in self.places.iter().zip(&mut passed) {
             let Some(slot) = place.slot else { continue };
@@ -214,6 +217,7 @@ impl<'a> Desk<'a> {
             }
             let Some(now) = judged(slot, place, validated) else { continue };
             *passed = now.status == QualityStatus::Validated;
+            changes.extend(is_news(slot, &now).then_some(now));
             if now.status == QualityStatus::Suspect {
                 suspect.push(now);
             } else if !place.failed.is_empty() {
@@ -223,7 +227,7 @@ impl<'a> Desk<'a> {
         summary.lacking_days = lacking_days(self.input, &summary, self.params);
         self.findings.sort_by_key(|finding| finding.rule);
         let (findings, holds) = (self.findings, self.holds);
-        DayVerdict { findings, suspect, flagged, validated: passed, holds, summary }
+        DayVerdict { findings, changes, suspect, flagged, validated: passed, holds, summary }
     }
 }
 
@@ -263,6 +267,18 @@ fn judged(slot: &DaySlot, place: &Place<'_>, validated: bool) -> Option<SlotVers
         flags: slot.arrived.flags(),
         failed: union(of_arrival, place.failed),
     })
+}
+
+/// Is the best version another one? What staff or an estimate put there stays, and a slot without
+/// exception is validated by its day's summary.
+fn is_news(slot: &DaySlot, now: &SlotVersion) -> bool {
+    let ours =
+        matches!(slot.best, QualityStatus::Raw | QualityStatus::Suspect | QualityStatus::Validated);
+    let dense = |status| matches!(status, QualityStatus::Raw | QualityStatus::Validated);
+    let same = slot.failed == now.failed
+        && (slot.best == now.status
+            || (now.failed.is_empty() && dense(now.status) && dense(slot.best)));
+    ours && !same
 }
 
 /// Each expected interval with what is known of it. Intervals of a day or more end with the day.
