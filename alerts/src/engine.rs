@@ -10,13 +10,14 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use metering::{
     CollectorAsset, CollectorId, EventCode, LogRecord, LoggedFrame, MeterAsset, MeterId, Subject,
-    UtcTime,
+    UtcTime, WorkOrder,
 };
 
 use crate::env::Env;
 use crate::params::Params;
+use crate::rules::device::{self, Told};
 use crate::rules::silence::Found;
-use crate::rules::{battery, collector, headend, silence, stopped, variance, water};
+use crate::rules::{battery, collector, headend, identity, silence, stopped, variance, water};
 use crate::state::NEVER;
 use crate::state::collector::Collector;
 use crate::state::meter::{Meter, Silence, secs};
@@ -145,20 +146,28 @@ impl Engine {
     }
 
     fn record(&mut self, record: &LogRecord) {
-        if !matches!(record, LogRecord::Tick | LogRecord::Meter(_) | LogRecord::Collector(_))
+        if is_from_a_device(record)
             && let Some(from) = headend::data_came(&mut self.env)
         {
             self.start_watch(from);
         }
         match record {
             LogRecord::Interval { .. } => self.interval(record),
-            LogRecord::Register { meter, read_at, code, .. } => {
+            LogRecord::Register { meter, channel, read_at, value, code, failed } => {
                 let at = secs(*read_at);
                 self.env.watch.note_stamp(at.min(self.env.now), REGISTER_WAY_S);
-                self.value_of(*meter, at, code.flags());
+                let place = self.value_of(*meter, at, code.flags());
+                let good = failed.is_empty() && code.status() != metering::QualityStatus::Suspect;
+                if let Some(own) = place.filter(|_| good).and_then(|at| self.meters.get_mut(at as usize))
+                {
+                    device::instant(own, channel.get(), (at, *value), &mut self.env);
+                }
+                if let Some(place) = place {
+                    self.judged(place, record);
+                }
             }
-            LogRecord::Event { subject, occurred_at, code, .. } => {
-                self.event(*subject, secs(*occurred_at), *code);
+            LogRecord::Event { subject, occurred_at, code, detail } => {
+                self.event(*subject, Told { at: secs(*occurred_at), code: *code, detail: *detail });
             }
             LogRecord::Heard { meter, collector, rssi_dbm } => {
                 self.heard(*meter, *collector, *rssi_dbm);
@@ -166,10 +175,10 @@ impl Engine {
             LogRecord::Tick => self.fire_due(),
             LogRecord::Meter(asset) => self.meter(asset),
             LogRecord::Collector(asset) => self.collector(asset),
-            LogRecord::Finding(_)
-            | LogRecord::WorkOrder(_)
-            | LogRecord::Zone(_)
-            | LogRecord::Rules(_) => {}
+            LogRecord::WorkOrder(order) => self.work_order(order),
+            LogRecord::Finding(finding) => self.finding(finding),
+            LogRecord::Zone(zone) => self.env.network.zone(zone),
+            LogRecord::Rules(_) => {}
         }
     }
 
@@ -189,6 +198,7 @@ impl Engine {
         if let Some(meter) = self.meters.get_mut(place as usize) {
             crate::intervals::fill(meter, place, slot, &mut self.env);
         }
+        self.judged(place, record);
     }
 
     /// A value of a meter: it is alive, and its flags count. Gives the meter's place.
@@ -227,7 +237,8 @@ impl Engine {
         }
     }
 
-    fn event(&mut self, subject: Subject, at: i64, code: EventCode) {
+    fn event(&mut self, subject: Subject, told: Told) {
+        let (at, code) = (told.at, told.code);
         match (subject, code) {
             (Subject::Collector(id), EventCode::Heartbeat) => {
                 let place = self.collector_place(id);
@@ -253,9 +264,20 @@ impl Engine {
                     }
                     _ => {}
                 }
+                device::event(meter, place, told, &mut self.env);
+                self.network_event(place, told);
             }
             _ => {}
         }
+    }
+
+    fn work_order(&mut self, order: &WorkOrder) {
+        let Subject::Meter(id) = order.subject else { return };
+        let Some(place) = self.meter_places.get(&id).copied() else { return };
+        let Some(meter) = self.meters.get_mut(place as usize) else { return };
+        self.env.select(place);
+        meter.rare_mut().visit(order);
+        device::ordered(meter, place, order, &mut self.env);
     }
 
     fn meter(&mut self, asset: &MeterAsset) {
@@ -272,9 +294,18 @@ impl Engine {
         };
         let Some(meter) = self.meters.get_mut(place as usize) else { return };
         let (installed_at, primary) = (meter.installed_at, meter.primary);
+        let serial = meter.serial_hash;
+        let before = (meter.transformer, meter.network_zone);
         meter.update(asset, zone);
+        if meter.serial_hash != serial || meter.installed_at != installed_at {
+            identity::corrected(meter, &mut self.env);
+        }
         if meter.installed_at != installed_at {
             stopped::exchanged(meter, &mut self.env);
+        }
+        if meter.installed_at != installed_at {
+            let whose = crate::rules::verdicts::Whose { meter, place, channel: None };
+            crate::rules::verdicts::exchanged(whose, &mut self.env);
         }
         let lag_s = meter.channels.iter().filter(|c| c.used).map(|c| c.lag_s).max().unwrap_or(0);
         let group = self.env.groups.number_of(meter.commodity, zone);
@@ -293,6 +324,7 @@ impl Engine {
                 members.insert(gap, place);
             }
         }
+        self.link(place, before, asset);
     }
 
     fn collector(&mut self, asset: &CollectorAsset) {
@@ -377,6 +409,15 @@ impl Engine {
             TimerKey::Variance { group, day } => {
                 variance::decide(&self.meters, group, day, &mut self.env);
             }
+            TimerKey::Daily => self.daily(),
+            TimerKey::Dark { meter } => self.dark(meter),
+            TimerKey::TestMode { meter } => self.test_mode(meter),
+            TimerKey::Look { meter, rule } => {
+                if let Some(own) = self.meters.get_mut(meter as usize) {
+                    self.env.select(meter);
+                    device::look(own, meter, rule, &mut self.env);
+                }
+            }
             TimerKey::Annunciate(key) => {
                 let Subject::Meter(id) = key.subject else { return };
                 let place = self.meter_places.get(&id).copied();
@@ -420,4 +461,15 @@ impl Engine {
         usual.shortest_s = usual.shortest_s.min(86_400);
         usual
     }
+}
+
+/// Ticks, assets, findings, orders and rules are our own: they do not show that anybody is heard.
+fn is_from_a_device(record: &LogRecord) -> bool {
+    matches!(
+        record,
+        LogRecord::Interval { .. }
+            | LogRecord::Register { .. }
+            | LogRecord::Event { .. }
+            | LogRecord::Heard { .. }
+    )
 }

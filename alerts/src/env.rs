@@ -6,10 +6,13 @@ use metering::UtcTime;
 
 use crate::active::ActiveRules;
 use crate::alerts::AlertBook;
+use crate::crowd::Crowd;
 use crate::groups::Groups;
 use crate::local::Zones;
 use crate::params::Params;
+use crate::rules::verdicts::Verdicts;
 use crate::state::NEVER;
+use crate::state::network::Network;
 use crate::timer::Timers;
 use crate::transition::AlertTransition;
 
@@ -31,6 +34,9 @@ pub(crate) struct Env {
     pub(crate) zones: Zones,
     pub(crate) groups: Groups,
     pub(crate) watch: Watch,
+    pub(crate) crowd: Crowd,
+    pub(crate) network: Network,
+    pub(crate) verdicts: Verdicts,
     /// Meters that are known.
     pub(crate) fleet: u32,
     pub(crate) out: Vec<AlertTransition>,
@@ -39,7 +45,8 @@ pub(crate) struct Env {
 impl Env {
     pub(crate) fn new(params: Params) -> Self {
         let params = Arc::new(params);
-        let book = AlertBook { params: Arc::clone(&params), ..AlertBook::default() };
+        let mut book = AlertBook::default();
+        book.params = Arc::clone(&params);
         Self {
             active: ActiveRules::built_in(Arc::clone(&params)),
             params,
@@ -51,6 +58,9 @@ impl Env {
             zones: Zones::default(),
             groups: Groups::default(),
             watch: Watch::default(),
+            crowd: Crowd::default(),
+            network: Network::default(),
+            verdicts: Verdicts::default(),
             fleet: 0,
             out: Vec::new(),
         }

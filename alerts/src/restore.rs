@@ -43,11 +43,15 @@ impl Snap for TimerKey {
             Self::Battery { .. } => 5,
             Self::Variance { .. } => 6,
             Self::Annunciate(_) => 7,
-            Self::Look { .. } => 20,
+            Self::Daily => 20,
+            Self::Dark { .. } => 21,
+            Self::TestMode { .. } => 22,
+            Self::Look { .. } => 30,
         };
         kind.save(to);
         match self {
-            Self::Headend => {}
+            Self::Headend | Self::Daily => {}
+            Self::Dark { meter } | Self::TestMode { meter } => meter.save(to),
             Self::DayClose { meter, channel } => (*meter, *channel).save(to),
             Self::Silence { meter } | Self::Child { meter } | Self::Battery { meter } => {
                 meter.save(to);
@@ -75,7 +79,10 @@ impl Snap for TimerKey {
             5 => Self::Battery { meter: u32::load(from)? },
             6 => Self::Variance { group: u16::load(from)?, day: i32::load(from)? },
             7 => Self::Annunciate(AlertKey::load(from)?),
-            20 => {
+            20 => Self::Daily,
+            21 => Self::Dark { meter: u32::load(from)? },
+            22 => Self::TestMode { meter: u32::load(from)? },
+            30 => {
                 let (meter, rule) = <(u32, u8)>::load(from)?;
                 Self::Look { meter, rule }
             }
@@ -95,6 +102,9 @@ impl Engine {
         env.now.save(&mut to);
         env.before.save(&mut to);
         env.watch.save(&mut to);
+        env.crowd.save(&mut to);
+        env.network.save(&mut to);
+        env.verdicts.save(&mut to);
         env.zones.names().save(&mut to);
         env.groups.all.save(&mut to);
         to.unsigned(env.book.iter().count() as u64);
@@ -131,6 +141,9 @@ impl Engine {
         env.now = i64::load(&mut from)?;
         env.before = i64::load(&mut from)?;
         env.watch = Snap::load(&mut from)?;
+        env.crowd = Snap::load(&mut from)?;
+        env.network = Snap::load(&mut from)?;
+        env.verdicts = Snap::load(&mut from)?;
         for name in Vec::<String>::load(&mut from)? {
             env.zones.number_of(&name);
         }

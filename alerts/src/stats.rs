@@ -53,6 +53,12 @@ fn median_sorted(sorted: &[i64]) -> i64 {
     }
 }
 
+/// Median of the values; sorts them.
+pub(crate) fn median(values: &mut [i64]) -> i64 {
+    values.sort_unstable();
+    median_sorted(values)
+}
+
 /// Median and median absolute deviation; sorts `values`.
 pub(crate) fn median_mad(values: &mut [i64]) -> (i64, i64) {
     values.sort_unstable();

@@ -22,8 +22,16 @@ pub(crate) enum TimerKey {
     Battery { meter: u32 },
     /// All meters of a group have had time to close a day.
     Variance { group: u16, day: i32 },
+    /// Once a day: what looks at whole days of many meters.
+    Daily,
+    /// A meter that lost power: is it still dark?
+    Dark { meter: u32 },
+    /// A meter was put into test mode hours ago.
+    TestMode { meter: u32 },
     /// An alert found in old data: is it still true?
     Annunciate(AlertKey),
+    /// A rule by its number looks at a meter again.
+    Look { meter: u32, rule: u8 },
 }
 
 /// Pending timers, in seconds of log time.

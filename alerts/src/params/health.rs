@@ -30,6 +30,28 @@ macro_rules! health_params {
         "Last month of the heating season."
             heating_to_month = 4 "", 1..=12, Default;
     }
+    "MTR-REV" {
+        "Energy fed in within a day that is more than noise, in mWh."
+            reverse_min_mwh = 500000 "mWh", 0..=1000000000, Default;
+        "And more than this share of what was delivered."
+            reverse_pct = 5 "%", 0..=100, Default;
+        "Without it for this long it clears."
+            reverse_clear_days = 7 "d", 1..=60, Default;
+    }
+    "MTR-ERR" {
+        "Days of seven with the same temporary error."
+            error_days = 3 "d", 1..=7, Default;
+        "Without the error for this long it clears."
+            error_clear_h = 48 "h", 1..=720, Default;
+    }
+    "MTR-RESET" {
+        "A visit explains what happens this long before and after it."
+            visit_h = 4 "h", 0..=72, Default;
+    }
+    "MTR-SWAP" {
+        "An exchange explains another identity this long before and after it."
+            exchange_h = 48 "h", 0..=720, Default;
+    }
 
     } };
 }

@@ -17,12 +17,48 @@ pub(crate) const NO_TIMER: i64 = i64::MAX;
 /// Slots are judged one by one only for lengths from 5 min to a day.
 const LEN_S: std::ops::RangeInclusive<i32> = 300..=86_400;
 
+/// What a channel that carries no use of its own tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sort {
+    Use = 0,
+    /// Energy fed into the network.
+    Export = 1,
+    /// Supply voltage, or the loaded voltage of the cell of a battery device.
+    Voltage = 2,
+    Temperature = 3,
+    Other = 4,
+}
+
+crate::snapshot::snap_by!(Sort, u8, |sort: Sort| sort as u8, |number| match number {
+    0 => Some(Sort::Use),
+    1 => Some(Sort::Export),
+    2 => Some(Sort::Voltage),
+    3 => Some(Sort::Temperature),
+    4 => Some(Sort::Other),
+    _ => None,
+});
+
+impl Sort {
+    fn of(asset: &ChannelAsset, used: bool) -> Self {
+        match (asset.reading_type.quantity, asset.reading_type.flow) {
+            _ if used => Self::Use,
+            (Quantity::EnergyActive, Flow::Export) if asset.reading_type.tariff == 0 => {
+                Self::Export
+            }
+            (Quantity::Voltage, _) => Self::Voltage,
+            (Quantity::Temperature, _) => Self::Temperature,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// State of a channel. `used` channels carry what the customer uses; the others only show that the
 /// meter is alive.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Channel {
     pub(crate) no: i16,
     pub(crate) used: bool,
+    pub(crate) sort: Sort,
     pub(crate) len_s: i32,
     pub(crate) lag_s: i32,
     /// Milli-units of one step.
@@ -55,6 +91,7 @@ pub(crate) struct Channel {
 snap_struct!(Channel {
     no,
     used,
+    sort,
     len_s,
     lag_s,
     resolution,
@@ -91,6 +128,7 @@ impl Channel {
         Self {
             no: asset.channel.get(),
             used: false,
+            sort: Sort::Other,
             len_s: asset.len_s,
             lag_s: asset.delivery_lag_s,
             resolution: asset.resolution,
@@ -117,6 +155,7 @@ impl Channel {
         self.lag_s = asset.delivery_lag_s;
         self.resolution = asset.resolution;
         self.used = used;
+        self.sort = Sort::of(asset, used);
         if used && commodity == Commodity::Water && self.water.is_none() {
             self.water = Some(Box::new(Water::new(i64::from(self.len_s))));
         }

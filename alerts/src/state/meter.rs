@@ -2,7 +2,7 @@
 
 use metering::{
     Chemistry, CollectorId, Commodity, CustomerClass, MeterAsset, MeterDetail, MeterId, MeterRole,
-    Severity, Subject, Tag, TransformerId, UtcTime, ZoneId,
+    Severity, Subject, Tag, TransformerId, UtcTime, WorkOrderKind, ZoneId,
 };
 
 use super::NEVER;
@@ -265,9 +265,19 @@ impl Meter {
         self.rare.get_or_insert_with(|| Box::new(Rare::nothing()))
     }
 
+    /// A visit that was not called off was planned or made within `within_s` of `at`; no kinds: any.
+    pub(crate) fn visited(&self, at: i64, within_s: i64, kinds: &[WorkOrderKind]) -> bool {
+        self.rare().is_some_and(|rare| rare.visited(at, within_s, kinds))
+    }
+
     /// It tells what a customer uses: the rules about use look at it.
     pub(crate) fn is_customers(&self) -> bool {
         matches!(self.role, MeterRole::Customer | MeterRole::Deduct)
+    }
+
+    /// Longest delivery lag of its channels, in seconds.
+    pub(crate) fn lag_s(&self) -> i32 {
+        self.channels.iter().map(|channel| channel.lag_s).max().unwrap_or(0)
     }
 
     pub(crate) fn cadence_s(&self) -> i64 {

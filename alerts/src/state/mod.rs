@@ -7,6 +7,7 @@ pub(crate) mod collector;
 pub(crate) mod days;
 pub(crate) mod hist;
 pub(crate) mod meter;
+pub(crate) mod network;
 pub(crate) mod rare;
 pub(crate) mod water;
 

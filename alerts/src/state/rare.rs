@@ -102,6 +102,11 @@ pub(crate) struct Rare {
     pub(crate) warm: Spell,
     pub(crate) temperature_at: i64,
     pub(crate) temperature_cc: i32,
+    /// It fell below -10 C and did not rise above 0 C since.
+    pub(crate) cold_cell: bool,
+    /// The newest restart of the register or change of configuration, and its event code.
+    pub(crate) reset_at: i64,
+    pub(crate) reset_code: u16,
     /// Supply cut or valve closed, and opened again.
     pub(crate) cut_at: i64,
     pub(crate) joined_at: i64,
@@ -134,6 +139,9 @@ snap_struct!(Rare {
     warm,
     temperature_at,
     temperature_cc,
+    cold_cell,
+    reset_at,
+    reset_code,
     cut_at,
     joined_at,
     cut_use,
@@ -179,6 +187,9 @@ impl Rare {
             warm: Spell::NONE,
             temperature_at: NEVER,
             temperature_cc: 0,
+            cold_cell: false,
+            reset_at: NEVER,
+            reset_code: 0,
             cut_at: NEVER,
             joined_at: NEVER,
             cut_use: 0,
@@ -192,17 +203,14 @@ impl Rare {
         }
     }
 
-    /// Keeps an event of tampering; in the order of event time. False when it is known.
+    /// Keeps an event of tampering, the first of each day and code. False when it is known.
     pub(crate) fn mark(&mut self, at: i64, code: EventCode) -> bool {
         keep(&mut self.marks, Mark { at, code: code.number() }, MARKS_MAX)
     }
 
-    /// Keeps a temporary error, one for each day and code.
+    /// Keeps a temporary error, the first of each day and code.
     pub(crate) fn error(&mut self, at: i64, code: EventCode) -> bool {
-        let day = at.div_euclid(86_400);
-        let same = |known: &Mark| known.at.div_euclid(86_400) == day && known.code == code.number();
-        !self.errors.iter().any(same)
-            && keep(&mut self.errors, Mark { at, code: code.number() }, ERRORS_MAX)
+        keep(&mut self.errors, Mark { at, code: code.number() }, ERRORS_MAX)
     }
 
     pub(crate) fn visit(&mut self, order: &WorkOrder) {
@@ -224,6 +232,16 @@ impl Rare {
         })
     }
 
+    /// When the newest visit of one of these kinds at or after `from` was completed.
+    pub(crate) fn completed_since(&self, from: i64, kinds: &[WorkOrderKind]) -> Option<i64> {
+        let done = |visit: &&Visit| {
+            visit.at >= from
+                && visit.has(WorkOrderStatus::Completed)
+                && kinds.iter().any(|kind| visit.is(*kind))
+        };
+        self.visits.iter().rev().find(done).map(|visit| visit.at)
+    }
+
     /// The switch is open or the valve closed.
     pub(crate) fn is_cut(&self) -> bool {
         self.cut_at > self.joined_at
@@ -240,7 +258,14 @@ impl Rare {
 }
 
 fn keep(marks: &mut Vec<Mark>, mark: Mark, most: usize) -> bool {
-    let Err(gap) = marks.binary_search(&mark) else { return false };
+    let day = |mark: &Mark| (mark.at.div_euclid(86_400), mark.code);
+    if let Some(known) = marks.iter().position(|known| day(known) == day(&mark)) {
+        if marks[known].at <= mark.at {
+            return false;
+        }
+        marks.remove(known);
+    }
+    let gap = marks.partition_point(|known| *known < mark);
     marks.insert(gap, mark);
     if marks.len() > most {
         marks.remove(0);
@@ -264,10 +289,11 @@ mod tests {
     #[test]
     fn marks_stay_in_order_and_few() {
         let mut rare = Rare::nothing();
-        for at in (0..40).rev() {
-            assert!(rare.mark(at, EventCode::Tilt));
+        for day in (0..40).rev() {
+            assert!(rare.mark(day * 86_400 + 50, EventCode::Tilt));
         }
-        assert!(!rare.mark(39, EventCode::Tilt));
-        assert_eq!((rare.marks.len(), rare.marks[15].at), (MARKS_MAX, 39));
+        let last = 39 * 86_400;
+        assert!(!rare.mark(last + 60, EventCode::Tilt) && rare.mark(last + 40, EventCode::Tilt));
+        assert_eq!((rare.marks.len(), rare.marks[15].at), (MARKS_MAX, last + 40));
     }
 }

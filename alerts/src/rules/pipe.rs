@@ -1,0 +1,112 @@
+//! #44 WTR-DRY, #46 WTR-EMPTY: no water at the meter. #45 WTR-TEMP: it may freeze.
+
+use metering::{Commodity, EventCode, Severity, Tag};
+
+use super::device::{Told, key, look_at, report};
+use crate::cause::Cause;
+use crate::env::Env;
+use crate::rule::RuleId;
+use crate::state::NEVER;
+use crate::state::meter::{Meter, Silence};
+use crate::state::rare::Spell;
+use crate::transition::{Evidence, milli_text};
+
+const HOUR_S: i64 = 3_600;
+const DAY_S: i64 = 86_400;
+/// Readings of the temperature further apart than this are two spells.
+const COLD_GAP_S: i64 = 6 * HOUR_S;
+
+/// The pipe is dry, or there is air in it.
+pub(crate) fn told(meter: &mut Meter, place: u32, told: Told, env: &mut Env) {
+    let vacant = meter.tags.has(Tag::Vacant) || !meter.account_active;
+    if meter.commodity != Commodity::Water || vacant {
+        return;
+    }
+    let clear_s = env.params.dry_clear_h * HOUR_S;
+    let rare = meter.rare_mut();
+    if rare.is_cut() {
+        return;
+    }
+    let (spell, rule, least_s) = if told.code == EventCode::Dry {
+        (&mut rare.dry, RuleId::WTR_DRY, 0)
+    } else {
+        (&mut rare.air, RuleId::WTR_EMPTY, env.params.air_h * HOUR_S)
+    };
+    spell.see(told.at, clear_s);
+    let spell = *spell;
+    if spell.to - spell.from >= least_s {
+        let mut report = report(meter, (rule, Cause::DryPipe), (spell.from, spell.to), env);
+        report.severity = Severity::P3;
+        let hours = (spell.to - spell.from) / HOUR_S;
+        report.evidence.push(Evidence::number("duration", hours, "h"));
+        env.book.assert(report, env.at, &mut env.out);
+    }
+    look_at(place, RuleId::WTR_DRY, env.now + clear_s, env);
+}
+
+/// Timer: the flags stayed away.
+pub(crate) fn look(meter: &mut Meter, place: u32, env: &mut Env) {
+    let clear_s = env.params.dry_clear_h * HOUR_S;
+    let Some((dry, air)) = meter.rare().map(|rare| (rare.dry, rare.air)) else { return };
+    for (rule, spell) in [(RuleId::WTR_DRY, dry), (RuleId::WTR_EMPTY, air)] {
+        let key = key(meter, rule);
+        let Some(start) = env.book.get(&key).map(|active| active.start) else { continue };
+        let due = spell.to + clear_s;
+        if due > env.now {
+            look_at(place, RuleId::WTR_DRY, due, env);
+        } else if meter.silence == Silence::Lost {
+            look_at(place, RuleId::WTR_DRY, env.now + DAY_S, env);
+        } else {
+            env.book.clear(&key, spell.to.max(start), env.at, &mut env.out);
+        }
+    }
+}
+
+/// An ambient temperature, in hundredths of a degree C.
+pub(crate) fn temperature(meter: &mut Meter, (at, centi): (i64, i32), env: &mut Env) {
+    let (below, above) = (env.params.freeze_below_cc, env.params.freeze_above_cc);
+    let rare = meter.rare_mut();
+    if at < rare.temperature_at {
+        return;
+    }
+    rare.temperature_at = at;
+    rare.temperature_cc = centi;
+    rare.cold_cell = centi < -1_000 || (rare.cold_cell && centi <= 0);
+    if meter.commodity != Commodity::Water {
+        return;
+    }
+    let value = i64::from(centi);
+    let rare = meter.rare_mut();
+    follow(&mut rare.cold, at, value < below);
+    follow(&mut rare.warm, at, value > above);
+    let (cold, warm) = (rare.cold, rare.warm);
+    let least_s = env.params.freeze_h * HOUR_S;
+    if cold.is_on() && cold.to - cold.from >= least_s {
+        let mut report =
+            report(meter, (RuleId::WTR_TEMP, Cause::FreezeRisk), (cold.from, cold.to), env);
+        report.severity = Severity::P3;
+        let text = format!("{} C", milli_text(value * 10));
+        report.evidence.push(Evidence::new("measured", value, "hundredths of a C", text));
+        env.book.assert(report, env.at, &mut env.out);
+    }
+    let key = key(meter, RuleId::WTR_TEMP);
+    if warm.is_on() && warm.to - warm.from >= least_s && env.book.get(&key).is_some() {
+        env.book.clear(&key, warm.from, env.at, &mut env.out);
+    }
+}
+
+/// The spell goes on, begins or ends with this reading.
+fn follow(spell: &mut Spell, at: i64, holds: bool) {
+    if holds {
+        spell.see(at, COLD_GAP_S);
+    } else {
+        *spell = Spell::NONE;
+    }
+}
+
+/// The cell is so cold that its voltage and its flag say little: below -10 C, and not yet above 0 C.
+pub(crate) fn is_freezing(meter: &Meter, at: i64) -> bool {
+    meter.rare().is_some_and(|rare| {
+        rare.temperature_at != NEVER && (at - rare.temperature_at).abs() <= DAY_S && rare.cold_cell
+    })
+}
