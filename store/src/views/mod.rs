@@ -3,8 +3,10 @@
 //! END outside SQL; values are milli-units of the reading type's base unit.
 
 pub mod activity;
+pub mod alarms;
 mod ask;
 pub mod collectors;
+pub mod estimates;
 pub mod export;
 pub mod fleet;
 pub mod intake;
@@ -13,6 +15,7 @@ pub mod live;
 pub mod meters;
 pub mod nodes;
 pub mod page;
+pub mod review;
 pub mod rules;
 pub mod series;
 mod sql;
