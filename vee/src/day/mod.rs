@@ -8,7 +8,6 @@
 //! The same input gives the same verdict; a day may be closed again at any time, for late data.
 
 mod input;
-mod packed;
 mod reactive;
 mod runs;
 mod shape;

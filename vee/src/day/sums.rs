@@ -76,7 +76,7 @@ fn interval_sum_of(slots: &[DaySlot], len_s: i32, window: Window) -> Option<Inte
         reached = Some(end);
         let overlap = end.min(to) - start.max(from);
         let value = summed_value(slot)?;
-        sum.estimated |= slot.best == QualityStatus::Estimated;
+        sum.estimated |= slot.arrived.status() == QualityStatus::Missing;
         sum.scaled += i128::from(value) * i128::from(overlap);
         if overlap < len_us {
             sum.edges += 1;

@@ -1,0 +1,106 @@
+use metering::{DeviceFlags, QualityStatus};
+use vee::Rule;
+use vee::day::Around;
+
+use crate::rig::{Rig, of, told, usual};
+
+#[test]
+fn a_good_day_says_nothing_and_is_validated() {
+    let mut rig = Rig::home("2026-06-01");
+    rig.arrive(usual);
+    let verdict = rig.close();
+    assert_eq!(told(&verdict), "");
+    assert!(verdict.validated.iter().all(|passed| *passed));
+    assert!(verdict.summary.validated && verdict.changes.is_empty());
+    assert_eq!((verdict.summary.slots, verdict.summary.actual), (96, 96));
+}
+
+#[test]
+fn without_a_known_capacity_nothing_is_validated() {
+    let mut rig = Rig::home("2026-06-01");
+    rig.meter.channels[0].cap_per_hour = 0;
+    rig.arrive(usual);
+    let verdict = rig.close();
+    assert!(!verdict.summary.validated && !verdict.validated.iter().any(|passed| *passed));
+    assert!(verdict.suspect.is_empty());
+}
+
+#[test]
+fn missing_intervals_are_told_until_they_have_come() {
+    let mut rig = Rig::home("2026-06-01");
+    rig.arrive(|at| usual(at).filter(|_| at != 10 && at != 11));
+    assert_eq!(told(&rig.close()), "INT-GAP Fail 0 2");
+    rig.arrive(usual);
+    assert_eq!(told(&rig.close()), "", "another day says nothing of these gaps");
+    rig.back().back();
+    rig.slots.clear();
+    rig.arrive(usual);
+    assert_eq!(told(&rig.close()), "INT-GAP Pass");
+}
+
+#[test]
+fn what_was_due_before_the_installation_is_not_missing() {
+    let mut rig = Rig::home("2026-06-01");
+    rig.meter.installed_at = rig.day.start.plus_seconds(48 * 900);
+    rig.arrive(|at| usual(at).filter(|_| at >= 48));
+    assert_eq!(told(&rig.close()), "");
+}
+
+#[test]
+fn other_values_for_the_same_interval_are_told_beyond_one_per_cent() {
+    let mut rig = Rig::home("2026-06-01");
+    rig.arrive(usual);
+    let of_day = |differing| Around { differing, ..Around::default() };
+    assert_eq!(of(&rig.judge(of_day(0)), Rule::Duplicate), "");
+    assert_eq!(of(&rig.judge(of_day(1)), Rule::Duplicate), "ING-DUP Fail 0 1");
+    rig.params.dup_differ_pct = 2;
+    assert_eq!(of(&rig.judge(of_day(1)), Rule::Duplicate), "");
+}
+
+#[test]
+fn flags_are_told_by_their_share_and_by_their_kind() {
+    let mut rig = Rig::home("2026-06-01");
+    rig.arrive(usual);
+    (0..4).for_each(|at| {
+        rig.flag(at, DeviceFlags::SKIPPED);
+    });
+    assert_eq!(of(&rig.judge(Default::default()), Rule::Flag), "", "4 of 96 are under 5 %");
+    rig.flag(4, DeviceFlags::SKIPPED);
+    assert_eq!(of(&rig.judge(Default::default()), Rule::Flag), "ING-FLAG Fail 1 5");
+    rig.flag(4, DeviceFlags::OVERFLOW);
+    assert_eq!(
+        of(&rig.judge(Default::default()), Rule::Flag),
+        "ING-FLAG Fail 2 1 | ING-FLAG Fail 1 5"
+    );
+    let mut test = Rig::home("2026-06-01");
+    test.arrive(usual);
+    (0..17).for_each(|at| {
+        test.flag(at, DeviceFlags::TEST);
+    });
+    assert_eq!(
+        of(&test.close(), Rule::Flag),
+        "ING-FLAG Fail 3 15300 | ING-FLAG Fail 1 17",
+        "17 quarter hours are more than 4 h"
+    );
+    test.arrive(usual);
+    assert_eq!(of(&test.close(), Rule::Flag), "ING-FLAG Pass");
+}
+
+#[test]
+fn skipped_messages_are_told() {
+    let mut rig = Rig::home("2026-06-01");
+    rig.arrive(usual);
+    let skipped = |messages_skipped| Around { messages_skipped, ..Around::default() };
+    assert_eq!(of(&rig.judge(skipped(1)), Rule::MessageGap), "");
+    assert_eq!(of(&rig.judge(skipped(2)), Rule::MessageGap), "ING-MSG Fail 0 2");
+}
+
+#[test]
+fn what_staff_decided_is_not_judged_anew() {
+    let mut rig = Rig::home("2026-06-01");
+    rig.arrive(|at| if at == 50 { Some(9_000_000) } else { usual(at) });
+    for status in [QualityStatus::Verified, QualityStatus::Edited, QualityStatus::Estimated] {
+        rig.slot(50).best = status;
+        assert!(rig.judge(Default::default()).changes.is_empty(), "{status:?}");
+    }
+}
