@@ -3,6 +3,7 @@
 
 use metering::{DayShape, Interval, LocalCalendar, UtcTime};
 use serde_json::Value;
+use vee::day::{adu_hundredths, exceeds, power_factor};
 use vee::{Advance, Counter, CounterLimits, Params, classify};
 
 fn vector(test: &str, id: &str) -> Option<Value> {
@@ -14,6 +15,17 @@ fn vector(test: &str, id: &str) -> Option<Value> {
     let file: Value = serde_json::from_str(&text).expect("the vectors are JSON");
     let found = file["vectors"].as_array().into_iter().flatten().find(|vector| vector["id"] == id);
     Some(found.unwrap_or_else(|| panic!("{id} is not among the vectors")).clone())
+}
+
+#[test]
+fn rv_01_a_spike_is_strictly_above_its_limit() {
+    let Some(vector) = vector("rv_01_a_spike_is_strictly_above_its_limit", "RV-01") else { return };
+    let pairs = vector["inputs"]["pairs_milli"].as_array().unwrap();
+    for (pair, want) in pairs.iter().zip(vector["expected"].as_array().unwrap()) {
+        let (highest, third) = (pair[0].as_i64().unwrap(), pair[1].as_i64().unwrap());
+        let spike = exceeds(highest, third, Params::default().spike_large_pct);
+        assert_eq!(spike, want == "Fail", "{pair}");
+    }
 }
 
 #[test]
@@ -44,6 +56,16 @@ fn rv_03_what_a_single_phase_service_carries() {
 }
 
 #[test]
+fn rv_19_a_power_factor() {
+    let Some(vector) = vector("rv_19_a_power_factor", "RV-19") else { return };
+    #[expect(clippy::cast_possible_truncation, reason = "two decimals of a vector")]
+    let milli = |name: &str| (vector["inputs"][name].as_f64().unwrap() * 1e6).round() as i64;
+    let pf = power_factor(milli("kwh"), milli("kvarh"));
+    let off = (pf - vector["expected"].as_f64().unwrap()).abs();
+    assert!(off <= vector["tolerance"].as_f64().unwrap(), "{pf}");
+}
+
+#[test]
 fn rv_24_local_days_have_their_slots() {
     let Some(vector) = vector("rv_24_local_days_have_their_slots", "RV-24") else { return };
     let berlin = LocalCalendar::new("Europe/Berlin").unwrap();
@@ -58,6 +80,24 @@ fn rv_24_local_days_have_their_slots() {
     }
 }
 
+/// Readings a second of a fleet of quarter-hour meters, over the day and when all of a day's come
+/// within one hour.
+#[test]
+fn rv_25_what_a_fleet_sends() {
+    let Some(vector) = vector("rv_25_what_a_fleet_sends", "RV-25") else { return };
+    let utc = LocalCalendar::new("UTC").unwrap();
+    let day = utc.day_containing(UtcTime::from_seconds(1_800_000_000));
+    let readings = day.slot_count(900);
+    for (at, meters) in vector["inputs"]["meters"].as_array().unwrap().iter().enumerate() {
+        let daily = meters.as_i64().unwrap() * readings;
+        for (name, seconds) in [("mean_per_s", day.len_s()), ("one_hour_peak_per_s", 3600)] {
+            let want = vector["expected"][name][at].as_i64().unwrap();
+            let rate = (daily + seconds / 2) / seconds;
+            assert!((rate - want).abs() <= vector["tolerance"].as_i64().unwrap(), "{name}");
+        }
+    }
+}
+
 #[test]
 fn rv_27_an_interval_is_named_by_its_end() {
     let Some(vector) = vector("rv_27_an_interval_is_named_by_its_end", "RV-27") else { return };
@@ -68,4 +108,16 @@ fn rv_27_an_interval_is_named_by_its_end() {
     let interval = Interval::ending_at(time(&vector["inputs"]["label"]), len_s).unwrap();
     assert_eq!(interval.start(), time(&vector["expected"]["from"]));
     assert_eq!(interval.end(), time(&vector["expected"]["to"]));
+}
+
+#[test]
+fn rv_28_average_daily_use_is_rounded_half_up() {
+    let Some(vector) = vector("rv_28_average_daily_use_is_rounded_half_up", "RV-28") else {
+        return;
+    };
+    let hundredths =
+        |text: &Value| -> i64 { text.as_str().unwrap().replace('.', "").parse::<i64>().unwrap() };
+    let days = vector["inputs"]["days"].as_i64().unwrap();
+    let adu = adu_hundredths(hundredths(&vector["inputs"]["usage"]) * 10, days);
+    assert_eq!(adu, Some(hundredths(&vector["expected"]["rounded"])));
 }
