@@ -17,8 +17,10 @@ pub mod assets;
 pub mod batch;
 pub mod bench;
 pub mod database;
+pub mod day;
 pub mod embedded;
 mod error;
+pub mod estimation;
 pub mod event_log;
 pub mod frame;
 pub mod gaps;
@@ -30,11 +32,14 @@ mod purge;
 pub mod readings;
 pub mod replay;
 pub mod report;
+pub mod rules;
 pub mod testing;
 mod tx;
 mod types;
 pub mod upkeep;
+mod versions;
 pub mod views;
+pub mod work_orders;
 
 pub use batch::{
     Batch, ChannelStateRow, DeadRow, EventRow, HeardRow, IntervalRow, RawRow, RegisterRow, Stored,
@@ -49,3 +54,4 @@ pub use purge::PurgeFilter;
 pub use readings::{PreparedBatch, Writer};
 pub use replay::{DeadLetter, ReplayFilter};
 pub use types::{Day, Stamp};
+pub use versions::{Reason as VersionReason, Source as VersionSource};

@@ -28,15 +28,17 @@ pub(crate) enum Table {
     DeviceEvent,
     RawMessage,
     EventLog,
+    ClosedDay,
 }
 
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     Table::ReadInterval,
     Table::IntervalException,
     Table::RegisterRead,
     Table::DeviceEvent,
     Table::RawMessage,
     Table::EventLog,
+    Table::ClosedDay,
 ];
 
 impl Table {
@@ -48,13 +50,16 @@ impl Table {
             Self::DeviceEvent => "device_event",
             Self::RawMessage => "raw_message",
             Self::EventLog => "event_log",
+            Self::ClosedDay => "closed_day",
         }
     }
 
     const fn by(self) -> Step {
         match self {
             Self::ReadInterval | Self::RawMessage | Self::EventLog => Step::Day,
-            Self::IntervalException | Self::RegisterRead | Self::DeviceEvent => Step::Month,
+            Self::IntervalException | Self::RegisterRead | Self::DeviceEvent | Self::ClosedDay => {
+                Step::Month
+            }
         }
     }
 

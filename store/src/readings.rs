@@ -13,7 +13,7 @@ mod registers;
 mod side;
 mod slots;
 
-use metering::{EventCode, LogRecord, Subject};
+use metering::{ChannelNo, EventCode, LogRecord, MeterId, Subject};
 use tokio_postgres::Statement;
 
 use self::intervals::IntervalFates;
@@ -23,6 +23,7 @@ use self::side::DeadLetters;
 use self::slots::SeenSlots;
 use crate::batch::{Batch, EventRow, Stored};
 use crate::database::{Connection, Database};
+use crate::day::note_touched;
 use crate::error::StoreError;
 use crate::event_log::{SHARD, append_records};
 use crate::partitions::Table;
@@ -200,11 +201,49 @@ impl Writer {
         let registers =
             registers::store(client, &prepared.registers, &prepared.register_copy, hint).await?;
         let events = side::store(client, prepared, &intervals.rows, &mut self.dead_letters).await?;
+        note_touched(client, &touched_days(prepared, &intervals, &registers), prepared.log_time())
+            .await?;
         let mut stored = count(prepared, &intervals, &registers, events.len())?;
         let records = records(prepared, &intervals, &registers, &events);
         finish(client, prepared, &records, &mut stored).await?;
         Ok(stored)
     }
+}
+
+/// Series and UTC days whose closed local day this batch may change: what is younger than this is
+/// closed later anyway.
+const SURELY_OPEN_S: i64 = 2 * 3_600;
+
+fn touched_days(
+    prepared: &PreparedBatch,
+    intervals: &IntervalFates,
+    registers: &RegisterFates,
+) -> Vec<(MeterId, ChannelNo, i64)> {
+    let young = prepared.log_time().plus_seconds(-SURELY_OPEN_S);
+    let news = |fate: &Fate| *fate == Fate::Inserted;
+    // Rows are sorted by series: repeats stand side by side.
+    let mut days: Vec<(MeterId, ChannelNo, i64)> = Vec::new();
+    let mut note = |day| {
+        if days.last() != Some(&day) {
+            days.push(day);
+        }
+    };
+    for (row, _) in prepared.intervals.rows.iter().zip(&intervals.rows).filter(|(_, f)| news(f)) {
+        let reading = &row.reading.reading;
+        let start = reading.interval.start();
+        if start < young {
+            note((reading.meter, reading.channel, start.utc_day()));
+        }
+    }
+    for (row, _) in prepared.registers.rows.iter().zip(&registers.rows).filter(|(_, f)| news(f)) {
+        let reading = &row.reading.reading;
+        if reading.read_at < young {
+            note((reading.meter, reading.channel, reading.read_at.utc_day()));
+        }
+    }
+    days.sort_unstable();
+    days.dedup();
+    days
 }
 
 /// Sums the fates and checks the identity.

@@ -52,6 +52,12 @@ const UNSUPPRESS: &str =
 const WAKE: &str =
     "UPDATE meter_issue SET updated_at = $2, snoozed_until = NULL WHERE issue_id = $1";
 
+const FOUND: &str = "\
+    UPDATE meter_issue SET updated_at = $2, identified_cause = coalesce($3, identified_cause), \
+        identified_at = CASE WHEN $3 IS NULL THEN identified_at ELSE $2 END, \
+        identified_by = CASE WHEN $3 IS NULL THEN identified_by ELSE $5 END, \
+        fix_action = coalesce($4, fix_action) WHERE issue_id = $1";
+
 /// Tells the pages that show this issue.
 const NOTICE: &str = "\
     WITH told AS ( \
@@ -258,6 +264,44 @@ pub(super) async fn move_issue(
         facts: json!({}),
     };
     history::append(client, issue_id, &entry).await
+}
+
+/// Writes down what the field found; closing with another cause than the detected one shows in the
+/// history, for the confusion matrix.
+pub(super) async fn identify(
+    client: &Connection,
+    issue_id: &str,
+    (cause, action, actor): (Option<alerts::Cause>, Option<&str>, &str),
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    let word = cause.map(|cause| cause.word());
+    execute(client, FOUND, &[&issue_id, &Stamp(at), &word, &action, &actor]).await?;
+    let found = word.unwrap_or("no cause named");
+    let text = format!("the field found: {found}, {}", action.unwrap_or("no action named"));
+    let facts = json!({ "identified_cause": word, "fix_action": action });
+    note(client, issue_id, (&text, facts), at).await
+}
+
+/// Appends a fact to the history, by the system.
+pub(super) async fn note(
+    client: &Connection,
+    issue_id: &str,
+    (text, facts): (&str, Value),
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    let entry = Entry {
+        kind: "evidence",
+        from: None,
+        to: None,
+        at,
+        log_seq: None,
+        actor_kind: Actor::System.word(),
+        actor: "system",
+        reason: text,
+        facts,
+    };
+    history::append(client, issue_id, &entry).await?;
+    notice(client, issue_id, at).await
 }
 
 /// Tells the pages, at COMMIT.

@@ -93,6 +93,60 @@ impl Issues {
     }
 }
 
+/// Opens an issue inside the caller's transaction; nothing when it exists.
+pub(crate) async fn open_by_system(
+    client: &crate::database::Connection,
+    issue: &::alerts::issue::NewIssue,
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    let change = ::alerts::issue::IssueChange::Open(Box::new(issue.clone()));
+    Applier { client, at, log_seq: 0 }.apply(&change).await?;
+    Ok(())
+}
+
+/// Appends a fact to the history of an issue inside the caller's transaction.
+pub(crate) async fn note_by_system(
+    client: &crate::database::Connection,
+    issue_id: &str,
+    (text, facts): (&str, serde_json::Value),
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    change::note(client, issue_id, (text, facts), at).await
+}
+
+/// A move of an issue that its work order or its estimate makes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SystemStep<'a> {
+    pub(crate) from: ::alerts::issue::State,
+    pub(crate) to: ::alerts::issue::State,
+    pub(crate) actor: ::alerts::issue::Actor,
+    pub(crate) who: &'a str,
+    pub(crate) reason: &'a str,
+}
+
+/// Moves an issue by the closed table inside the caller's transaction; `fixed`: since when.
+pub(crate) async fn move_by_system(
+    client: &crate::database::Connection,
+    issue_id: &str,
+    step: &SystemStep<'_>,
+    (at, fixed): (UtcTime, Option<UtcTime>),
+) -> Result<(), StoreError> {
+    let SystemStep { from, to, actor, who, reason } = *step;
+    let step = change::Step { from, to, actor, who, reason };
+    change::move_issue(client, issue_id, &step, (at, None), (fixed, fixed)).await?;
+    change::notice(client, issue_id, at).await
+}
+
+/// What the field found of an issue: its cause, if known, and what was done.
+pub(crate) async fn identify_by_field(
+    client: &crate::database::Connection,
+    issue_id: &str,
+    (cause, action, actor): (Option<::alerts::Cause>, Option<&str>, &str),
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    change::identify(client, issue_id, (cause, action, actor), at).await
+}
+
 async fn apply_one(
     tx: &Tx,
     transition: &AlertTransition,

@@ -51,13 +51,19 @@ impl DeadLetters {
 pub(super) const RAW_COPY: &str = "COPY raw_message (received_at, meter_id, adapter, topic, \
     sha256, payload) FROM STDIN BINARY";
 
-/// First version of what judging failed.
+/// What judging failed: the version as received, number 1, unless an estimate stood there already;
+/// then it is kept behind that as history alone.
 const EXCEPTIONS: &str = "\
     INSERT INTO interval_exception (starts_at, recorded_at, value, rule_mask, meter_id, channel, \
-        version, status, flags) \
-    SELECT u.starts_at, $2, u.value, u.rule_mask, u.meter_id, u.channel, 1, u.flags & 15, u.flags \
+        version, status, flags, lane) \
+    SELECT u.starts_at, $2, u.value, u.rule_mask, u.meter_id, u.channel, \
+        coalesce(n.version + 1, 1), u.flags & 15, u.flags, \
+        CASE WHEN n.status IN (4, 5, 6, 8) THEN 1 ELSE 0 END \
     FROM unnest($1::timestamptz[], $3::int8[], $4::int8[], $5::int4[], $6::int2[], $7::int2[]) \
         AS u(starts_at, value, rule_mask, meter_id, channel, flags) \
+    LEFT JOIN LATERAL (SELECT x.version, x.status FROM interval_exception x \
+        WHERE x.meter_id = u.meter_id AND x.channel = u.channel AND x.starts_at = u.starts_at \
+        ORDER BY x.version DESC LIMIT 1) n ON true \
     ON CONFLICT DO NOTHING";
 
 /// Stores events that are not there; tells which it stored.

@@ -1,0 +1,207 @@
+//! Keeping records and writing their values.
+
+use metering::{DeviceFlags, QualityStatus, RuleMask, UtcTime};
+use vee::estimate::{Method, is_usable};
+use vee::estimation::{EstimationState, Trigger, next_state};
+
+use super::rows::{self, Step, stored, stored_columns};
+use super::slots::best_slots;
+use super::{Kept, NewEstimation, StoredEstimation, issue};
+use crate::database::{Connection, Database};
+use crate::error::StoreError;
+use crate::partitions::{Table, Touched};
+use crate::tx::Tx;
+use crate::types::Stamp;
+use crate::versions::{Change, Reason, Source, append};
+
+/// Records in force, or waiting, that overlap a stretch of a channel.
+const OVERLAPPING: &str = concat!(
+    stored_columns!(),
+    "WHERE meter_id = $1 AND channel = $2 AND starts_at < $4 AND ends_at > $3 \
+     AND state IN ('PROPOSED', 'APPLIED', 'FINAL', 'EDITED') ORDER BY estimation_no FOR UPDATE"
+);
+const KNOWN: &str = concat!(stored_columns!(), "WHERE estimation_id = $1");
+
+/// Keeps a record and, unless it is a proposal, makes a version of each of its slots. Records that
+/// it replaces are moved by the closed table. The same record again changes nothing.
+///
+/// # Errors
+/// `Refused` when a slot holds a usable actual value (I2; an edit may replace one), or a final
+/// estimate stands there; else when the database is away. Nothing is kept then.
+pub async fn apply(
+    database: &Database,
+    new: &NewEstimation,
+    at: UtcTime,
+) -> Result<Kept, StoreError> {
+    ensure(database, (new.record.gap.from, new.record.gap.to)).await?;
+    let tx = Tx::begin(database).await?;
+    let kept = apply_in(tx.client(), new, at).await?;
+    tx.commit().await?;
+    Ok(kept)
+}
+
+pub(super) async fn ensure(
+    database: &Database,
+    (from, to): (UtcTime, UtcTime),
+) -> Result<(), StoreError> {
+    let mut touched = Touched::default();
+    for day in from.utc_day()..=to.utc_day() {
+        touched.add(Table::IntervalException, day);
+    }
+    database.ensure_partitions(&touched).await
+}
+
+async fn apply_in(
+    client: &Connection,
+    new: &NewEstimation,
+    at: UtcTime,
+) -> Result<Kept, StoreError> {
+    let record = &new.record;
+    let query = StoreError::query("keeping an estimation");
+    let id = record.id.to_string();
+    let known = client.prepare_cached(KNOWN).await.map_err(&query)?;
+    if let Some(row) = client.query_opt(&known, &[&id]).await.map_err(&query)? {
+        let known = stored(&row)?;
+        return Ok(Kept {
+            estimation_no: known.estimation_no,
+            is_new: false,
+            state: known.state,
+            issue_id: known.issue_id.unwrap_or_default(),
+            versions: 0,
+        });
+    }
+    let issue_id = match &record.issue {
+        Some(id) => id.clone(),
+        None => issue::explaining(client, record, at).await?,
+    };
+    let estimation_no = rows::insert(client, new, &issue_id, at).await?.ok_or_else(|| {
+        StoreError::Refused { what: "keeping an estimation", detail: format!("{id} was kept now") }
+    })?;
+    let step = Step {
+        from: None,
+        to: record.state.word(),
+        actor: &record.created_by,
+        reason: if new.note.is_empty() { "estimated" } else { &new.note },
+    };
+    rows::log(client, estimation_no, &step, at).await?;
+    let mut kept = Kept { estimation_no, is_new: true, state: record.state, issue_id, versions: 0 };
+    if record.state != EstimationState::Proposed {
+        let values = Values {
+            estimation_no,
+            range: (record.gap.from, record.gap.to),
+            len_s: record.len_s,
+            values: &record.values,
+            status: record.status,
+            method: record.method,
+            actor: &record.created_by,
+            note: &new.note,
+        };
+        kept.versions = write(client, (record.meter, record.channel), &values, at).await?;
+        issue::note(client, &kept.issue_id, &values, at).await?;
+    }
+    Ok(kept)
+}
+
+/// The values of a record on their way into versions.
+pub(super) struct Values<'a> {
+    pub(super) estimation_no: i64,
+    pub(super) range: (UtcTime, UtcTime),
+    pub(super) len_s: i32,
+    pub(super) values: &'a [i64],
+    pub(super) status: QualityStatus,
+    pub(super) method: Method,
+    pub(super) actor: &'a str,
+    pub(super) note: &'a str,
+}
+
+/// Makes the versions, after what stood there was moved out of the way by the closed table.
+pub(super) async fn write(
+    client: &Connection,
+    (meter, channel): (metering::MeterId, metering::ChannelNo),
+    new: &Values<'_>,
+    at: UtcTime,
+) -> Result<u64, StoreError> {
+    let is_edit = new.method == Method::Edit;
+    let before = best_slots(client, (meter, channel), new.range).await?;
+    let refuse = |detail: String| Err(StoreError::Refused { what: "estimating", detail });
+    let is_estimate =
+        |status| matches!(status, QualityStatus::Estimated | QualityStatus::OutageZero);
+    for slot in &before {
+        if !is_edit && is_usable(slot.status) && !is_estimate(slot.status) {
+            let what = format!("the interval to {} is {}", slot.end, slot.status.word());
+            return refuse(format!("{what}: an estimate never replaces a usable value"));
+        }
+    }
+    replace_overlapping(client, (meter, channel), new, at).await?;
+    let held: std::collections::BTreeMap<UtcTime, QualityStatus> =
+        before.iter().map(|slot| (slot.end, slot.status)).collect();
+    let changes: Vec<Change> = (1_i64..)
+        .zip(new.values)
+        .map(|(k, value)| {
+            let end = new.range.0.plus_seconds(k * i64::from(new.len_s));
+            let reason = match held.get(&end) {
+                _ if is_edit => Reason::Edited,
+                Some(status) if is_estimate(*status) => Reason::ReEstimated,
+                _ => Reason::First,
+            };
+            Change {
+                meter,
+                channel,
+                start: end.plus_seconds(-i64::from(new.len_s)),
+                value: *value,
+                status: new.status,
+                flags: DeviceFlags::NONE,
+                failed: RuleMask::EMPTY,
+                method: i16::from(new.method.number()),
+                reason,
+                source: if is_edit { Source::Staff } else { Source::Estimation },
+                estimation_no: Some(new.estimation_no),
+                actor: new.actor.to_owned(),
+                note: new.note.to_owned(),
+                undoes: None,
+            }
+        })
+        .collect();
+    append(client, &changes, at).await
+}
+
+async fn replace_overlapping(
+    client: &Connection,
+    (meter, channel): (metering::MeterId, metering::ChannelNo),
+    new: &Values<'_>,
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    let is_edit = new.method == Method::Edit;
+    let others: Vec<StoredEstimation> = overlapping(client, (meter, channel), new.range).await?;
+    for old in others.iter().filter(|old| old.estimation_no != new.estimation_no) {
+        let trigger = match (old.state, is_edit) {
+            // What waits is judged by a person; an edit over an edit is a new record.
+            (EstimationState::Proposed | EstimationState::Edited, _) => continue,
+            (_, true) => Trigger::StaffEdit,
+            (_, false) => Trigger::BetterEstimate,
+        };
+        let to = next_state(old.state, trigger).map_err(|error| StoreError::Refused {
+            what: "replacing an estimate",
+            detail: format!("estimation {}: {error}", old.estimation_no),
+        })?;
+        let reason = format!("replaced by estimation {}", new.estimation_no);
+        let step =
+            Step { from: Some(old.state.word()), to: to.word(), actor: new.actor, reason: &reason };
+        rows::move_to(client, old.estimation_no, &step, (at, None)).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn overlapping(
+    client: &Connection,
+    (meter, channel): (metering::MeterId, metering::ChannelNo),
+    (from, to): (UtcTime, UtcTime),
+) -> Result<Vec<StoredEstimation>, StoreError> {
+    let query = StoreError::query("reading estimations");
+    let statement = client.prepare_cached(OVERLAPPING).await.map_err(&query)?;
+    let rows = client
+        .query(&statement, &[&meter.get(), &channel.get(), &Stamp(from), &Stamp(to)])
+        .await
+        .map_err(&query)?;
+    rows.iter().map(stored).collect()
+}

@@ -1,0 +1,170 @@
+//! What estimates are made from: holes, values around them, registers.
+
+use std::collections::BTreeMap;
+
+use metering::{ChannelNo, MeterId, QualityStatus, UtcTime};
+
+use super::rows::{stored, stored_columns};
+use super::slots::best_slots;
+use super::{BestSlot, StoredEstimation};
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::types::Stamp;
+
+const WHAT: &str = "looking for intervals to estimate";
+
+/// Slots that end in `($1, $2]` and have no usable value: due and missing, or suspect or rejected.
+/// Those for which a proposal waits are left out.
+const HOLES: &str = "\
+    WITH hole AS ( \
+        SELECT g.meter_id, g.channel, g.starts_at FROM read_gap g \
+        WHERE g.filled_at IS NULL AND g.starts_at >= $1 AND g.starts_at < $2 \
+        UNION \
+        SELECT e.meter_id, e.channel, e.starts_at FROM interval_exception e \
+        WHERE e.status IN (0, 2, 7) AND e.lane = 0 AND e.starts_at >= $1 AND e.starts_at < $2) \
+    SELECT h.meter_id, h.channel, c.len_s, h.starts_at \
+    FROM hole h JOIN meter_channel c ON c.meter_id = h.meter_id AND c.channel = h.channel \
+    LEFT JOIN LATERAL (SELECT n.status FROM interval_exception n WHERE n.meter_id = h.meter_id \
+        AND n.channel = h.channel AND n.starts_at = h.starts_at AND n.lane = 0 \
+        ORDER BY n.version DESC LIMIT 1) best ON true \
+    WHERE coalesce(best.status, 0) IN (0, 2, 7) \
+        AND h.starts_at + make_interval(secs => c.len_s) <= $2 \
+        AND NOT EXISTS (SELECT 1 FROM estimation p WHERE p.meter_id = h.meter_id \
+            AND p.channel = h.channel AND p.state = 'PROPOSED' AND p.starts_at <= h.starts_at \
+            AND p.ends_at > h.starts_at) \
+        AND (best.status IS NOT NULL OR NOT EXISTS (SELECT 1 FROM read_interval r \
+            WHERE r.meter_id = h.meter_id AND r.channel = h.channel \
+            AND r.starts_at = h.starts_at)) \
+    ORDER BY h.meter_id, h.channel, h.starts_at LIMIT $3";
+
+const REGISTERS: &str = "\
+    SELECT read_at, value, raw, source, flags, rule_mask FROM register_read \
+    WHERE meter_id = $1 AND channel = $2 AND read_at >= $3 AND read_at <= $4 \
+    ORDER BY read_at, source LIMIT 20000";
+
+const UNSCALED: &str = concat!(
+    stored_columns!(),
+    "WHERE NOT scaled AND state = 'APPLIED' AND ends_at > $1 AND method <> 12 \
+     ORDER BY ends_at, estimation_no LIMIT $2"
+);
+
+/// The slots of a channel without a usable value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Holes {
+    pub meter: MeterId,
+    pub channel: ChannelNo,
+    pub len_s: i32,
+    /// Ascending.
+    pub ends: Vec<UtcTime>,
+}
+
+/// A stretch of a channel: its slots that start in `[from, to)`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SeriesSpan {
+    pub meter: MeterId,
+    pub channel: ChannelNo,
+    pub from: UtcTime,
+    pub to: UtcTime,
+}
+
+/// A counter as read; milli-units, multiplier applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RegisterRead {
+    pub read_at: UtcTime,
+    pub value: i64,
+    /// In the counter's own steps.
+    pub raw: i64,
+    /// 1 scheduled, 2 on demand, 3 removal, 4 set.
+    pub source: i16,
+    /// False when a rule forbids its use.
+    pub usable: bool,
+}
+
+/// Slots of closed days that start at `from` or later and end by `to`, without a usable value; by
+/// channel. At most `limit` slots: the last channel may be cut.
+///
+/// # Errors
+/// When the database is away.
+pub async fn holes(
+    database: &Database,
+    (from, to): (UtcTime, UtcTime),
+    limit: u32,
+) -> Result<Vec<Holes>, StoreError> {
+    let query = StoreError::query(WHAT);
+    let client = database.work_client().await?;
+    let statement = client.prepare_cached(HOLES).await.map_err(&query)?;
+    let rows = client
+        .query(&statement, &[&Stamp(from), &Stamp(to), &i64::from(limit)])
+        .await
+        .map_err(&query)?;
+    let mut holes: BTreeMap<(MeterId, ChannelNo), Holes> = BTreeMap::new();
+    for row in &rows {
+        let (meter, channel) = (MeterId::new(row.get(0)), ChannelNo::new(row.get(1)));
+        let len_s: i32 = row.get(2);
+        let end = row.get::<_, Stamp>(3).0.plus_seconds(i64::from(len_s));
+        let empty = Holes { meter, channel, len_s, ends: Vec::new() };
+        holes.entry((meter, channel)).or_insert(empty).ends.push(end);
+    }
+    Ok(holes.into_values().collect())
+}
+
+/// How the slots of a stretch stand: best values, ascending; slots that never arrived and were not
+/// estimated are left out.
+///
+/// # Errors
+/// When the database is away.
+pub async fn series(database: &Database, span: SeriesSpan) -> Result<Vec<BestSlot>, StoreError> {
+    let client = database.work_client().await?;
+    let mut slots = best_slots(&client, (span.meter, span.channel), (span.from, span.to)).await?;
+    slots.retain(|slot| slot.status != QualityStatus::Missing);
+    Ok(slots)
+}
+
+/// Reads of a counter in `[from, to]`, ascending.
+///
+/// # Errors
+/// When the database is away.
+pub async fn registers(
+    database: &Database,
+    span: SeriesSpan,
+) -> Result<Vec<RegisterRead>, StoreError> {
+    let query = StoreError::query("reading registers around a gap");
+    let client = database.work_client().await?;
+    let statement = client.prepare_cached(REGISTERS).await.map_err(&query)?;
+    let (meter, channel) = (span.meter.get(), span.channel.get());
+    let rows = client
+        .query(&statement, &[&meter, &channel, &Stamp(span.from), &Stamp(span.to)])
+        .await
+        .map_err(&query)?;
+    rows.iter()
+        .map(|row| {
+            let status = crate::day::status_of(row.get::<_, i16>(4) & 15)?;
+            Ok(RegisterRead {
+                read_at: row.get::<_, Stamp>(0).0,
+                value: row.get(1),
+                raw: row.get(2),
+                source: row.get(3),
+                usable: row.get::<_, i64>(5) == 0
+                    && !matches!(status, QualityStatus::Suspect | QualityStatus::Rejected),
+            })
+        })
+        .collect()
+}
+
+/// Records in force that were never scaled to a register and end after `since`, oldest first: once
+/// the registers came, they are made anew.
+///
+/// # Errors
+/// When the database is away.
+pub async fn unscaled(
+    database: &Database,
+    since: UtcTime,
+    limit: u32,
+) -> Result<Vec<StoredEstimation>, StoreError> {
+    let query = StoreError::query("looking for estimates without a scale");
+    let client = database.work_client().await?;
+    let statement = client.prepare_cached(UNSCALED).await.map_err(&query)?;
+    let rows =
+        client.query(&statement, &[&Stamp(since), &i64::from(limit)]).await.map_err(&query)?;
+    rows.iter().map(stored).collect()
+}

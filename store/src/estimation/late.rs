@@ -1,0 +1,172 @@
+//! Late actual values take the place of estimates (5.1), and what they change is kept.
+
+use std::collections::BTreeMap;
+
+use metering::{ChannelNo, DeviceFlags, MeterId, QualityStatus, UtcTime};
+use vee::estimation::{EstimationState, Trigger, next_state};
+
+use super::apply::ensure;
+use super::rows::{self, Step};
+use super::slots::{is_in_use, locked};
+use crate::database::{Connection, Database};
+use crate::error::StoreError;
+use crate::tx::Tx;
+use crate::types::Stamp;
+use crate::versions::{Change, Reason, append};
+
+/// Slots whose best value is an estimate although an actual value arrived that did not fail; of
+/// records that end after `$1`. Their day was closed again since, so that the checks have seen it.
+const LATE: &str = "\
+    SELECT e.estimation_no, e.meter_id, e.channel, r.starts_at, e.len_s, x.value, r.value, r.flags \
+    FROM estimation e \
+    CROSS JOIN LATERAL (SELECT s.starts_at, s.value, s.flags, s.received_at FROM read_interval s \
+        WHERE s.meter_id = e.meter_id AND s.channel = e.channel AND s.starts_at >= e.starts_at \
+        AND s.starts_at < e.ends_at AND s.starts_at >= $1::timestamptz - interval '40 days' \
+        AND s.flags & 15 = 1) r \
+    CROSS JOIN LATERAL (SELECT n.value, n.status, n.estimation_no FROM interval_exception n \
+        WHERE n.meter_id = e.meter_id AND n.channel = e.channel AND n.starts_at = r.starts_at \
+        AND n.lane = 0 ORDER BY n.version DESC LIMIT 1) x \
+    CROSS JOIN LATERAL (SELECT h.closed_at, h.validated FROM closed_day h \
+        WHERE h.meter_id = e.meter_id AND h.channel = e.channel AND h.starts_at <= r.starts_at \
+        AND h.ends_at > r.starts_at AND h.starts_at > r.starts_at - interval '26 hours' \
+        ORDER BY h.starts_at DESC LIMIT 1) d \
+    WHERE e.state IN ('APPLIED', 'FINAL') AND e.ends_at > $1 AND x.status IN (5, 8) \
+        AND x.estimation_no = e.estimation_no AND d.validated AND d.closed_at >= r.received_at \
+    ORDER BY e.estimation_no, r.starts_at LIMIT $2";
+
+const TRUE_UP: &str = "\
+    INSERT INTO true_up (estimation_no, starts_at, estimate, actual, delta, at, bill_id) \
+    SELECT $1, u.starts_at, u.estimate, u.actual, u.actual - u.estimate, $5, \
+        (SELECT e.bill_ids[cardinality(e.bill_ids)] FROM estimation e WHERE e.estimation_no = $1) \
+    FROM unnest($2::timestamptz[], $3::int8[], $4::int8[]) AS u(starts_at, estimate, actual) \
+    ON CONFLICT DO NOTHING";
+const SUM: &str = "\
+    UPDATE estimation SET updated_at = $2, true_up = (SELECT least(greatest(sum(t.delta), \
+        -4611686018427387903), 4611686018427387903)::int8 FROM true_up t \
+        WHERE t.estimation_no = $1) \
+    WHERE estimation_no = $1 RETURNING true_up";
+
+/// An actual value that came after its slot was estimated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LateActual {
+    pub estimation_no: i64,
+    pub meter: MeterId,
+    pub channel: ChannelNo,
+    pub end: UtcTime,
+    pub len_s: i32,
+    /// Milli-units.
+    pub estimate: i64,
+    pub actual: i64,
+    pub flags: DeviceFlags,
+}
+
+/// Actual values that are to take the place of estimates, of records that end after `since`; by
+/// record, ascending, at most `limit`.
+///
+/// # Errors
+/// When the database is away.
+pub async fn late_actuals(
+    database: &Database,
+    since: UtcTime,
+    limit: u32,
+) -> Result<Vec<LateActual>, StoreError> {
+    let query = StoreError::query("looking for late values of estimated intervals");
+    let client = database.work_client().await?;
+    let statement = client.prepare_cached(LATE).await.map_err(&query)?;
+    let rows =
+        client.query(&statement, &[&Stamp(since), &i64::from(limit)]).await.map_err(&query)?;
+    Ok(rows
+        .iter()
+        .map(|row| LateActual {
+            estimation_no: row.get(0),
+            meter: MeterId::new(row.get(1)),
+            channel: ChannelNo::new(row.get(2)),
+            end: row.get::<_, Stamp>(3).0.plus_seconds(i64::from(row.get::<_, i32>(4))),
+            len_s: row.get(4),
+            estimate: row.get(5),
+            actual: row.get(6),
+            flags: DeviceFlags::from_bits(row.get::<_, i16>(7).cast_unsigned()),
+        })
+        .collect())
+}
+
+/// Lets actual values take the place of estimates: a Validated version of each slot, a true-up row,
+/// and, once no slot takes its value from the record any more, SUPERSEDED_BY_ACTUAL. Gives the
+/// number of versions.
+///
+/// # Errors
+/// When the database is away; nothing is changed then.
+pub async fn supersede(
+    database: &Database,
+    late: &[LateActual],
+    at: UtcTime,
+) -> Result<u64, StoreError> {
+    let (Some(first), Some(last)) =
+        (late.iter().map(|l| l.end).min(), late.iter().map(|l| l.end).max())
+    else {
+        return Ok(0);
+    };
+    let longest = late.iter().map(|l| i64::from(l.len_s)).max().unwrap_or(0);
+    ensure(database, (first.plus_seconds(-longest), last)).await?;
+    let mut by_record: BTreeMap<i64, Vec<&LateActual>> = BTreeMap::new();
+    for actual in late {
+        by_record.entry(actual.estimation_no).or_default().push(actual);
+    }
+    let tx = Tx::begin(database).await?;
+    let mut count = 0;
+    for (estimation_no, late) in by_record {
+        count += supersede_one(tx.client(), estimation_no, &late, at).await?;
+    }
+    tx.commit().await?;
+    Ok(count)
+}
+
+async fn supersede_one(
+    client: &Connection,
+    estimation_no: i64,
+    late: &[&LateActual],
+    at: UtcTime,
+) -> Result<u64, StoreError> {
+    let start = |l: &LateActual| l.end.plus_seconds(-i64::from(l.len_s));
+    let changes: Vec<Change> = late
+        .iter()
+        .map(|l| Change {
+            meter: l.meter,
+            channel: l.channel,
+            start: start(l),
+            value: l.actual,
+            status: QualityStatus::Validated,
+            flags: l.flags,
+            ..Change::judged(Reason::LateData)
+        })
+        .collect();
+    let count = append(client, &changes, at).await?;
+    let query = StoreError::query("keeping what a late value changes");
+    let starts: Vec<Stamp> = late.iter().map(|l| Stamp(start(l))).collect();
+    let estimates: Vec<i64> = late.iter().map(|l| l.estimate).collect();
+    let actuals: Vec<i64> = late.iter().map(|l| l.actual).collect();
+    let statement = client.prepare_cached(TRUE_UP).await.map_err(&query)?;
+    client
+        .execute(&statement, &[&estimation_no, &starts, &estimates, &actuals, &Stamp(at)])
+        .await
+        .map_err(&query)?;
+    let statement = client.prepare_cached(SUM).await.map_err(&query)?;
+    let sum = client.query_opt(&statement, &[&estimation_no, &Stamp(at)]).await.map_err(&query)?;
+    let delta: i64 = sum.and_then(|row| row.get::<_, Option<i64>>(0)).unwrap_or(0);
+    if is_in_use(client, estimation_no).await? {
+        return Ok(count);
+    }
+    let Some(record) = locked(client, estimation_no).await? else { return Ok(count) };
+    if let Ok(to @ EstimationState::SupersededByActual) = next_state(record.state, Trigger::Actual)
+    {
+        let reason = format!("the actual values came; true-up {delta} milli-units");
+        let step = Step {
+            from: Some(record.state.word()),
+            to: to.word(),
+            actor: "engine",
+            reason: &reason,
+        };
+        rows::move_to(client, estimation_no, &step, (at, None)).await?;
+    }
+    Ok(count)
+}

@@ -1,0 +1,282 @@
+//! Versions of the rules: every one that was ever made active or shadow is kept, and the event log
+//! says from where on it holds.
+
+use metering::{LogRecord, RuleBundle, UtcTime};
+use tokio_postgres::Row;
+
+use crate::database::{Connection, Database};
+use crate::error::StoreError;
+use crate::event_log::{append_records, log_day};
+use crate::partitions::{Table, Touched};
+use crate::tx::Tx;
+use crate::types::Stamp;
+
+const WHAT: &str = "reading versions of the rules";
+
+macro_rules! bundle_columns {
+    () => {
+        "SELECT bundle_no, version, hash, text, act, actor, reason, applied_at, log_seq \
+         FROM rule_bundle "
+    };
+}
+
+const ACTIVE: &str = concat!(
+    bundle_columns!(),
+    "WHERE act IN ('apply', 'rollback') ORDER BY bundle_no DESC LIMIT 1"
+);
+const SHADOW: &str = concat!(
+    bundle_columns!(),
+    "WHERE act IN ('shadow', 'end_shadow') ORDER BY bundle_no DESC LIMIT 1"
+);
+const VERSIONS: &str = concat!(bundle_columns!(), "ORDER BY bundle_no DESC LIMIT $1");
+const BY_VERSION: &str = concat!(
+    bundle_columns!(),
+    "WHERE version = $1 AND act <> 'end_shadow' ORDER BY bundle_no DESC LIMIT 1"
+);
+
+const INSERT: &str = "\
+    INSERT INTO rule_bundle (version, hash, text, act, actor, reason, applied_at, log_seq) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING bundle_no";
+
+/// What was done with a version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BundleAct {
+    Apply,
+    Rollback,
+    Shadow,
+    EndShadow,
+}
+
+impl BundleAct {
+    const ALL: [Self; 4] = [Self::Apply, Self::Rollback, Self::Shadow, Self::EndShadow];
+
+    /// Stable text, as stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Rollback => "rollback",
+            Self::Shadow => "shadow",
+            Self::EndShadow => "end_shadow",
+        }
+    }
+}
+
+/// A version of the rules on its way in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NewBundle<'a> {
+    pub version: &'a str,
+    /// TOML as the operator wrote it.
+    pub text: &'a str,
+    /// Of the canonical form.
+    pub hash: &'a str,
+    pub actor: &'a str,
+    pub reason: &'a str,
+}
+
+/// A version as it was made active or shadow.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BundleRow {
+    /// Counts what was done, from 1.
+    pub bundle_no: i64,
+    pub version: String,
+    pub hash: String,
+    pub text: String,
+    pub act: BundleAct,
+    pub actor: String,
+    pub reason: String,
+    pub applied_at: UtcTime,
+    /// It holds from this record of the log on; 0 for shadow rules, which change nothing.
+    pub log_seq: i64,
+}
+
+/// The version that holds; `None`: the built-in rules.
+///
+/// # Errors
+/// When the database is away.
+pub async fn active(database: &Database) -> Result<Option<BundleRow>, StoreError> {
+    one(&database.client().await?, ACTIVE, &[]).await
+}
+
+/// The version that runs beside the active one and says nothing to staff.
+///
+/// # Errors
+/// When the database is away.
+pub async fn shadow(database: &Database) -> Result<Option<BundleRow>, StoreError> {
+    let newest = one(&database.client().await?, SHADOW, &[]).await?;
+    Ok(newest.filter(|row| row.act == BundleAct::Shadow))
+}
+
+/// What was done, newest first.
+///
+/// # Errors
+/// When the database is away.
+pub async fn versions(database: &Database, limit: u32) -> Result<Vec<BundleRow>, StoreError> {
+    let query = StoreError::query(WHAT);
+    let client = database.client().await?;
+    let statement = client.prepare_cached(VERSIONS).await.map_err(&query)?;
+    let rows = client.query(&statement, &[&i64::from(limit)]).await.map_err(&query)?;
+    rows.iter().map(bundle).collect()
+}
+
+/// The newest row of that version, or `None`.
+///
+/// # Errors
+/// When the database is away.
+pub async fn by_version(
+    database: &Database,
+    version: &str,
+) -> Result<Option<BundleRow>, StoreError> {
+    one(&database.client().await?, BY_VERSION, &[&version]).await
+}
+
+/// Makes a version active: its row and its record in the log, in one transaction. A version that is
+/// active already, text and all, is given back as it is.
+///
+/// # Errors
+/// `Refused` when the version was used for another text; else when the database is away.
+pub async fn apply(
+    database: &Database,
+    new: &NewBundle<'_>,
+    at: UtcTime,
+) -> Result<BundleRow, StoreError> {
+    activate(database, new, BundleAct::Apply, at).await
+}
+
+/// Makes an earlier version active again.
+///
+/// # Errors
+/// `Refused` when there is no such version; else when the database is away.
+pub async fn rollback(
+    database: &Database,
+    version: &str,
+    (actor, reason): (&str, &str),
+    at: UtcTime,
+) -> Result<BundleRow, StoreError> {
+    let known = by_version(database, version).await?.ok_or_else(|| StoreError::Refused {
+        what: "going back to earlier rules",
+        detail: format!("there is no version `{version}`: `headend rules history` lists them"),
+    })?;
+    let back =
+        NewBundle { version: &known.version, text: &known.text, hash: &known.hash, actor, reason };
+    activate(database, &back, BundleAct::Rollback, at).await
+}
+
+/// Sets or ends (`None`) the shadow rules.
+///
+/// # Errors
+/// When the database is away.
+pub async fn set_shadow(
+    database: &Database,
+    new: Option<&NewBundle<'_>>,
+    (actor, reason): (&str, &str),
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    let tx = Tx::begin(database).await?;
+    match new {
+        Some(new) => {
+            insert(tx.client(), new, BundleAct::Shadow, (at, 0)).await?;
+        }
+        None => {
+            let none = NewBundle { version: "", text: "", hash: "", actor, reason };
+            insert(tx.client(), &none, BundleAct::EndShadow, (at, 0)).await?;
+        }
+    }
+    tx.commit().await
+}
+
+async fn activate(
+    database: &Database,
+    new: &NewBundle<'_>,
+    act: BundleAct,
+    at: UtcTime,
+) -> Result<BundleRow, StoreError> {
+    let mut touched = Touched::default();
+    touched.add(Table::EventLog, log_day(at));
+    database.ensure_partitions(&touched).await?;
+    let tx = Tx::begin(database).await?;
+    let client = tx.client();
+    // Of two who apply at once the second sees the first.
+    client
+        .batch_execute("LOCK TABLE rule_bundle IN SHARE ROW EXCLUSIVE MODE")
+        .await
+        .map_err(StoreError::query("changing the rules"))?;
+    if let Some(now) = one(client, ACTIVE, &[]).await?
+        && now.version == new.version
+        && now.hash == new.hash
+        && now.text == new.text
+    {
+        tx.rollback().await;
+        return Ok(now);
+    }
+    if let Some(known) = one(client, BY_VERSION, &[&new.version]).await?
+        && known.hash != new.hash
+        && known.act != BundleAct::Shadow
+    {
+        let detail = format!("version `{}` names other rules: raise the version", new.version);
+        return Err(StoreError::Refused { what: "changing the rules", detail });
+    }
+    let bundle = RuleBundle { version: new.version.to_owned(), text: new.text.to_owned() };
+    let span = append_records(client, at, &[LogRecord::Rules(Box::new(bundle))]).await?;
+    let log_seq = span.map_or(0, |(first, _)| first);
+    let bundle_no = insert(client, new, act, (at, log_seq)).await?;
+    tx.commit().await?;
+    Ok(BundleRow {
+        bundle_no,
+        version: new.version.to_owned(),
+        hash: new.hash.to_owned(),
+        text: new.text.to_owned(),
+        act,
+        actor: new.actor.to_owned(),
+        reason: new.reason.to_owned(),
+        applied_at: at,
+        log_seq,
+    })
+}
+
+async fn insert(
+    client: &Connection,
+    new: &NewBundle<'_>,
+    act: BundleAct,
+    (at, log_seq): (UtcTime, i64),
+) -> Result<i64, StoreError> {
+    let query = StoreError::query("keeping a version of the rules");
+    let statement = client.prepare_cached(INSERT).await.map_err(&query)?;
+    let NewBundle { version, text, hash, actor, reason } = new;
+    let row = client
+        .query_one(
+            &statement,
+            &[version, hash, text, &act.word(), actor, reason, &Stamp(at), &log_seq],
+        )
+        .await
+        .map_err(&query)?;
+    Ok(row.get(0))
+}
+
+async fn one(
+    client: &Connection,
+    sql: &str,
+    params: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+) -> Result<Option<BundleRow>, StoreError> {
+    let query = StoreError::query(WHAT);
+    let statement = client.prepare_cached(sql).await.map_err(&query)?;
+    let row = client.query_opt(&statement, params).await.map_err(&query)?;
+    row.as_ref().map(bundle).transpose()
+}
+
+fn bundle(row: &Row) -> Result<BundleRow, StoreError> {
+    let act: &str = row.get(4);
+    let act = BundleAct::ALL.into_iter().find(|known| known.word() == act).ok_or_else(|| {
+        StoreError::Corrupt { what: "version of the rules", detail: format!("act `{act}`") }
+    })?;
+    Ok(BundleRow {
+        bundle_no: row.get(0),
+        version: row.get(1),
+        hash: row.get(2),
+        text: row.get(3),
+        act,
+        actor: row.get(5),
+        reason: row.get(6),
+        applied_at: row.get::<_, Stamp>(7).0,
+        log_seq: row.get(8),
+    })
+}

@@ -1,0 +1,155 @@
+//! Versions of judged values (`metering-rules` 6.2): appended, never changed. Every way in which a
+//! value changes ends here.
+
+use std::collections::BTreeMap;
+
+use metering::{ChannelNo, DeviceFlags, MeterId, QualityStatus, RuleMask, UtcTime};
+use tokio_postgres::types::ToSql;
+
+use crate::database::Connection;
+use crate::error::StoreError;
+use crate::types::Stamp;
+
+/// Why there is another version. The numbers are stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    First = 0,
+    LateData = 1,
+    ReEstimated = 2,
+    Edited = 3,
+    Conflict = 4,
+    Undo = 5,
+    DayClose = 6,
+    /// Accepted or rejected by staff.
+    Staff = 7,
+}
+
+/// Who made it. The numbers are stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    Device = 1,
+    Judged = 2,
+    Estimation = 3,
+    Staff = 4,
+}
+
+/// A new version of one slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Change {
+    pub(crate) meter: MeterId,
+    pub(crate) channel: ChannelNo,
+    pub(crate) start: UtcTime,
+    pub(crate) value: i64,
+    pub(crate) status: QualityStatus,
+    pub(crate) flags: DeviceFlags,
+    pub(crate) failed: RuleMask,
+    /// Estimation method (6.4); 0 = none.
+    pub(crate) method: i16,
+    pub(crate) reason: Reason,
+    pub(crate) source: Source,
+    pub(crate) estimation_no: Option<i64>,
+    pub(crate) actor: String,
+    pub(crate) note: String,
+    /// The version that this one takes back.
+    pub(crate) undoes: Option<i16>,
+}
+
+impl Change {
+    /// A verdict of the checks, still without its slot.
+    pub(crate) fn judged(reason: Reason) -> Self {
+        Self {
+            meter: MeterId::new(0),
+            channel: ChannelNo::new(0),
+            start: UtcTime::default(),
+            value: 0,
+            status: QualityStatus::Raw,
+            flags: DeviceFlags::NONE,
+            failed: RuleMask::EMPTY,
+            method: 0,
+            reason,
+            source: Source::Judged,
+            estimation_no: None,
+            actor: "vee".to_owned(),
+            note: String::new(),
+            undoes: None,
+        }
+    }
+}
+
+/// The version as received is number 1 of a slot that arrived. What says the same of the same value
+/// as the newest version is no new version.
+const APPEND: &str = "\
+    INSERT INTO interval_exception (meter_id, channel, starts_at, value, status, flags, rule_mask, \
+        method, reason, source, estimation_no, actor, note, undoes, recorded_at, version) \
+    SELECT u.meter_id, u.channel, u.starts_at, u.value, u.status, u.flags, u.rule_mask, u.method, \
+        u.reason, u.source, u.estimation_no, u.actor, u.note, u.undoes, $15, \
+        coalesce(newest.version, CASE WHEN arrived.yes THEN 1 ELSE 0 END) + 1 \
+    FROM unnest($1::int4[], $2::int2[], $3::timestamptz[], $4::int8[], $5::int2[], $6::int2[], \
+        $7::int8[], $8::int2[], $9::int2[], $10::int2[], $11::int8[], $12::text[], $13::text[], \
+        $14::int2[]) \
+        AS u(meter_id, channel, starts_at, value, status, flags, rule_mask, method, reason, \
+            source, estimation_no, actor, note, undoes) \
+    LEFT JOIN LATERAL (SELECT x.* FROM interval_exception x \
+        WHERE x.meter_id = u.meter_id AND x.channel = u.channel AND x.starts_at = u.starts_at \
+        AND x.starts_at >= $16 AND x.starts_at <= $17 ORDER BY x.version DESC LIMIT 1) newest \
+        ON true \
+    LEFT JOIN LATERAL (SELECT true AS yes FROM read_interval r \
+        WHERE r.meter_id = u.meter_id AND r.channel = u.channel AND r.starts_at = u.starts_at \
+        AND r.starts_at >= $16 AND r.starts_at <= $17 LIMIT 1) arrived ON true \
+    WHERE u.undoes IS NOT NULL OR (newest.value, newest.status, newest.rule_mask, newest.method, \
+        newest.estimation_no, newest.lane) IS DISTINCT FROM (u.value, u.status, u.rule_mask, \
+        u.method, u.estimation_no, 0::int2)";
+
+/// Appends the changes; gives the number of versions that are new. The caller has made the
+/// partitions. Of two changes of one slot the later counts.
+pub(crate) async fn append(
+    client: &Connection,
+    changes: &[Change],
+    at: UtcTime,
+) -> Result<u64, StoreError> {
+    let changes: BTreeMap<_, &Change> =
+        changes.iter().map(|c| ((c.meter, c.channel, c.start), c)).collect();
+    let (Some(first), Some(last)) =
+        (changes.keys().map(|key| key.2).min(), changes.keys().map(|key| key.2).max())
+    else {
+        return Ok(0);
+    };
+    let rows = || changes.values();
+    let meters: Vec<i32> = rows().map(|c| c.meter.get()).collect();
+    let channels: Vec<i16> = rows().map(|c| c.channel.get()).collect();
+    let starts: Vec<Stamp> = rows().map(|c| Stamp(c.start)).collect();
+    let values: Vec<i64> = rows().map(|c| c.value).collect();
+    let statuses: Vec<i16> = rows().map(|c| c.status as i16).collect();
+    let flags: Vec<i16> = rows().map(|c| c.flags.bits().cast_signed()).collect();
+    let masks: Vec<i64> = rows().map(|c| c.failed.bits().cast_signed()).collect();
+    let methods: Vec<i16> = rows().map(|c| c.method).collect();
+    let reasons: Vec<i16> = rows().map(|c| c.reason as i16).collect();
+    let sources: Vec<i16> = rows().map(|c| c.source as i16).collect();
+    let estimations: Vec<Option<i64>> = rows().map(|c| c.estimation_no).collect();
+    let actors: Vec<&str> = rows().map(|c| c.actor.as_str()).collect();
+    let notes: Vec<&str> = rows().map(|c| c.note.as_str()).collect();
+    let undoes: Vec<Option<i16>> = rows().map(|c| c.undoes).collect();
+    let (at, first, last) = (Stamp(at), Stamp(first), Stamp(last));
+    let params: [&(dyn ToSql + Sync); 17] = [
+        &meters,
+        &channels,
+        &starts,
+        &values,
+        &statuses,
+        &flags,
+        &masks,
+        &methods,
+        &reasons,
+        &sources,
+        &estimations,
+        &actors,
+        &notes,
+        &undoes,
+        &at,
+        &first,
+        &last,
+    ];
+    let query = StoreError::query("recording versions of values");
+    let statement = client.prepare_cached(APPEND).await.map_err(&query)?;
+    client.execute(&statement, &params).await.map_err(&query)
+}
