@@ -87,6 +87,17 @@ impl Database {
     }
 }
 
+impl Database {
+    /// One meter as ingest and rules see it; `None` when there is none or it was never installed.
+    ///
+    /// # Errors
+    /// When the database is away, or holds a word that this program does not know.
+    pub async fn load_meter(&self, meter: MeterId) -> Result<Option<RegistryMeter>, StoreError> {
+        let client = self.work_client().await?;
+        Ok(meters(&client, &[meter.get()]).await?.pop())
+    }
+}
+
 pub(super) async fn version(client: &Connection) -> Result<i64, StoreError> {
     let row = client
         .query_one(VERSION, &[])

@@ -20,6 +20,7 @@ pub mod ladder;
 pub mod method;
 pub mod outage;
 pub mod outcome;
+pub mod profiles;
 pub mod report;
 pub mod reslice;
 pub mod scale;

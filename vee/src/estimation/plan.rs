@@ -10,6 +10,8 @@ use crate::estimate::{ChannelFacts, Gap, RegisterWindow, Series};
 pub struct RegisterTotal {
     pub at: UtcTime,
     pub total: i64,
+    /// Reads of different runs (a reset, another meter) say nothing of the use between them.
+    pub run: u16,
 }
 
 /// Gaps that share one register residual.
@@ -63,33 +65,34 @@ fn bracket(reads: &[RegisterTotal], gap: Gap) -> Option<RegisterWindow> {
 /// The counter at the very edges of the gap: the neighbours of a derived channel were cut from the
 /// same lines, so slots and counter agree to the last unit.
 fn derived(reads: &[RegisterTotal], gap: Gap, len_s: i32) -> Option<RegisterWindow> {
-    let at = |edge| line_at(reads, edge, len_s).map(|total| RegisterTotal { at: edge, total });
+    let at = |edge| line_at(reads, edge, len_s);
     match (at(gap.from), at(gap.to)) {
         (Some(open), Some(close)) => between(open, close, gap),
         _ => bracket(reads, gap),
     }
 }
 
-fn line_at(reads: &[RegisterTotal], at: UtcTime, len_s: i32) -> Option<i64> {
+fn line_at(reads: &[RegisterTotal], at: UtcTime, len_s: i32) -> Option<RegisterTotal> {
     let after = reads.partition_point(|read| read.at < at);
     let to = reads.get(after)?;
     if to.at == at {
-        return Some(to.total);
+        return Some(*to);
     }
     let from = reads.get(after.checked_sub(1)?)?;
     let span = to.at.micros().checked_sub(from.at.micros())?;
-    if span > i64::from(len_s) * JOINED_INTERVALS_MAX * 1_000_000 {
+    if span > i64::from(len_s) * JOINED_INTERVALS_MAX * 1_000_000 || from.run != to.run {
         return None;
     }
     let part = i128::from(at.micros() - from.at.micros());
     let rise = i128::from(to.total) - i128::from(from.total);
-    i64::try_from(i128::from(from.total) + (rise * part).div_euclid(i128::from(span.max(1)))).ok()
+    let total = i128::from(from.total) + (rise * part).div_euclid(i128::from(span.max(1)));
+    Some(RegisterTotal { at, total: i64::try_from(total).ok()?, run: to.run })
 }
 
 fn between(open: RegisterTotal, close: RegisterTotal, gap: Gap) -> Option<RegisterWindow> {
     let far = gap.from.seconds_since(open.at).max(close.at.seconds_since(gap.to));
     let advance = close.total.checked_sub(open.total)?;
-    (far <= BRACKET_MAX_S).then_some(RegisterWindow {
+    (far <= BRACKET_MAX_S && open.run == close.run).then_some(RegisterWindow {
         open_at: open.at,
         close_at: close.at,
         open: open.total,
@@ -136,7 +139,7 @@ mod tests {
         };
         let reads: Vec<RegisterTotal> = reads
             .iter()
-            .map(|(minute, total)| RegisterTotal { at: at(*minute), total: *total })
+            .map(|(minute, total)| RegisterTotal { at: at(*minute), total: *total, run: 0 })
             .collect();
         let to = at(i64::try_from(slots.len()).unwrap() * 15);
         let now = at(10 * 1440);
