@@ -16,6 +16,8 @@ CREATE TABLE closed_day (
   PRIMARY KEY (meter_id, channel, starts_at), CHECK (starts_at < ends_at)
 ) PARTITION BY RANGE (starts_at);
 
+CREATE INDEX closed_day_suspect ON closed_day (starts_at) WHERE suspect > 0;
+
 -- What of a closed day must not be billed without a look.
 CREATE TABLE day_hold (
   meter_id int4 NOT NULL, channel int2 NOT NULL, starts_at timestamptz NOT NULL,

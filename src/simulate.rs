@@ -91,7 +91,7 @@ fn write_provisioning(path: &Path, fleet: &Fleet) -> anyhow::Result<()> {
     let mut out = BufWriter::new(file);
     let assets = fleet.assets();
     let collectors = crate::demo::collectors(assets);
-    provision_file::write(&crate::demo::meters(assets)?, &collectors, &mut out)?;
+    provision_file::write(&crate::demo::meters(assets)?, &collectors, &[], &mut out)?;
     out.flush().with_context(|| format!("write {}", path.display()))
 }
 

@@ -47,6 +47,7 @@ pub(super) fn meters(count: u32) -> Vec<MeterProvision> {
             contact_every_s: 3_600 * 6,
             flow_rated_lph: 0,
             installed_at: UtcTime::from_seconds((FIRST_DAY - 400) * 86_400),
+            facts: store::assets::MeterFacts::default(),
             channels: vec![ChannelProvision {
                 field: "energy_import".to_owned(),
                 reading_type: ReadingType::ENERGY_IMPORT,

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use simulators::{ChannelSpec, FleetAssets, MeterSpec};
-use store::assets::{ChannelProvision, CollectorProvision, MeterProvision};
+use store::assets::{ChannelProvision, CollectorProvision, MeterFacts, MeterProvision};
 
 /// The collectors of the fleet, as a utility would enter them.
 pub fn collectors(assets: &FleetAssets) -> Vec<CollectorProvision> {
@@ -50,6 +50,18 @@ fn provision(assets: &FleetAssets, meter: &MeterSpec) -> anyhow::Result<MeterPro
         contact_every_s: meter.contact_every_s,
         flow_rated_lph: meter.flow_rated_lph,
         installed_at: meter.installed_at,
+        facts: MeterFacts {
+            role: meter.detail.role,
+            manufacturer: meter.manufacturer.clone(),
+            model: meter.model.clone(),
+            // The rest of the maker's text; the store joins it with maker and model again.
+            firmware: meter.detail.cohort.clone(),
+            premises: None,
+            battery: meter.detail.battery,
+            dwelling_units: meter.detail.dwelling_units,
+            contract_demand_mw: meter.detail.contract_demand_mw,
+            phases: meter.detail.phases,
+        },
         channels: channels.with_context(|| format!("the channels of meter {}", meter.number))?,
     })
 }

@@ -97,6 +97,7 @@ pub(super) fn registry(meters: &[&str]) -> Registry {
     Registry {
         version: 1,
         meters: (1..).zip(meters).map(|(number, text)| meter(number, text)).collect(),
+        zones: Vec::new(),
         collectors: vec![RegistryCollector {
             collector: CollectorId::new(1),
             code: "C-01".to_owned(),

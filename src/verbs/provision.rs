@@ -25,6 +25,7 @@ pub(super) async fn run(
     let mut file = read(path, config)?;
     let place = Place { database: &opened.database, now: clock.now(), dry_run };
     if !dry_run {
+        opened.database.provision_zones(&file.zones, place.now).await?;
         opened.database.provision_collectors(&file.collectors, place.now).await?;
     }
     let outcomes = place.provision(&mut file, &path.display().to_string()).await?;

@@ -141,7 +141,8 @@ impl<'a> Line<'a> {
             battery_powered,
             contact_every_s: self.seconds("contact_every").unwrap_or(contact_default),
             flow_rated_lph: self.flow_rated(),
-            installed_at: self.installed_at().unwrap_or(INSTALLED_DEFAULT),
+            installed_at: self.instant("installed_at").unwrap_or(INSTALLED_DEFAULT),
+            facts: self.facts(),
             channels: Vec::new(),
         };
         if provision.transformer.is_some() && provision.zone.is_none() {
@@ -199,8 +200,8 @@ impl<'a> Line<'a> {
         self.read("flow_rated", read).unwrap_or(0)
     }
 
-    fn installed_at(&mut self) -> Option<UtcTime> {
-        self.read("installed_at", |cell| {
+    pub(super) fn instant(&mut self, column: &'static str) -> Option<UtcTime> {
+        self.read(column, |cell| {
             let day = || UtcTime::parse_rfc3339(&format!("{cell}T00:00:00Z"));
             UtcTime::parse_rfc3339(cell).or_else(day).ok_or_else(|| {
                 format!("`{cell}` is no time: write for example 2024-05-01 or 2024-05-01T10:00:00Z")

@@ -6,6 +6,7 @@
 //! is taken whole or not at all.
 
 mod channel;
+mod facts;
 mod fields;
 mod write;
 
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use metering::UtcTime;
-use store::assets::{CollectorProvision, MeterProvision};
+use store::assets::{CollectorProvision, MeterProvision, ZoneProvision};
 
 use fields::Line;
 pub use write::write;
@@ -54,6 +55,23 @@ pub const COLUMNS: &[Column] = &[
     column("contact_every", "battery: 1d, else 4h", "The meter is heard at least so often when all is well."),
     column("flow_rated", "0 (unknown)", "Water: Q3, gas: Qmax, in litres per hour."),
     column("installed_at", "2000-01-01T00:00:00Z", "Since when the meter stands there; readings before are not its."),
+    column("role", "customer", "`customer`, `check`, `zone_inlet`, `zone_outlet`, `transformer_supply`, `deduct` or `sewer`: whose use the meter tells."),
+    column("manufacturer", "none", "Maker of the meter; meters of one maker, model and firmware are one cohort."),
+    column("model", "none", "Model of the meter."),
+    column("firmware", "none", "Firmware of the meter or its radio module."),
+    column("premises", "the address", "Usage points of one premises are looked at together: gas or water used where the electricity is off."),
+    column("battery_chemistry", "none", "`li_socl2`, `li_mno2` or `alkaline`; needs `battery_installed_at`."),
+    column("battery_installed_at", "none", "Since when the cell is in the meter."),
+    column("battery_life_days", "0 (unknown)", "Life that the maker designed for, in days: 15 years are 5479."),
+    column("battery_capacity_mah", "0 (unknown)", "Charge of the cell when new."),
+    column("dwelling_units", "0 (unknown)", "Dwellings behind the meter."),
+    column("contract_demand_kw", "0 (none)", "Demand that the customer has contracted."),
+    column("phases", "1", "`1`, `2` or `3`."),
+    column("zone_kind", "district", "`district`, `dma` or `feeder`. This and the next four stand once for each zone."),
+    column("zone_mains_m", "0 (unknown)", "Length of the mains of the zone in metres."),
+    column("zone_connections", "0 (unknown)", "Service connections of the zone."),
+    column("zone_private_pipe_m", "0 (unknown)", "Length of the private service pipes of the zone in metres."),
+    column("zone_head_m", "0 (unknown)", "Mean pressure of the zone in metres of water, for example `45.5`."),
     column("field", "required", "Name of the value in the sender's message: `consumption` for rtlamr and rtl_433, the JSON name for wmbusmeters (`total_m3`), the sender's choice in bundles."),
     column("reading_type", "required", "What is measured: `energy_active_import`, `energy_active_export`, `volume`, `voltage` and so on."),
     column("kind", "register; of momentary types: instant", "`interval`: consumption of each interval; `register`: a counter; `instant`: a momentary value."),
@@ -81,6 +99,8 @@ pub struct ProvisionFile {
     pub meters: Vec<MeterProvision>,
     /// Collectors that those meters name with a heartbeat.
     pub collectors: Vec<CollectorProvision>,
+    /// Zones of which those meters say more than the code.
+    pub zones: Vec<ZoneProvision>,
     /// First line of each meter, by number.
     pub lines: BTreeMap<String, u64>,
     /// Numbers of the meters with a fault.
@@ -140,6 +160,7 @@ struct MeterLines {
     /// Cells of the first line, to compare the others with.
     first: BTreeMap<String, String>,
     heartbeat_s: Option<i32>,
+    zone: Option<ZoneProvision>,
     good: bool,
 }
 
@@ -206,12 +227,14 @@ impl Reading<'_> {
             }
             None => {
                 let (provision, heartbeat_s) = line.meter(&meter, self.defaults);
+                let zone = line.zone(&provision);
                 let first = line.meter_cells();
                 self.meters.push(MeterLines {
                     line: number,
                     provision,
                     first,
                     heartbeat_s,
+                    zone,
                     good: true,
                 });
                 self.meters.len() - 1
@@ -236,6 +259,7 @@ impl Reading<'_> {
     fn finish(mut self) -> ProvisionFile {
         self.check_sources();
         let mut heartbeats: BTreeMap<String, CollectorProvision> = BTreeMap::new();
+        let mut zones: BTreeMap<(String, String), ZoneProvision> = BTreeMap::new();
         for one in std::mem::take(&mut self.meters) {
             self.file.lines.insert(one.provision.number.clone(), one.line);
             if !one.good {
@@ -246,9 +270,13 @@ impl Reading<'_> {
                 let collector = collector_of(code, &one.provision, heartbeat_s);
                 heartbeats.entry(code.clone()).or_insert(collector);
             }
+            if let Some(zone) = one.zone {
+                zones.entry((zone.utility.clone(), zone.code.clone())).or_insert(zone);
+            }
             self.file.meters.push(one.provision);
         }
         self.file.collectors = heartbeats.into_values().collect();
+        self.file.zones = zones.into_values().collect();
         self.file.faults.sort_by_key(|fault| fault.line);
         self.file
     }

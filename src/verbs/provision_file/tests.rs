@@ -103,7 +103,7 @@ fn semicolons_and_a_byte_order_mark_of_a_spreadsheet_are_taken() {
 fn what_is_written_is_read_back() {
     let file = of(example());
     let mut out = Vec::new();
-    write(&file.meters, &file.collectors, &mut out).unwrap();
+    write(&file.meters, &file.collectors, &file.zones, &mut out).unwrap();
     let again = of(std::str::from_utf8(&out).unwrap());
     assert_eq!(again.faults, []);
     assert_eq!(again.meters, file.meters);

@@ -7,8 +7,8 @@ mod registry;
 mod rows;
 
 use metering::{
-    ChannelKind, ChannelNo, CollectorId, Commodity, CustomerClass, MeterAsset, MeterId,
-    ReadingType, SourceId, Tag, Unit, UtcTime,
+    BatteryAsset, ChannelKind, ChannelNo, CollectorId, Commodity, CustomerClass, MeterAsset,
+    MeterId, MeterRole, ReadingType, SourceId, Tag, Unit, UtcTime, ZoneAsset, ZoneKind,
 };
 use rust_decimal::Decimal;
 
@@ -44,7 +44,58 @@ pub struct MeterProvision {
     /// Water: Q3; gas: Qmax; in litres per hour. 0 = unknown.
     pub flow_rated_lph: i32,
     pub installed_at: UtcTime,
+    pub facts: MeterFacts,
     pub channels: Vec<ChannelProvision>,
+}
+
+/// Facts that only some rules need; the default is "not known".
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MeterFacts {
+    pub role: MeterRole,
+    /// Meters of one maker, model and firmware are one cohort.
+    pub manufacturer: String,
+    pub model: String,
+    pub firmware: String,
+    /// Code of the premises; `None`: the address. Usage points of one premises are looked at
+    /// together.
+    pub premises: Option<String>,
+    pub battery: Option<BatteryAsset>,
+    /// Dwelling units behind the meter; 0 = unknown.
+    pub dwelling_units: i32,
+    /// Contracted demand in mW; 0 = none.
+    pub contract_demand_mw: i64,
+    /// 1 to 3.
+    pub phases: u8,
+}
+
+impl Default for MeterFacts {
+    fn default() -> Self {
+        Self {
+            role: MeterRole::Customer,
+            manufacturer: String::new(),
+            model: String::new(),
+            firmware: String::new(),
+            premises: None,
+            battery: None,
+            dwelling_units: 0,
+            contract_demand_mw: 0,
+            phases: 1,
+        }
+    }
+}
+
+/// One part of the network. `utility` is a code; numbers as in [`ZoneAsset`], 0 = unknown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ZoneProvision {
+    pub code: String,
+    /// Empty: the code.
+    pub name: String,
+    pub utility: String,
+    pub kind: ZoneKind,
+    pub mains_m: i32,
+    pub connections: i32,
+    pub private_pipe_m: i32,
+    pub head_mm: i32,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -107,6 +158,8 @@ pub struct Registry {
     pub meters: Vec<RegistryMeter>,
     /// By `collector`, ascending.
     pub collectors: Vec<RegistryCollector>,
+    /// By `zone`, ascending.
+    pub zones: Vec<ZoneAsset>,
     /// By meter and channel, ascending.
     pub states: Vec<ChannelStateRow>,
 }

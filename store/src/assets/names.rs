@@ -14,13 +14,18 @@ use crate::types::Stamp;
 pub(super) const ZONE: &str = "\
     WITH made AS (INSERT INTO network_zone (utility_id, code, name) VALUES ($1, $2, $2) \
         ON CONFLICT DO NOTHING RETURNING zone_id) \
-    SELECT zone_id FROM made UNION ALL \
-    SELECT zone_id FROM network_zone WHERE utility_id = $1 AND code = $2 LIMIT 1";
+    SELECT zone_id, true FROM made UNION ALL \
+    SELECT zone_id, false FROM network_zone WHERE utility_id = $1 AND code = $2 LIMIT 1";
 pub(super) const ROUTE: &str = "\
     WITH made AS (INSERT INTO route (utility_id, code, name) VALUES ($1, $2, $2) \
         ON CONFLICT DO NOTHING RETURNING route_id) \
     SELECT route_id FROM made UNION ALL \
     SELECT route_id FROM route WHERE utility_id = $1 AND code = $2 LIMIT 1";
+pub(super) const PREMISES: &str = "\
+    WITH made AS (INSERT INTO premises (utility_id, code) VALUES ($1, $2) \
+        ON CONFLICT DO NOTHING RETURNING premises_id) \
+    SELECT premises_id FROM made UNION ALL \
+    SELECT premises_id FROM premises WHERE utility_id = $1 AND code = $2 LIMIT 1";
 pub(super) const TRANSFORMER: &str = "\
     WITH made AS (INSERT INTO transformer (utility_id, code) VALUES ($1, $2) \
         ON CONFLICT DO NOTHING RETURNING transformer_id) \
@@ -45,6 +50,8 @@ pub(super) struct Names {
     collectors: BTreeMap<String, i32>,
     /// Told to the log with the change.
     pub(super) new_collectors: Vec<LogRecord>,
+    /// Zones that this change made.
+    pub(super) new_zones: Vec<i32>,
 }
 
 impl Names {
@@ -74,7 +81,10 @@ impl Names {
         if let Some(id) = self.others.get(&key) {
             return Ok(Some(*id));
         }
-        let id = named(change.client(), statement, utility, code).await?;
+        let (id, made) = named(change.client(), statement, utility, code).await?;
+        if made {
+            self.new_zones.push(id);
+        }
         self.others.insert(key, id);
         Ok(Some(id))
     }
@@ -121,16 +131,18 @@ pub(super) async fn utility(change: &Change, code: &str, zone: &str) -> Result<i
     Ok(row.get(0))
 }
 
+/// The id, and whether a zone was made for it.
 pub(super) async fn named(
     client: &Connection,
     statement: &str,
     utility: i32,
     code: &str,
-) -> Result<i32, StoreError> {
-    let query = StoreError::query("provisioning a zone, route or transformer");
+) -> Result<(i32, bool), StoreError> {
+    let query = StoreError::query("provisioning a zone, route, transformer or premises");
     let statement = client.prepare_cached(statement).await.map_err(&query)?;
     let row = client.query_one(&statement, &[&utility, &code]).await.map_err(&query)?;
-    Ok(row.get(0))
+    let made = row.columns().len() > 1 && row.get(1);
+    Ok((row.get(0), made))
 }
 
 pub(super) async fn known_collector(client: &Connection, code: &str) -> Result<i32, StoreError> {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use metering::{CollectorAsset, CollectorId, LogRecord, UtcTime};
+use metering::{CollectorAsset, CollectorId, LogRecord, UtcTime, ZoneId};
 
 use super::change::{Change, Finish};
-use super::names::{Names, ROUTE, TRANSFORMER, ZONE, known_collector, named, utility};
+use super::names::{Names, PREMISES, ROUTE, TRANSFORMER, ZONE, known_collector, named, utility};
 use super::rows::{self, Place};
-use super::{CollectorProvision, MeterProvision, ProvisionChange, ProvisionOutcome, registry};
+use super::{
+    CollectorProvision, MeterProvision, ProvisionChange, ProvisionOutcome, ZoneProvision, registry,
+};
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::types::Stamp;
@@ -21,6 +23,13 @@ const COLLECTOR: &str = "\
     WHERE (c.name, c.zone_id, c.heartbeat_s, c.installed_at) IS DISTINCT FROM \
         (excluded.name, excluded.zone_id, excluded.heartbeat_s, excluded.installed_at) \
     RETURNING collector_id";
+
+/// Brings a zone up to date.
+const ZONE_FACTS: &str = "\
+    UPDATE network_zone SET name = $2, kind = $3, mains_m = $4, connections = $5, \
+        private_pipe_m = $6, head_mm = $7 \
+    WHERE zone_id = $1 AND (name, kind, mains_m, connections, private_pipe_m, head_mm) \
+        IS DISTINCT FROM ($2, $3, $4, $5, $6, $7)";
 
 impl Database {
     /// Makes meters or brings them up to date, all or none; each by its number. Tells the event
@@ -68,11 +77,43 @@ impl Database {
             .map(|outcome| outcome.meter.get())
             .collect();
         let changed: Vec<i32> = changed.into_iter().collect();
-        let mut records = names.new_collectors;
+        let mut records = registry::zones(change.client(), &names.new_zones).await?;
+        records.extend(names.new_collectors);
         let loaded = registry::meters(change.client(), &changed).await?;
         records.extend(loaded.into_iter().map(|meter| LogRecord::Meter(Box::new(meter.asset))));
         change.finish(&records).await?;
         Ok(outcomes)
+    }
+
+    /// Makes zones or brings them up to date, all or none; gives their ids in order.
+    ///
+    /// # Errors
+    /// When the database is away or a value breaks a table's check; nothing is changed then.
+    pub async fn provision_zones(
+        &self,
+        zones: &[ZoneProvision],
+        now: UtcTime,
+    ) -> Result<Vec<ZoneId>, StoreError> {
+        let change = Change::begin(self, now, Finish::Commit).await?;
+        let client = change.client();
+        let query = StoreError::query("provisioning a zone");
+        let (mut ids, mut changed) = (Vec::new(), Vec::new());
+        for zone in zones {
+            let utility = utility(&change, &zone.utility, "UTC").await?;
+            let (id, made) = named(client, ZONE, utility, &zone.code).await?;
+            let name = if zone.name.is_empty() { &zone.code } else { &zone.name };
+            let statement = client.prepare_cached(ZONE_FACTS).await.map_err(&query)?;
+            let ZoneProvision { kind, mains_m, connections, private_pipe_m, head_mm, .. } = zone;
+            let params: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
+                [&id, name, &kind.word(), mains_m, connections, private_pipe_m, head_mm];
+            if client.execute(&statement, &params).await.map_err(&query)? > 0 || made {
+                changed.push(id);
+            }
+            ids.push(ZoneId::new(id));
+        }
+        let records = registry::zones(client, &changed).await?;
+        change.finish(&records).await?;
+        Ok(ids)
     }
 
     /// Makes collectors or brings them up to date, all or none; gives their ids in order.
@@ -91,7 +132,13 @@ impl Database {
         for collector in collectors {
             let utility = utility(&change, &collector.utility, "UTC").await?;
             let zone = match &collector.zone {
-                Some(code) => Some(named(client, ZONE, utility, code).await?),
+                Some(code) => {
+                    let (zone, made) = named(client, ZONE, utility, code).await?;
+                    if made {
+                        records.extend(registry::zones(client, &[zone]).await?);
+                    }
+                    Some(zone)
+                }
                 None => None,
             };
             let statement = client.prepare_cached(COLLECTOR).await.map_err(&query)?;
@@ -137,7 +184,10 @@ async fn one_meter(
     let transformer =
         names.other(change, TRANSFORMER, utility, meter.transformer.as_deref()).await?;
     let collector = names.collector(change, meter, utility, zone).await?;
-    let place = Place { utility, zone, route, transformer };
+    let address = Some(meter.address.as_str()).filter(|address| !address.is_empty());
+    let premises = meter.facts.premises.as_deref().or(address);
+    let premises = names.other(change, PREMISES, utility, premises).await?;
+    let place = Place { utility, zone, route, transformer, premises };
     let mut changed = rows::usage_point(change, meter, place).await?;
     let (id, made) = match rows::meter_row(change, meter, collector).await? {
         Some((id, made)) => {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use metering::{
-    ChannelAsset, ChannelNo, CollectorId, MeterAsset, MeterId, SourceId, Tag, UsagePointId,
+    BatteryAsset, ChannelAsset, ChannelNo, CollectorId, LogRecord, MeterAsset, MeterDetail,
+    MeterId, SourceId, Tag, TransformerId, UsagePointId, ZoneAsset, ZoneId,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -25,7 +26,10 @@ const METERS: &str = "\
         m.battery_powered, u.account_active, m.primary_collector_id, i.valid_from, \
         m.contact_every_s, m.flow_rated_lph, \
         ARRAY(SELECT s.source_id FROM meter_source s WHERE s.meter_id = m.meter_id \
-            ORDER BY s.source_id) \
+            ORDER BY s.source_id), \
+        m.role, u.zone_id, u.transformer_id, m.manufacturer, m.model, m.firmware, m.serial, \
+        u.premises_id, m.battery_chemistry, m.battery_installed_at, m.battery_design_life_d, \
+        m.battery_capacity_mah, u.dwelling_units, m.contract_demand_mw, m.phases \
     FROM meter m \
     JOIN LATERAL (SELECT * FROM installation i WHERE i.meter_id = m.meter_id \
         ORDER BY i.valid_from DESC LIMIT 1) i ON true \
@@ -40,6 +44,11 @@ const CHANNELS: &str = "\
 
 const COLLECTORS: &str =
     "SELECT collector_id, code, heartbeat_s FROM collector ORDER BY collector_id";
+
+/// Zones; `$1`: these, or all.
+const ZONES: &str = "\
+    SELECT zone_id, kind, mains_m, connections, private_pipe_m, head_mm FROM network_zone \
+    WHERE $1::int4[] IS NULL OR zone_id = ANY($1) ORDER BY zone_id";
 
 const STATES: &str = "\
     SELECT meter_id, channel, read_at, raw, total, boundary_at, boundary_total, recent::text \
@@ -75,6 +84,7 @@ impl Database {
         let channels = tx.query(CHANNELS, &[&all]).await.map_err(&query)?;
         let meters = tx.query(METERS, &[&all]).await.map_err(&query)?;
         let collectors = tx.query(COLLECTORS, &[]).await.map_err(&query)?;
+        let zones = tx.query(ZONES, &[&all]).await.map_err(&query)?;
         let states = tx.query(STATES, &[]).await.map_err(&query)?;
         let version = tx.query_one(VERSION, &[]).await.map_err(&query)?.get(0);
         tx.commit().await.map_err(&query)?;
@@ -82,6 +92,7 @@ impl Database {
             version,
             meters: assemble(&meters, &channels)?,
             collectors: collectors.iter().map(collector).collect(),
+            zones: zones.iter().map(zone).collect::<Result<_, _>>()?,
             states: states.iter().map(state).collect(),
         })
     }
@@ -154,7 +165,7 @@ fn asset(row: &Row, channels: &[RegistryChannel]) -> Result<MeterAsset, StoreErr
         installed_at: row.get::<_, Stamp>(10).0,
         contact_every_s: row.get(11),
         flow_rated_lph: row.get(12),
-        detail: metering::MeterDetail::default(),
+        detail: detail(row)?,
         channels: channels
             .iter()
             .map(|channel| ChannelAsset {
@@ -167,6 +178,54 @@ fn asset(row: &Row, channels: &[RegistryChannel]) -> Result<MeterAsset, StoreErr
                 delivery_lag_s: channel.delivery_lag_s,
             })
             .collect(),
+    })
+}
+
+fn detail(row: &Row) -> Result<MeterDetail, StoreError> {
+    let words: [&str; 3] = [row.get(17), row.get(18), row.get(19)];
+    let known: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let battery = match row.get::<_, Option<&str>>(22).zip(row.get::<_, Option<Stamp>>(23)) {
+        Some((chemistry, installed_at)) => Some(BatteryAsset {
+            chemistry: parse(chemistry)?,
+            installed_at: installed_at.0,
+            design_life_d: row.get(24),
+            capacity_mah: row.get(25),
+        }),
+        None => None,
+    };
+    Ok(MeterDetail {
+        role: word(row, 14)?,
+        network_zone: row.get::<_, Option<i32>>(15).map(ZoneId::new),
+        transformer: row.get::<_, Option<i32>>(16).map(TransformerId::new),
+        cohort: known.join(" "),
+        serial: row.get(20),
+        premises: row.get::<_, Option<i32>>(21).unwrap_or(0),
+        battery,
+        dwelling_units: row.get(26),
+        contract_demand_mw: row.get(27),
+        // The table checks 1 to 3.
+        phases: u8::try_from(row.get::<_, i16>(28)).unwrap_or(1),
+    })
+}
+
+/// Records of these zones, in order.
+pub(super) async fn zones(client: &Connection, ids: &[i32]) -> Result<Vec<LogRecord>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let some: &(dyn ToSql + Sync) = &Some(ids);
+    let rows = client.query(ZONES, &[some]).await.map_err(StoreError::query(WHAT))?;
+    rows.iter().map(|row| zone(row).map(LogRecord::Zone)).collect()
+}
+
+fn zone(row: &Row) -> Result<ZoneAsset, StoreError> {
+    Ok(ZoneAsset {
+        zone: ZoneId::new(row.get(0)),
+        kind: word(row, 1)?,
+        mains_m: row.get(2),
+        connections: row.get(3),
+        private_pipe_m: row.get(4),
+        head_mm: row.get(5),
     })
 }
 

@@ -12,34 +12,79 @@ const WHAT: &str = "provisioning";
 /// A usage point has the code of the meter that was provisioned with it.
 const USAGE_POINT: &str = "\
     INSERT INTO usage_point AS u (utility_id, code, address, account_no, commodity, class, \
-        time_zone, zone_id, route_id, transformer_id, account_active, tags, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+        time_zone, zone_id, route_id, transformer_id, account_active, tags, created_at, \
+        premises_id, dwelling_units) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
     ON CONFLICT (code) DO UPDATE SET utility_id = excluded.utility_id, \
         address = excluded.address, account_no = excluded.account_no, \
         commodity = excluded.commodity, class = excluded.class, time_zone = excluded.time_zone, \
         zone_id = excluded.zone_id, route_id = excluded.route_id, \
         transformer_id = excluded.transformer_id, account_active = excluded.account_active, \
-        tags = excluded.tags \
+        tags = excluded.tags, premises_id = excluded.premises_id, \
+        dwelling_units = excluded.dwelling_units \
     WHERE (u.utility_id, u.address, u.account_no, u.commodity, u.class, u.time_zone, u.zone_id, \
-        u.route_id, u.transformer_id, u.account_active, u.tags) IS DISTINCT FROM \
+        u.route_id, u.transformer_id, u.account_active, u.tags, u.premises_id, u.dwelling_units) \
+        IS DISTINCT FROM \
         (excluded.utility_id, excluded.address, excluded.account_no, excluded.commodity, \
         excluded.class, excluded.time_zone, excluded.zone_id, excluded.route_id, \
-        excluded.transformer_id, excluded.account_active, excluded.tags) \
+        excluded.transformer_id, excluded.account_active, excluded.tags, excluded.premises_id, \
+        excluded.dwelling_units) \
     RETURNING usage_point_id";
 
-const METER: &str = "\
-    INSERT INTO meter AS m (number, serial, commodity, battery_powered, flow_rated_lph, \
-        contact_every_s, primary_collector_id, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-    ON CONFLICT (number) DO UPDATE SET serial = excluded.serial, \
-        commodity = excluded.commodity, battery_powered = excluded.battery_powered, \
-        flow_rated_lph = excluded.flow_rated_lph, contact_every_s = excluded.contact_every_s, \
-        primary_collector_id = excluded.primary_collector_id \
-    WHERE (m.serial, m.commodity, m.battery_powered, m.flow_rated_lph, m.contact_every_s, \
-        m.primary_collector_id) IS DISTINCT FROM (excluded.serial, excluded.commodity, \
-        excluded.battery_powered, excluded.flow_rated_lph, excluded.contact_every_s, \
-        excluded.primary_collector_id) \
-    RETURNING meter_id, (xmax = 0)";
+/// The columns of a meter that a file may change.
+macro_rules! facts {
+    ($prefix:literal) => {
+        concat!(
+            $prefix,
+            "serial, ",
+            $prefix,
+            "commodity, ",
+            $prefix,
+            "battery_powered, ",
+            $prefix,
+            "flow_rated_lph, ",
+            $prefix,
+            "contact_every_s, ",
+            $prefix,
+            "primary_collector_id, ",
+            $prefix,
+            "role, ",
+            $prefix,
+            "manufacturer, ",
+            $prefix,
+            "model, ",
+            $prefix,
+            "firmware, ",
+            $prefix,
+            "battery_chemistry, ",
+            $prefix,
+            "battery_installed_at, ",
+            $prefix,
+            "battery_design_life_d, ",
+            $prefix,
+            "battery_capacity_mah, ",
+            $prefix,
+            "contract_demand_mw, ",
+            $prefix,
+            "phases"
+        )
+    };
+}
+
+const METER: &str = concat!(
+    "INSERT INTO meter AS m (number, created_at, ",
+    facts!(""),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+     ON CONFLICT (number) DO UPDATE SET (",
+    facts!(""),
+    ") = (",
+    facts!("excluded."),
+    ") WHERE (",
+    facts!("m."),
+    ") IS DISTINCT FROM (",
+    facts!("excluded."),
+    ") RETURNING meter_id, (xmax = 0)"
+);
 
 /// A meter's first installation; later ones are another act (exchange).
 const INSTALL: &str = "\
@@ -79,6 +124,7 @@ pub(super) struct Place {
     pub(super) zone: Option<i32>,
     pub(super) route: Option<i32>,
     pub(super) transformer: Option<i32>,
+    pub(super) premises: Option<i32>,
 }
 
 /// True when the usage point is new or has changed.
@@ -110,6 +156,8 @@ pub(super) async fn usage_point(
                 &meter.account_active,
                 &tags,
                 &Stamp(change.now),
+                &place.premises,
+                &meter.facts.dwelling_units,
             ],
         )
         .await
@@ -126,22 +174,29 @@ pub(super) async fn meter_row(
     let query = StoreError::query("provisioning a meter");
     let client = change.client();
     let statement = client.prepare_cached(METER).await.map_err(&query)?;
-    let row = client
-        .query_opt(
-            &statement,
-            &[
-                &meter.number,
-                &meter.serial,
-                &meter.commodity.word(),
-                &meter.battery_powered,
-                &meter.flow_rated_lph,
-                &meter.contact_every_s,
-                &collector,
-                &Stamp(change.now),
-            ],
-        )
-        .await
-        .map_err(&query)?;
+    let facts = &meter.facts;
+    let battery = facts.battery;
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 18] = [
+        &meter.number,
+        &Stamp(change.now),
+        &meter.serial,
+        &meter.commodity.word(),
+        &meter.battery_powered,
+        &meter.flow_rated_lph,
+        &meter.contact_every_s,
+        &collector,
+        &facts.role.word(),
+        &facts.manufacturer,
+        &facts.model,
+        &facts.firmware,
+        &battery.map(|battery| battery.chemistry.word()),
+        &battery.map(|battery| Stamp(battery.installed_at)),
+        &battery.map_or(0, |battery| battery.design_life_d),
+        &battery.map_or(0, |battery| battery.capacity_mah),
+        &facts.contract_demand_mw,
+        &i16::from(facts.phases),
+    ];
+    let row = client.query_opt(&statement, &params).await.map_err(&query)?;
     Ok(row.map(|row| (MeterId::new(row.get(0)), row.get(1))))
 }
 

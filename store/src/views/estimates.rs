@@ -120,8 +120,10 @@ macro_rules! row_sql {
     () => {
         "SELECT e.estimation_no, e.meter_id, m.number, m.commodity, e.channel, c.reading_type, \
          coalesce(u.time_zone, 'UTC'), e.starts_at, e.ends_at, e.n_intervals, e.len_s, e.method, \
-         e.state, e.confidence, e.lane = 1, e.scaled, e.total, e.mape_permille, x.number, \
-         coalesce(x.identified_cause, x.cause_detected), e.reason_code, e.created_at "
+         e.state, e.confidence, coalesce(e.billing_from > (SELECT l.appended_at FROM event_log l \
+           WHERE l.shard = 0 ORDER BY l.seq DESC LIMIT 1), false), e.scaled, e.total, \
+         e.error_milli, x.number, coalesce(x.identified_cause, x.cause_detected), e.reason, \
+         e.created_at "
     };
 }
 
@@ -203,9 +205,15 @@ fn read_row(c: &mut Columns<'_>) -> Result<EstimateRow, StoreError> {
         error_permille: c.get()?,
         issue_number: c.get()?,
         issue_cause: c.get()?,
-        reason: c.get()?,
+        reason: reason(c.get()?),
         created_at: c.time()?,
     })
+}
+
+/// Why there is an estimate, in words.
+fn reason(number: i16) -> String {
+    let known = u8::try_from(number).ok().and_then(vee::estimation::Reason::from_number);
+    known.map_or_else(|| number.to_string(), |reason| reason.words().to_owned())
 }
 
 /// How many estimates are in each state?
@@ -223,10 +231,14 @@ pub async fn counts(db: &Database) -> Result<BTreeMap<String, i64>, StoreError> 
 /// What is known of estimate `$1`?
 const ONE: &str = concat!(
     row_sql!(),
-    ", e.estimation_id, e.method_version, e.p10, e.p90, e.scale, e.residual, e.bias_permille, \
-     e.params, e.inputs, e.alternatives, e.input_hash, e.values_hash, e.iec_codes, \
-     e.nem12_quality, e.nem12_method, e.nem12_reason, e.bill_ids, e.true_up, e.created_by, \
-     e.reviewed_by, e.reviewed_at, e.updated_at, e.slot_starts, e.slot_values ",
+    ", e.estimation_id, e.method_version, coalesce(e.p10, e.total), coalesce(e.p90, e.total), \
+     e.scaling, e.residual, e.bias_milli, \
+     jsonb_build_object('review', e.review, 'note', e.note), e.inputs, e.alternatives, \
+     e.estimation_id, encode(e.values_hash, 'hex'), e.iec_codes, \
+     e.nem12_quality, coalesce(e.nem12_method, 0::int2), e.nem12_reason, e.bill_ids, \
+     coalesce(e.true_up, 0), e.created_by, e.reviewed_by, e.reviewed_at, e.updated_at, \
+     ARRAY(SELECT e.starts_at + n * e.len_s * interval '1 second' \
+       FROM generate_series(0, e.n_intervals - 1) n), e.slot_values ",
     from_sql!(),
     "WHERE e.estimation_no = $1"
 );

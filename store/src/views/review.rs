@@ -82,7 +82,7 @@ macro_rules! suspect_days {
                  SELECT DISTINCT ON (x.starts_at) x.value, x.status, x.rule_mask \
                  FROM interval_exception x WHERE x.meter_id = d.meter_id \
                    AND x.channel = d.channel AND x.starts_at >= d.starts_at \
-                   AND x.starts_at < d.ends_at AND x.lane <> 2 \
+                   AND x.starts_at < d.ends_at AND x.lane = 0 \
                  ORDER BY x.starts_at, x.version DESC) v WHERE v.status = 2) s ON s.n > 0 \
              JOIN meter m ON m.meter_id = d.meter_id \
              JOIN meter_channel c ON c.meter_id = d.meter_id AND c.channel = d.channel \
@@ -98,7 +98,7 @@ macro_rules! row_sql {
     () => {
         "SELECT d.meter_id, m.number, coalesce(u.address, ''), m.commodity, d.channel, \
          c.reading_type, coalesce(u.time_zone, 'UTC'), d.starts_at, d.ends_at, d.slots::int4, \
-         s.n, s.held, d.total, s.mask, d.failed, \
+         s.n, s.held, d.total, s.mask, d.failing, \
          (SELECT x.number FROM meter_issue x WHERE x.subject_kind = 'meter' \
            AND x.subject_id = d.meter_id AND x.closed_at IS NULL \
            ORDER BY x.severity, x.number LIMIT 1) FROM "
@@ -109,7 +109,7 @@ macro_rules! row_sql {
 const QUEUE: &str = concat!(
     row_sql!(),
     suspect_days!(),
-    "AND ($3::int8 IS NULL OR (s.mask | d.failed) & $3 <> 0) \
+    "AND ($3::int8 IS NULL OR (s.mask | d.failing) & $3 <> 0) \
      AND ($4::text IS NULL OR m.commodity = $4) \
      AND ($5::timestamptz IS NULL OR d.ends_at <= $5) \
      AND ($6::text IS NULL OR m.number ILIKE $6 OR u.address ILIKE $6) \
@@ -191,7 +191,7 @@ fn read_row(c: &mut Columns<'_>) -> Result<ReviewRow, StoreError> {
 
 /// How many days wait, by rule?
 const COUNTS: &str = concat!(
-    "SELECT n, count(*) FROM (SELECT s.mask | d.failed AS mask FROM ",
+    "SELECT n, count(*) FROM (SELECT s.mask | d.failing AS mask FROM ",
     suspect_days!(),
     "LIMIT 5000) w CROSS JOIN generate_series(1, 64) n \
      WHERE w.mask & (1::int8 << (n - 1)) <> 0 GROUP BY n ORDER BY n"

@@ -34,6 +34,7 @@ pub(crate) fn water_meter(number: &str) -> MeterProvision {
         contact_every_s: 900,
         flow_rated_lph: 2_500,
         installed_at: T0,
+        facts: store::assets::MeterFacts::default(),
         channels: vec![ChannelProvision {
             field: "consumption".to_owned(),
             reading_type: ReadingType::VOLUME,

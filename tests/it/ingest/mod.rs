@@ -131,7 +131,7 @@ fn channel(field: &str, kind: ChannelKind, unit: Unit, len_s: i32) -> ChannelPro
     }
 }
 
-fn meter(number: &str, source: &str, channels: Vec<ChannelProvision>) -> MeterProvision {
+pub(crate) fn meter(number: &str, source: &str, channels: Vec<ChannelProvision>) -> MeterProvision {
     MeterProvision {
         number: number.to_owned(),
         serial: String::new(),
@@ -152,6 +152,7 @@ fn meter(number: &str, source: &str, channels: Vec<ChannelProvision>) -> MeterPr
         contact_every_s: 3600,
         flow_rated_lph: 0,
         installed_at: at(-86_400 * 30),
+        facts: store::assets::MeterFacts::default(),
         channels,
     }
 }
