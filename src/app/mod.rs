@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::ingest::Ingest;
 use crate::ingest::stats::IngestStats;
+use crate::jobs::day_close::DayCloseJob;
 use crate::jobs::rules::{RuleHandle, RuleJob};
 use crate::jobs::{calendar, ticks, upkeep};
 pub use parts::{Parts, Time};
@@ -86,6 +87,8 @@ impl App {
                 rules.clone(),
                 stopped.clone(),
             )));
+            let days = DayCloseJob::new(db.clone(), parts.checks.clone());
+            tasks.push(tokio::spawn(days.run(rules.clone(), stopped.clone())));
             tasks.push(tokio::spawn(calendar::run(
                 db.clone(),
                 Arc::clone(&clock),

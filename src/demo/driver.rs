@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::publisher::Publisher;
 use crate::app::App;
 use crate::clock::{Clock as _, SteppedClock};
+use crate::jobs::day_close::DayCloseJob;
 use crate::jobs::{calendar, upkeep};
 
 /// Length of a step of history, and of its last day, whose arrival times an operator looks at.
@@ -44,6 +45,7 @@ pub(super) struct Driver<'a> {
     /// Values that were sent.
     pub(super) offered: u64,
     pub(super) now: UtcTime,
+    days: DayCloseJob,
     calendar_at: UtcTime,
     last_tick: i64,
 }
@@ -64,6 +66,7 @@ impl<'a> Driver<'a> {
         (keep, stop): (store::upkeep::Keep, watch::Receiver<bool>),
     ) -> Self {
         let now = clock.now();
+        let days = DayCloseJob::new(database.clone(), vee::Params::default());
         Self {
             app,
             database,
@@ -74,6 +77,7 @@ impl<'a> Driver<'a> {
             stop,
             offered: 0,
             now,
+            days,
             calendar_at: now,
             last_tick: 0,
         }
@@ -140,10 +144,21 @@ impl<'a> Driver<'a> {
         self.publisher.send(messages).await?;
         self.committed().await?;
         self.last_tick = self.app.tick().await?;
+        self.close_days().await?;
         self.now = to;
         if to.seconds_since(self.calendar_at) >= calendar_every_s {
             calendar::once(&self.database, to).await?;
             self.calendar_at = to;
+        }
+        Ok(())
+    }
+
+    /// Days are closed between the steps, so that their findings always stand at the same place of
+    /// the log.
+    async fn close_days(&mut self) -> anyhow::Result<()> {
+        if let Some(last) = self.days.once().await?.last_seq {
+            self.last_tick = last;
+            self.app.rules.wake();
         }
         Ok(())
     }

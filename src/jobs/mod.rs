@@ -5,6 +5,8 @@
 //! that the demo can drive them by its stepped clock.
 
 pub mod calendar;
+pub mod day_close;
+pub mod estimation;
 pub mod issues;
 pub mod rules;
 pub mod ticks;

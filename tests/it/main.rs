@@ -5,6 +5,7 @@
 mod cli;
 mod faults;
 mod ingest;
+mod jobs;
 mod journey;
 mod kit;
 mod peers;

@@ -1,0 +1,304 @@
+//! Closes local days: when a channel's day has ended and its data had time to arrive, the checks of
+//! `vee` judge it, and what they say is kept and told to the rules through the event log.
+//!
+//! Woken by log time, never by the system's clock. Data that arrive for a closed day have it judged
+//! again, and all closed days after it, since they look back on it; so late data end in the same
+//! verdicts as data in time.
+
+mod stretch;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use metering::{ChannelNo, DayShape, LocalCalendar, MeterAsset, MeterId, UtcTime};
+use store::day::{self, ChannelDays, CursorMove, DayRequest, DueChannel, Verdicts};
+use store::{Database, PgLog, StoreError};
+use tokio::sync::watch;
+use vee::Params;
+
+use self::stretch::Stretch;
+use super::rules::RuleHandle;
+
+/// Channels that are judged in one transaction, and days of each of them.
+const BATCH: u32 = 250;
+const DAYS_MAX: usize = 14;
+/// Days of a channel that are judged again in one transaction.
+const REPAIR_DAYS_MAX: usize = 40;
+/// Pause between looks.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// What a look at the days did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Closed {
+    /// Days that ended and were judged.
+    pub days: u64,
+    /// Days that were judged again for late data.
+    pub repaired: u64,
+    /// New versions of slots.
+    pub versions: u64,
+    /// Findings that went to the log.
+    pub findings: u64,
+    /// Last sequence that was appended to the log.
+    pub last_seq: Option<i64>,
+}
+
+/// One series of a meter.
+type Series = (MeterId, ChannelNo);
+
+/// Closes days of all channels.
+#[derive(Debug)]
+pub struct DayCloseJob {
+    database: Database,
+    log: PgLog,
+    params: Params,
+    assets: BTreeMap<MeterId, MeterAsset>,
+    asset_version: Option<i64>,
+    calendars: BTreeMap<String, LocalCalendar>,
+}
+
+impl DayCloseJob {
+    pub fn new(database: Database, params: Params) -> Self {
+        Self {
+            log: PgLog::new(database.clone()),
+            database,
+            params,
+            assets: BTreeMap::new(),
+            asset_version: None,
+            calendars: BTreeMap::new(),
+        }
+    }
+
+    /// The limits of the next verdicts; closed days keep theirs until late data come.
+    pub fn set_params(&mut self, params: Params) {
+        self.params = params;
+    }
+
+    /// Judges all days that are due by the log's time, and those that got late data.
+    ///
+    /// # Errors
+    /// The database is away; what was committed stays, and the same call goes on from there.
+    pub async fn once(&mut self) -> Result<Closed, StoreError> {
+        let now = self.log.last_log_time().await?;
+        let mut closed = Closed::default();
+        self.load_assets().await?;
+        while self.repair(now, &mut closed).await? {}
+        while self.close_due(now, &mut closed).await? {}
+        Ok(closed)
+    }
+
+    /// Looks at the days every 10 s until told to stop.
+    pub async fn run(mut self, rules: RuleHandle, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            match self.once().await {
+                Ok(closed) => {
+                    if closed.last_seq.is_some() {
+                        rules.wake();
+                    }
+                    let Closed { days, repaired, versions, findings, .. } = closed;
+                    if days + repaired > 0 {
+                        tracing::debug!(days, repaired, versions, findings, "Days were closed.");
+                    }
+                }
+                Err(error) => tracing::warn!(
+                    error = crate::telemetry::chain(&error),
+                    "Days could not be closed; they stay due."
+                ),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    }
+
+    async fn load_assets(&mut self) -> Result<(), StoreError> {
+        let version = self.database.asset_version().await?;
+        if self.asset_version == Some(version) {
+            return Ok(());
+        }
+        let registry = self.database.load_registry().await?;
+        self.assets = registry.meters.into_iter().map(|one| (one.asset.meter, one.asset)).collect();
+        self.calendars.clear();
+        for zone in self.assets.values().map(|meter| &meter.zone) {
+            if self.calendars.contains_key(zone) {
+                continue;
+            }
+            match LocalCalendar::new(zone) {
+                Ok(calendar) => {
+                    self.calendars.insert(zone.clone(), calendar);
+                }
+                Err(error) => tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "Days of this zone cannot be closed."
+                ),
+            }
+        }
+        self.asset_version = Some(version);
+        Ok(())
+    }
+
+    /// Judges the ended days of channels that are due; false when there were none.
+    async fn close_due(&mut self, now: UtcTime, closed: &mut Closed) -> Result<bool, StoreError> {
+        let due = day::due(&self.database, now, BATCH).await?;
+        let mut verdicts = Verdicts::default();
+        let mut stretches = Vec::new();
+        for channel in &due {
+            let (days, cursor) = self.ended(channel, now);
+            verdicts.cursors.push(cursor);
+            if !days.is_empty() {
+                stretches.push(Stretch { series: (channel.meter, channel.channel), days });
+            }
+        }
+        for (stretch, known, reactive) in self.load(&stretches).await? {
+            let judge = self.judge_of(stretch.series, &known, reactive.as_ref());
+            verdicts.days.extend(judge.into_iter().flat_map(|mut judge| judge.all(&stretch.days)));
+        }
+        closed.days += verdicts.days.len() as u64;
+        self.commit(&verdicts, now, closed).await?;
+        Ok(!due.is_empty())
+    }
+
+    /// Judges days again that got data since they were closed, and the closed days after them;
+    /// false when there were none.
+    async fn repair(&mut self, now: UtcTime, closed: &mut Closed) -> Result<bool, StoreError> {
+        let touched = day::touched(&self.database, BATCH).await?;
+        if touched.is_empty() {
+            return Ok(false);
+        }
+        let mut first: BTreeMap<Series, UtcTime> = BTreeMap::new();
+        for day in &touched {
+            let start = UtcTime::from_seconds(day.utc_day * metering::time::DAY_S);
+            let from = first.entry((day.meter, day.channel)).or_insert(start);
+            *from = start.min(*from);
+        }
+        while !first.is_empty() {
+            let mut stretches: Vec<Stretch> = first
+                .iter()
+                .filter_map(|(series, from)| self.days_up_to(*series, *from, now))
+                .collect();
+            // Neighbours in time are asked for together.
+            stretches
+                .sort_by_key(|stretch| (stretch.days.first().map(|d| d.start), stretch.series));
+            first.clear();
+            for part in stretches.chunks(BATCH as usize / 5) {
+                first.extend(self.repair_part(part, now, closed).await?);
+            }
+        }
+        let seen = Verdicts { seen: touched, ..Verdicts::default() };
+        self.commit(&seen, now, closed).await?;
+        Ok(true)
+    }
+
+    /// Gives from where to go on with channels that have more closed days.
+    async fn repair_part(
+        &self,
+        stretches: &[Stretch],
+        now: UtcTime,
+        closed: &mut Closed,
+    ) -> Result<Vec<(Series, UtcTime)>, StoreError> {
+        let mut verdicts = Verdicts::default();
+        let mut on = Vec::new();
+        for (stretch, known, reactive) in self.load(stretches).await? {
+            let was_closed = |day: &&DayShape| known.history.iter().any(|h| h.from == day.start);
+            let days: Vec<DayShape> = stretch.days.iter().filter(was_closed).copied().collect();
+            if stretch.days.len() >= REPAIR_DAYS_MAX && days.last() == stretch.days.last() {
+                on.extend(days.last().map(|last| (stretch.series, last.end)));
+            }
+            let judge = self.judge_of(stretch.series, &known, reactive.as_ref());
+            verdicts.days.extend(judge.into_iter().flat_map(|mut judge| judge.all(&days)));
+        }
+        closed.repaired += verdicts.days.len() as u64;
+        self.commit(&verdicts, now, closed).await?;
+        Ok(on)
+    }
+
+    fn judge_of<'a>(
+        &'a self,
+        (meter, channel): Series,
+        known: &'a ChannelDays,
+        reactive: Option<&'a ChannelDays>,
+    ) -> Option<stretch::Judge<'a>> {
+        let meter = self.assets.get(&meter)?;
+        let calendar = self.calendars.get(&meter.zone)?;
+        stretch::Judge::new(meter, meter.channel(channel)?, calendar, &self.params)
+            .map(|judge| judge.over(known, reactive))
+    }
+
+    /// The stretches with what is stored of them and of the reactive channels beside them.
+    async fn load<'s>(
+        &self,
+        stretches: &'s [Stretch],
+    ) -> Result<Vec<(&'s Stretch, ChannelDays, Option<ChannelDays>)>, StoreError> {
+        let mut requests: Vec<DayRequest> = stretches.iter().filter_map(Stretch::request).collect();
+        let beside = |stretch: &Stretch| {
+            let meter = self.assets.get(&stretch.series.0)?;
+            let channel = stretch::reactive(meter, stretch.series.1)?;
+            Stretch { series: (stretch.series.0, channel), days: stretch.days.clone() }.request()
+        };
+        let others: Vec<Option<DayRequest>> = stretches.iter().map(beside).collect();
+        requests.extend(others.iter().flatten().cloned());
+        let mut loaded = day::load(&self.database, &requests).await?;
+        let mut beside = loaded.split_off(stretches.len().min(loaded.len())).into_iter();
+        let others: Vec<Option<ChannelDays>> =
+            others.iter().map(|other| other.as_ref().and_then(|_| beside.next())).collect();
+        Ok(stretches
+            .iter()
+            .zip(loaded)
+            .zip(others)
+            .map(|((stretch, known), other)| (stretch, known, other))
+            .collect())
+    }
+
+    async fn commit(
+        &self,
+        verdicts: &Verdicts,
+        now: UtcTime,
+        closed: &mut Closed,
+    ) -> Result<(), StoreError> {
+        let kept = day::commit(&self.database, verdicts, now).await?;
+        closed.versions += kept.versions;
+        closed.findings += kept.findings;
+        closed.last_seq = kept.last_seq.or(closed.last_seq);
+        Ok(())
+    }
+
+    /// Days of a due channel that may be closed, and where its cursor goes then.
+    fn ended(&self, channel: &DueChannel, now: UtcTime) -> (Vec<DayShape>, CursorMove) {
+        let start = channel.closed_through.unwrap_or(channel.start);
+        let move_to = |closed_through, due_at| {
+            let (meter, channel) = (channel.meter, channel.channel);
+            CursorMove { meter, channel, closed_through, due_at }
+        };
+        let Some(local) = self.calendar_of((channel.meter, channel.channel)) else {
+            // Nothing to judge: it is not asked for again.
+            return (Vec::new(), move_to(start, UtcTime::MAX));
+        };
+        let lag_s = i64::from(channel.delivery_lag_s);
+        let mut next = local.day_containing(start);
+        let mut days = Vec::new();
+        while next.end.plus_seconds(lag_s) <= now && days.len() < DAYS_MAX {
+            days.push(next);
+            next = local.day_containing(next.end);
+        }
+        (days, move_to(next.start, next.end.plus_seconds(lag_s)))
+    }
+
+    /// The days from the one that contains `from`, as far as they may be closed by now.
+    fn days_up_to(&self, series: Series, from: UtcTime, now: UtcTime) -> Option<Stretch> {
+        let local = self.calendar_of(series)?;
+        let mut next = local.day_containing(from);
+        let mut days = Vec::new();
+        while next.end <= now && days.len() < REPAIR_DAYS_MAX {
+            days.push(next);
+            next = local.day_containing(next.end);
+        }
+        (!days.is_empty()).then_some(Stretch { series, days })
+    }
+
+    /// The calendar of a channel whose days are judged.
+    fn calendar_of(&self, (meter, channel): Series) -> Option<&LocalCalendar> {
+        let meter = self.assets.get(&meter)?;
+        let judged = meter.channel(channel).is_some_and(vee::day::has_days);
+        judged.then(|| self.calendars.get(&meter.zone)).flatten()
+    }
+}

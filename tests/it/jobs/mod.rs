@@ -1,0 +1,3 @@
+//! The jobs over a real store, by log time.
+
+mod day_close;
