@@ -56,6 +56,10 @@ pub(crate) struct Active {
 }
 
 impl Active {
+    pub(crate) fn family(&self) -> Family {
+        family_in(self.cause, self.commodity, self.severity)
+    }
+
     fn of(report: &Report) -> Self {
         Self {
             cause: report.cause,
@@ -242,7 +246,7 @@ impl AlertBook {
     fn update(
         &mut self,
         key: AlertKey,
-        report: Report,
+        mut report: Report,
         now: UtcTime,
         out: &mut Vec<AlertTransition>,
     ) {
@@ -254,7 +258,23 @@ impl AlertBook {
         if !changed {
             return;
         }
-        active.severity = active.severity.min(report.severity);
+        let severity = active.severity.min(report.severity);
+        let moved = family_in(report.cause, active.commodity, severity) != active.family();
+        if moved {
+            // Another issue is concerned: the former one is over.
+            let (end, settings) = (now.seconds(), self.params.settings(key.rule));
+            report.start = active.start;
+            let (annunciated, until, mark) = (active.annunciated, active.until, active.mark);
+            report.annunciate |= annunciated && report.parent.is_none();
+            self.finish(&key, TransitionKind::Cleared, Some(end), now, out);
+            self.resting.remove(&key);
+            let renewed = Active { until, mark, severity, ..Active::of(&report) };
+            report.severity = severity;
+            self.active.insert(key, renewed);
+            self.raise(key, report, settings.mode, (now, out));
+            return;
+        }
+        active.severity = severity;
         active.cause = report.cause;
         active.parent = report.parent;
         active.annunciated |= report.annunciate;
@@ -270,7 +290,7 @@ impl AlertBook {
         (now, out): (UtcTime, &mut Vec<AlertTransition>),
     ) {
         let Some(active) = self.active.get(&key).copied() else { return };
-        let family = family_of(report.cause);
+        let family = active.family();
         let transition = AlertTransition {
             alert_id: alert_id(report.rule, report.subject, report.channel, seconds(active.start)),
             rule: report.rule,
@@ -386,23 +406,26 @@ impl AlertBook {
     }
 
     /// The rules changed: what is off now, or speaks to others now, is taken back at once.
-    pub(crate) fn rules_changed(&mut self, now: UtcTime, out: &mut Vec<AlertTransition>) {
-        let stale: Vec<AlertKey> = self
-            .active
-            .iter()
-            .filter(|(key, active)| {
-                let settings = self.params.settings(key.rule);
-                let stage = match settings.mode {
-                    Mode::Live => Stage::Live,
-                    Mode::Shadow => Stage::Shadow,
-                };
-                !settings.enabled || (active.stage != Stage::Pending && active.stage != stage)
-            })
-            .map(|(key, _)| *key)
-            .collect();
-        for key in stale {
-            self.finish(&key, TransitionKind::Cleared, Some(now.seconds()), now, out);
+    pub(crate) fn recheck(&mut self, key: &AlertKey, now: UtcTime, out: &mut Vec<AlertTransition>) {
+        let Some(active) = self.active.get(key) else { return };
+        let settings = self.params.settings(key.rule);
+        let stage = match settings.mode {
+            Mode::Live => Stage::Live,
+            Mode::Shadow => Stage::Shadow,
+        };
+        if !settings.enabled || (active.stage != Stage::Pending && active.stage != stage) {
+            self.take_back(key, now, out);
         }
+    }
+
+    /// Clears it whatever `keep_for` says: nobody judges it any more.
+    pub(crate) fn take_back(
+        &mut self,
+        key: &AlertKey,
+        now: UtcTime,
+        out: &mut Vec<AlertTransition>,
+    ) {
+        self.finish(key, TransitionKind::Cleared, Some(now.seconds()), now, out);
     }
 
     fn finish(
@@ -427,7 +450,7 @@ impl AlertBook {
             self.resting.insert(*key, now.seconds() + rearm_s);
         }
         let channel = (key.channel != 0).then(|| ChannelNo::new(key.channel));
-        let family = family_of(active.cause);
+        let family = active.family();
         let mut evidence = Vec::new();
         if let Some(end) = end {
             evidence.push(Evidence::instant("condition_end", seconds(end)));
@@ -460,7 +483,7 @@ impl AlertBook {
         let count = self
             .of_subject(key.subject)
             .filter(|(_, active)| active.stage == Stage::Live)
-            .filter(|(other, active)| *other != key && family_of(active.cause) == family)
+            .filter(|(other, active)| *other != key && active.family() == family)
             .count();
         u16::try_from(count).unwrap_or(u16::MAX)
     }
@@ -476,7 +499,7 @@ impl AlertBook {
     /// Whether staff were told an alert of this family for the subject.
     pub(crate) fn has_family(&self, subject: Subject, family: Family) -> bool {
         self.of_subject(subject)
-            .any(|(_, active)| active.stage == Stage::Live && family_of(active.cause) == family)
+            .any(|(_, active)| active.stage == Stage::Live && active.family() == family)
     }
 }
 
@@ -485,8 +508,11 @@ const FIRST_RULE: RuleNo = match RuleNo::new(1) {
     None => panic!("1 is a rule number"),
 };
 
-/// Every cause that a rule reports has a family.
-fn family_of(cause: Cause) -> Family {
+/// Every cause that a rule reports has a family. Whatever is P1 on gas belongs to the family GAS.
+fn family_in(cause: Cause, commodity: Option<Commodity>, severity: Severity) -> Family {
+    if commodity == Some(Commodity::Gas) && severity == Severity::P1 {
+        return Family::Gas;
+    }
     cause.family().unwrap_or(Family::Data)
 }
 

@@ -98,6 +98,12 @@ impl Engine {
         std::mem::take(&mut self.env.book.shadow)
     }
 
+    /// From here on bills can be projected (#27). It is not part of a snapshot: the program gives it
+    /// again after a restore.
+    pub fn set_pricing(&mut self, pricing: Box<dyn crate::Pricing>) {
+        self.env.pricing = Some(pricing);
+    }
+
     /// Sequence of the next record that is wanted.
     pub const fn position(&self) -> i64 {
         self.next_seq
@@ -173,12 +179,15 @@ impl Engine {
                 self.heard(*meter, *collector, *rssi_dbm);
             }
             LogRecord::Tick => self.fire_due(),
-            LogRecord::Meter(asset) => self.meter(asset),
+            LogRecord::Meter(asset) => {
+                self.meter(asset);
+                self.assign_rule(self.meter_places.get(&asset.meter).copied().unwrap_or(u32::MAX));
+            }
             LogRecord::Collector(asset) => self.collector(asset),
             LogRecord::WorkOrder(order) => self.work_order(order),
             LogRecord::Finding(finding) => self.finding(finding),
             LogRecord::Zone(zone) => self.env.network.zone(zone),
-            LogRecord::Rules(_) => {}
+            LogRecord::Rules(bundle) => self.switch(bundle),
         }
     }
 
@@ -258,7 +267,10 @@ impl Engine {
                     EventCode::Tamper
                     | EventCode::CoverOpened
                     | EventCode::MagneticField
-                    | EventCode::RegisterDisconnected => {
+                    | EventCode::RegisterDisconnected
+                    | EventCode::TerminalCoverOpened
+                    | EventCode::Tilt
+                    | EventCode::CableCut => {
                         let past = meter.past_mut();
                         past.tamper_at = past.tamper_at.max(at.min(self.env.now));
                     }
@@ -351,17 +363,6 @@ impl Engine {
         }
         while let Some(key) = self.env.timers.pop_due(self.env.now) {
             self.fire(key);
-        }
-    }
-
-    /// From here on the parameters are those of the meter, or of all.
-    fn select_subject(&mut self, subject: Subject) {
-        match subject {
-            Subject::Meter(id) => match self.meter_places.get(&id) {
-                Some(place) => self.env.select(*place),
-                None => self.env.select_all(),
-            },
-            _ => self.env.select_all(),
         }
     }
 

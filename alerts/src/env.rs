@@ -6,12 +6,15 @@ use metering::UtcTime;
 
 use crate::active::ActiveRules;
 use crate::alerts::AlertBook;
+use crate::custom::CustomState;
 use crate::crowd::Crowd;
 use crate::groups::Groups;
 use crate::local::Zones;
 use crate::params::Params;
+use crate::rules::projection::Pricing;
 use crate::rules::verdicts::Verdicts;
 use crate::state::NEVER;
+use crate::state::premises::AllPremises;
 use crate::state::network::Network;
 use crate::timer::Timers;
 use crate::transition::AlertTransition;
@@ -23,6 +26,8 @@ pub(crate) struct Env {
     pub(crate) params: Arc<Params>,
     /// The rules that hold.
     pub(crate) active: ActiveRules,
+    /// Of operators' own rules.
+    pub(crate) custom: CustomState,
     /// Log time of the frame at hand; it never goes back.
     pub(crate) at: UtcTime,
     /// The same in seconds.
@@ -35,6 +40,9 @@ pub(crate) struct Env {
     pub(crate) groups: Groups,
     pub(crate) watch: Watch,
     pub(crate) crowd: Crowd,
+    pub(crate) premises: AllPremises,
+    /// What use costs; not part of a snapshot.
+    pub(crate) pricing: Option<Box<dyn Pricing>>,
     pub(crate) network: Network,
     pub(crate) verdicts: Verdicts,
     /// Meters that are known.
@@ -49,6 +57,7 @@ impl Env {
         book.params = Arc::clone(&params);
         Self {
             active: ActiveRules::built_in(Arc::clone(&params)),
+            custom: CustomState::default(),
             params,
             at: UtcTime::MIN,
             now: NEVER,
@@ -59,6 +68,8 @@ impl Env {
             groups: Groups::default(),
             watch: Watch::default(),
             crowd: Crowd::default(),
+            premises: AllPremises::default(),
+            pricing: None,
             network: Network::default(),
             verdicts: Verdicts::default(),
             fleet: 0,

@@ -1,13 +1,14 @@
 //! An interval value finds its slot, its day and its rules; a day that is over closes.
 
-use metering::{ChannelNo, DeviceFlags, QualityStatus, SlotCode};
+use metering::{ChannelNo, Commodity, DeviceFlags, QualityStatus, SlotCode};
 
 use crate::env::Env;
-use crate::rules::{stopped, variance, water};
+use crate::rules::{
+    backflow, close, demand, gas, gas_events, leak, reverse, stopped, variance, water,
+};
 use crate::state::NEVER;
-use crate::state::channel::{Channel, NO_TIMER};
+use crate::state::channel::{Channel, NO_TIMER, Sort};
 use crate::state::meter::Meter;
-use crate::stats::CODE_BAD;
 use crate::timer::TimerKey;
 
 /// An interval value as it comes from the log. Times in seconds.
@@ -58,11 +59,22 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     let late =
         channel.last_end != NEVER && channel.last_end - slot.end > env.params.late_days * DAY_S;
     let ahead = slot.end > env.now + env.params.ahead_s;
+    if channel.sort == Sort::Export && slot.clean && !ahead {
+        reverse::fed_in(meter, (slot.end, i64::from(slot.len_s)), slot.value, env);
+        return;
+    }
     if !channel.used || slot.len_s != channel.len_s || late || ahead {
         return;
     }
+    if slot.value < 0 {
+        let digits = (slot.value / channel.resolution.max(1)).saturating_neg();
+        backflow::negative(meter, place, (slot.end, digits), env);
+    }
     let Some(value) = slot.usable() else { return };
-    let Some((number, repaired)) = mark(channel, zone, (slot.end, value), env) else { return };
+    let Some(channel) = meter.channels.get_mut(at) else { return };
+    let Some((number, day_start, repaired)) = mark(channel, zone, (slot.end, value), env) else {
+        return;
+    };
     let out_of_order = slot.end < channel.last_end;
     channel.last_end = channel.last_end.max(slot.end);
     if let Some(value) = value {
@@ -79,8 +91,19 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
         }
     }
     if keeps_slot && value.is_some() {
-        water::slot_filled(meter, at, number_of_slot, env);
+        match meter.commodity {
+            Commodity::Gas => gas::slot_filled(meter, at, number_of_slot, env),
+            _ => {
+                leak::note_night(channel, (number, day_start), slot.end);
+                water::slot_filled(meter, at, number_of_slot, env);
+            }
+        }
     }
+    if let Some(value) = value.filter(|value| *value > 0) {
+        gas_events::used_while_cut(meter, (at, slot.end, value), env);
+        demand::slot_filled(meter, at, (slot.end, value), env);
+    }
+    crate::network::filled(meter, place, (slot.end - len_s, len_s), value, env);
     match value {
         Some(0) => stopped::judge(meter, at, env),
         Some(_) if out_of_order => stopped::late_use(meter, at, slot.end, env),
@@ -91,9 +114,10 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     } else {
         close_ready(meter, (place, at), env);
     }
+    crate::custom::reading(meter, (place, at), (slot.end, value), env);
 }
 
-/// Marks the slot in its local day. Gives the day, and whether it was closed already; `None` when
+/// Marks the slot in its local day. Gives the day, its start, and whether it was closed already; `None` when
 /// the slot is known. The grid is UTC: where local midnight is not on it (Kathmandu, hourly), a slot
 /// belongs to the day in which it starts.
 fn mark(
@@ -101,7 +125,7 @@ fn mark(
     zone: u16,
     (end, value): (i64, Option<i64>),
     env: &mut Env,
-) -> Option<(i32, bool)> {
+) -> Option<(i32, i64, bool)> {
     let len_s = channel.len();
     let start = end - len_s;
     let newest = channel
@@ -132,7 +156,7 @@ fn mark(
             channel.open.retain(|open| open.number != day.number);
         }
     }
-    Some((day.number, closed))
+    Some((day.number, day.start, closed))
 }
 
 /// Closes the days that are whole or that the watermark has passed, in order.
@@ -188,7 +212,6 @@ pub(crate) fn close_due(meter: &mut Meter, (place, channel): (u32, u8), env: &mu
 }
 
 fn close(meter: &mut Meter, places: (u32, usize), number: i32, env: &mut Env) {
-    let commodity = meter.commodity;
     let late_days = i32::try_from(env.params.late_days).unwrap_or(35);
     let Some(channel) = meter.channels.get_mut(places.1) else { return };
     channel.closed_through = number;
@@ -196,13 +219,11 @@ fn close(meter: &mut Meter, places: (u32, usize), number: i32, env: &mut Env) {
     let day = channel.open[at].clone();
     let code = day.code(env.params.var_coverage_pct);
     channel.days.set(number, code);
-    stopped::day_closes(channel, commodity, &day, env);
     if day.is_complete() {
         channel.open.remove(at);
     }
     channel.open.retain(|open| open.number > number - late_days);
-    if code != CODE_BAD {
-        stopped::note_day(meter, places.1, (day.sum != 0, day.start), env);
-        variance::day_closed(meter, places, number, env);
-    }
+    close::keep(meter, places.1, &day, env);
+    close::judge(meter, places, &day, code, env);
+    crate::custom::day_closed(meter, places, &day, env);
 }

@@ -130,15 +130,58 @@ fn day_number(year: i32, month: i32, day: i32) -> i32 {
     era * 146_097 + day_of_era - 719_468
 }
 
+/// Day number of a date such as 2026-12-25; `None` when there is no such day.
+pub(crate) fn day_of_date(text: &str) -> Option<i32> {
+    let mut parts = text.splitn(3, '-').map(str::parse::<i32>);
+    let (year, month, day) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
+    let sensible = (1_970..2_200).contains(&year) && (1..=12).contains(&month) && day <= 31;
+    let number = sensible.then(|| day_number(year, month, day))?;
+    (date_of_day(number) == text).then_some(number)
+}
+
+/// The date of a day number, as 2026-12-25.
+pub(crate) fn date_of_day(number: i32) -> String {
+    let (year, month, day) = civil(number);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Month of a day number as `year * 12 + month - 1`.
+pub(crate) fn month_index(number: i32) -> i32 {
+    let month = i32::from(month_of(number)) - 1;
+    // Half a month more or less: the middle of the year decides which year it is.
+    let year = (number - month * 30 + 196).div_euclid(365);
+    let mut index = (1970 + year) * 12 + month;
+    while month_start(index) > number {
+        index -= 12;
+    }
+    while month_start(index + 12) <= number {
+        index += 12;
+    }
+    index
+}
+
+/// First day of a month.
+pub(crate) fn month_start(index: i32) -> i32 {
+    day_number(index.div_euclid(12), index.rem_euclid(12) + 1, 1)
+}
+
 /// Month 1 to 12 of a day number.
 pub(crate) fn month_of(number: i32) -> u8 {
+    u8::try_from(civil(number).1).unwrap_or(1)
+}
+
+/// Year, month and day of a day number.
+fn civil(number: i32) -> (i32, i32, i32) {
     let shifted = number + 719_468;
     let day_of_era = shifted.rem_euclid(146_097);
     let year_of_era =
         (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
-    u8::try_from((month_from_march + 2) % 12 + 1).unwrap_or(1)
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = year_of_era + shifted.div_euclid(146_097) * 400 + i32::from(month <= 2);
+    (year, month, day)
 }
 
 /// Saturday or Sunday.
@@ -173,6 +216,10 @@ mod tests {
     fn months_follow_days() {
         for (year, month, day) in [(1970, 1, 1), (2024, 2, 29), (2026, 12, 31), (1999, 3, 1)] {
             assert_eq!(i32::from(month_of(day_number(year, month, day))), month);
+        }
+        for number in -1_000..30_000 {
+            let month = month_index(number);
+            assert!(month_start(month) <= number && number < month_start(month + 1));
         }
         assert_eq!(day_number(1970, 1, 1), 0);
         assert!(!is_weekend(0) && is_weekend(2) && is_weekend(3) && !is_weekend(4));

@@ -43,9 +43,9 @@ impl Snap for TimerKey {
             Self::Battery { .. } => 5,
             Self::Variance { .. } => 6,
             Self::Annunciate(_) => 7,
-            Self::Daily => 20,
-            Self::Dark { .. } => 21,
-            Self::TestMode { .. } => 22,
+            Self::Daily => 40,
+            Self::Dark { .. } => 41,
+            Self::TestMode { .. } => 42,
             Self::Look { .. } => 30,
         };
         kind.save(to);
@@ -79,9 +79,9 @@ impl Snap for TimerKey {
             5 => Self::Battery { meter: u32::load(from)? },
             6 => Self::Variance { group: u16::load(from)?, day: i32::load(from)? },
             7 => Self::Annunciate(AlertKey::load(from)?),
-            20 => Self::Daily,
-            21 => Self::Dark { meter: u32::load(from)? },
-            22 => Self::TestMode { meter: u32::load(from)? },
+            40 => Self::Daily,
+            41 => Self::Dark { meter: u32::load(from)? },
+            42 => Self::TestMode { meter: u32::load(from)? },
             30 => {
                 let (meter, rule) = <(u32, u8)>::load(from)?;
                 Self::Look { meter, rule }
@@ -97,12 +97,14 @@ impl Engine {
         let env = &self.env;
         let mut to = Writer::start(&env.active.base().hash());
         env.active.save(&mut to);
+        env.custom.save(&mut to);
         self.next_seq.save(&mut to);
         env.at.micros().save(&mut to);
         env.now.save(&mut to);
         env.before.save(&mut to);
         env.watch.save(&mut to);
         env.crowd.save(&mut to);
+        env.premises.save(&mut to);
         env.network.save(&mut to);
         env.verdicts.save(&mut to);
         env.zones.names().save(&mut to);
@@ -136,12 +138,14 @@ impl Engine {
         let mut from = Reader::start(bytes, &params.hash())?;
         let mut env = Env::new(params);
         env.active.load(&mut from)?;
+        env.custom = Snap::load(&mut from)?;
         let next_seq = i64::load(&mut from)?;
         env.at = UtcTime::from_micros(i64::load(&mut from)?);
         env.now = i64::load(&mut from)?;
         env.before = i64::load(&mut from)?;
         env.watch = Snap::load(&mut from)?;
         env.crowd = Snap::load(&mut from)?;
+        env.premises = Snap::load(&mut from)?;
         env.network = Snap::load(&mut from)?;
         env.verdicts = Snap::load(&mut from)?;
         for name in Vec::<String>::load(&mut from)? {
@@ -160,7 +164,8 @@ impl Engine {
             let due = i64::load(&mut from)?;
             env.timers.set(due, TimerKey::load(&mut from)?);
         }
-        let mut this = Self::new(Params::clone(&env.params));
+        env.use_params(env.active.of_all());
+        let mut this = Self::new(Params::clone(env.active.base()));
         this.collectors = Snap::load(&mut from)?;
         this.meters = Snap::load(&mut from)?;
         from.finish()?;
@@ -169,6 +174,7 @@ impl Engine {
         this.collector_places = places(this.collectors.iter().map(|collector| collector.id))?;
         this.env = env;
         this.next_seq = next_seq;
+        this.assign_rules();
         Ok(this)
     }
 }

@@ -1,0 +1,1 @@
+//! Bundles: what is read, what is refused and how it is told, and what a text prints to.
