@@ -341,12 +341,14 @@ const fn length_flag(len_s: i32, configured_len_s: i32) -> DeviceFlags {
     }
 }
 
-/// The first whole number in a detail such as `bin=7`, for the log record; 0 when there is none.
+/// The first whole number in a detail such as `bin=7`, for the log record; 0 when there is none. A
+/// detail that begins with a sign is a signed number (a temperature).
 fn number_in(detail: &str) -> i32 {
     let from = detail.find(|c: char| c.is_ascii_digit()).unwrap_or(detail.len());
     let digits = &detail[from..];
     let to = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    digits[..to].parse().unwrap_or(0)
+    let number = digits[..to].parse().unwrap_or(0);
+    if detail.starts_with('-') && from == 1 { -number } else { number }
 }
 
 /// Cuts a detail to what an event may hold; a NUL, which no text column takes, becomes `?`.

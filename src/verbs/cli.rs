@@ -6,8 +6,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use metering::UtcTime;
 
-use super::args::{BenchArgs, DemoArgs, SimulateArgs};
+use super::args::{BenchArgs, DemoArgs, RulesBenchArgs, SimulateArgs};
 use super::exit::{Exit, Failure};
+use super::score::ScoreArgs;
+use super::vee_args::VeeVerb;
 use crate::config::{BrokerUrl, Override, Sources};
 use crate::output::OutputFormat;
 
@@ -100,9 +102,15 @@ pub(super) enum Verb {
     /// Lists, shows and works on meter issues.
     #[command(subcommand, before_help = "Example:  headend issues list --severity 2")]
     Issues(IssuesVerb),
+    /// Decides suspect intervals: accept, reject, estimate, edit, undo.
+    #[command(subcommand, before_help = "Example:  headend vee queue")]
+    Vee(VeeVerb),
     /// Dead letters: messages that could not become readings.
     #[command(subcommand, before_help = "Example:  headend dlq list")]
     Dlq(DlqVerb),
+    /// Measures how well the rules find planted faults, and only those.
+    #[command(before_help = "Example:  headend score --inject 20 --days 45 --seeds 1")]
+    Score(ScoreArgs),
     /// Measures this machine.
     #[command(subcommand, before_help = "Example:  headend bench ingest --output json")]
     Bench(BenchVerb),
@@ -351,6 +359,8 @@ pub(super) struct DlqWhich {
 pub(super) enum BenchVerb {
     /// Readings per second through decode, judgement, log and commit, against plain COPY.
     Ingest(BenchArgs),
+    /// What the rule catalogue costs: readings a second on one core, bytes a channel.
+    Rules(RulesBenchArgs),
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -14,6 +14,9 @@ mod provision;
 pub mod provision_file;
 mod reads;
 pub mod replay;
+mod score;
+mod vee;
+mod vee_args;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -94,12 +97,17 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             start_log(&quiet(&Config::builtin(environment)?))?;
             runtime()?.block_on(crate::simulate::run(args.options()))
         }
+        Verb::Score(args) => {
+            start_log(&quiet(&Config::builtin(environment)?))?;
+            crate::score::run(&args.options())
+        }
         Verb::Bench(BenchVerb::Ingest(args)) => {
             let config = load()?;
             start_log(&quiet(&config))?;
             runtime()?.block_on(crate::bench::ingest(args.options(common.data_dir), config))
         }
-        Verb::Meters(_) | Verb::Reads(_) | Verb::Issues(_) | Verb::Dlq(_) => {
+        Verb::Bench(BenchVerb::Rules(args)) => crate::bench::rules::run(&args.options()),
+        Verb::Meters(_) | Verb::Reads(_) | Verb::Issues(_) | Verb::Vee(_) | Verb::Dlq(_) => {
             let config = load()?;
             start_log(&quiet(&config))?;
             let place = Place { config, account: environment.account().to_owned() };
@@ -141,6 +149,7 @@ async fn ask(verb: &Verb, place: &Place, opened: &Opened) -> anyhow::Result<()> 
         }
         Verb::Reads(args) => reads::run(database, args, now).await,
         Verb::Issues(verb) => issues::run(database, verb, &place.account, (zone, now)).await,
+        Verb::Vee(verb) => vee::run(database, verb, &place.account, now).await,
         Verb::Dlq(DlqVerb::List { reason, source, replayed, page, output }) => {
             let filter = store::views::intake::DeadLetterFilter {
                 reason: reason.clone(),
@@ -161,9 +170,12 @@ async fn ask(verb: &Verb, place: &Place, opened: &Opened) -> anyhow::Result<()> 
         Verb::Dlq(DlqVerb::Purge { which, older_than, dry_run, yes }) => {
             dlq::purge(database, (which, *older_than), (*dry_run, *yes), now).await
         }
-        Verb::Config(_) | Verb::Demo(_) | Verb::Serve | Verb::Simulate(_) | Verb::Bench(_) => {
-            Ok(())
-        }
+        Verb::Config(_)
+        | Verb::Demo(_)
+        | Verb::Serve
+        | Verb::Simulate(_)
+        | Verb::Score(_)
+        | Verb::Bench(_) => Ok(()),
     }
 }
 

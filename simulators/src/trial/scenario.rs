@@ -142,6 +142,11 @@ impl Scenario {
         Self::ALL.iter().find(|scenario| scenario.name == name)
     }
 
+    /// Days that a trial must last for it.
+    pub const fn days(&self) -> i64 {
+        self.before_d + self.need_d + 1
+    }
+
     /// The cause under which the scorecard counts it.
     pub fn cause(&self) -> &'static str {
         self.causes.first().copied().unwrap_or("")

@@ -1,0 +1,320 @@
+//! The scorecard (`metering-rules.md` 11.3): summed over the trials of one kind.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alerts::Cause;
+use serde::Serialize;
+use simulators::Scenario;
+
+use super::book::Issue;
+use super::matching::{Matching, Verdict, matching};
+use super::rig::Outcome;
+use super::statistics::{Percentiles, share, wilson};
+
+const MONTH_DAYS: f64 = 30.4375;
+
+/// One cause: what was planted with it, and what was said of it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CauseScore {
+    pub cause: String,
+    pub injected: u64,
+    /// Faults that an issue of a compatible family answers in time.
+    pub detected: u64,
+    /// Of these: with a right cause.
+    pub exact: u64,
+    /// Of these: with a right cause among the two most likely.
+    pub top2: u64,
+    pub recall: Option<f64>,
+    pub recall_95: Option<(f64, f64)>,
+    /// Issues that named this cause and answer a fault or belong to one.
+    pub right: u64,
+    /// Issues that named this cause where nothing was wrong.
+    pub wrong: u64,
+    pub precision: Option<f64>,
+    pub precision_95: Option<(f64, f64)>,
+    pub ttd_s: Percentiles,
+    /// Parts of the time to detect: data under way, and the rule itself.
+    pub ttd_transport_s: Percentiles,
+    pub ttd_algorithm_s: Percentiles,
+    /// Why nothing was planted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_injected: Option<String>,
+    pub scenarios: Vec<ScenarioScore>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ScenarioScore {
+    pub name: String,
+    pub injected: u64,
+    pub detected: u64,
+    pub exact: u64,
+    pub ttd_p50_s: i64,
+}
+
+/// False issues of one cause and class of look-alike ("" = an ordinary day).
+#[derive(Clone, Debug, Serialize)]
+pub struct FalseScore {
+    pub cause: String,
+    pub rule: String,
+    pub look_alike: String,
+    pub issues: u64,
+    pub for_record: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct LookAlikeScore {
+    pub class: String,
+    pub planted: u64,
+    pub false_issues: u64,
+}
+
+/// How often a fault of one cause was called another.
+#[derive(Clone, Debug, Serialize)]
+pub struct Confusion {
+    pub truth: String,
+    pub said: String,
+    pub count: u64,
+}
+
+/// Outages of collectors, which should be one issue each.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CollectorScore {
+    pub outages: u64,
+    /// Outages with exactly one issue of their own.
+    pub with_one_issue: u64,
+    /// Issues of members that the outage explains and that were told all the same.
+    pub leaked: u64,
+}
+
+/// All figures of trials of one kind.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Card {
+    pub meters: u64,
+    pub readings: u64,
+    pub meter_months: f64,
+    pub causes: Vec<CauseScore>,
+    pub recall_mean: Option<f64>,
+    pub precision: Option<f64>,
+    pub false_per_1000_meter_months: f64,
+    /// The same for what is only recorded (P4).
+    pub false_records_per_1000_meter_months: f64,
+    /// Issues told to staff, by alerts raised.
+    pub grouping_ratio: f64,
+    pub issues: u64,
+    pub alerts_raised: u64,
+    pub dead_letters: u64,
+    pub false_issues: Vec<FalseScore>,
+    pub look_alikes: Vec<LookAlikeScore>,
+    pub confusion: Vec<Confusion>,
+    pub collectors: CollectorScore,
+    pub alerts_sha256: Vec<String>,
+}
+
+/// What is summed before shares are made.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    card: Card,
+    meter_days: u64,
+    causes: BTreeMap<&'static str, Counts>,
+    wrong: BTreeMap<(String, String, String), (u64, u64)>,
+    planted: BTreeMap<&'static str, u64>,
+    confusion: BTreeMap<(String, String), u64>,
+    told: u64,
+    right: u64,
+    false_told: u64,
+    false_records: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    score: CauseScore,
+    ttd: Vec<i64>,
+    transport: Vec<i64>,
+    algorithm: Vec<i64>,
+    scenarios: BTreeMap<&'static str, (u64, u64, u64, Vec<i64>)>,
+}
+
+/// Whose issues are scored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Judge {
+    Rules,
+    Naive,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, outcome: &Outcome, judge: Judge) {
+        let issues = match judge {
+            Judge::Rules => &outcome.issues,
+            Judge::Naive => &outcome.naive,
+        };
+        let matched = matching(outcome, issues);
+        self.card.meters += outcome.meters;
+        self.card.readings += outcome.readings;
+        self.card.dead_letters += outcome.dead;
+        self.card.alerts_raised += match judge {
+            Judge::Rules => outcome.raised,
+            Judge::Naive => issues.len() as u64,
+        };
+        self.card.alerts_sha256.push(outcome.alerts_sha256.clone());
+        self.meter_days += outcome.meter_days;
+        for negative in &outcome.negatives {
+            *self.planted.entry(negative.class).or_default() += 1;
+        }
+        self.faults(outcome, issues, &matched);
+        self.issues(issues, &matched);
+    }
+
+    fn faults(&mut self, outcome: &Outcome, issues: &[Issue], matched: &Matching) {
+        for (fault, found) in outcome.faults.iter().zip(&matched.found) {
+            let cause = fault.scenario.cause();
+            let counts = self.causes.entry(cause).or_default();
+            let scenario = counts.scenarios.entry(fault.scenario.name).or_default();
+            counts.score.injected += 1;
+            scenario.0 += 1;
+            if fault.scenario.name == "collector_outage" {
+                self.card.collectors.outages += 1;
+                self.card.collectors.with_one_issue += u64::from(found.issues == 1);
+                self.card.collectors.leaked += u64::from(found.leaked);
+            }
+            let Some((issue, at)) = found.issue.map(|at| &issues[at]).zip(found.at) else {
+                let key = (cause.to_owned(), "(nothing)".to_owned());
+                *self.confusion.entry(key).or_default() += 1;
+                continue;
+            };
+            counts.score.detected += 1;
+            scenario.1 += 1;
+            let right = |cause: &Cause| fault.scenario.is_answered_by(cause.word());
+            let exact = issue.causes.iter().any(|(_, cause)| right(cause));
+            counts.score.exact += u64::from(exact);
+            scenario.2 += u64::from(exact);
+            let second = issue.ranked.iter().take(2).any(right);
+            counts.score.top2 += u64::from(exact || second);
+            let total = at.seconds_since(fault.onset).max(0);
+            let under_way =
+                issue.data_until.map_or(0, |data| at.seconds_since(data).clamp(0, total));
+            counts.ttd.push(total);
+            scenario.3.push(total);
+            counts.transport.push(under_way);
+            counts.algorithm.push(total - under_way);
+            let said = if exact { cause } else { issue.cause().word() };
+            *self.confusion.entry((cause.to_owned(), said.to_owned())).or_default() += 1;
+        }
+    }
+
+    fn issues(&mut self, issues: &[Issue], matched: &Matching) {
+        for (at, (issue, verdict)) in issues.iter().zip(&matched.verdicts).enumerate() {
+            if issue.child {
+                continue;
+            }
+            self.told += u64::from(!issue.record_only);
+            let counts = self.causes.entry(issue.cause().word()).or_default();
+            match verdict {
+                Verdict::Answers(_) | Verdict::Explained(_) => {
+                    counts.score.right += 1;
+                    self.right += u64::from(!issue.record_only);
+                }
+                Verdict::False | Verdict::LeakThrough(_) => {
+                    counts.score.wrong += 1;
+                    let class = match verdict {
+                        Verdict::LeakThrough(_) => "leak_through",
+                        _ => matched.classes.get(&at).copied().unwrap_or(""),
+                    };
+                    let key = (
+                        issue.cause().word().to_owned(),
+                        issue.rule.name.to_owned(),
+                        class.to_owned(),
+                    );
+                    let wrong = self.wrong.entry(key).or_default();
+                    if issue.record_only {
+                        wrong.1 += 1;
+                        self.false_records += 1;
+                    } else {
+                        wrong.0 += 1;
+                        self.false_told += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Shares, intervals and percentiles. Causes that were not planted stand there with the reason.
+    pub(super) fn finish(mut self, why_not: &BTreeMap<&'static str, String>) -> Card {
+        for cause in detectable() {
+            self.causes.entry(cause).or_default();
+        }
+        let months = self.meter_days as f64 / MONTH_DAYS;
+        let mut card = self.card;
+        for (cause, counts) in self.causes {
+            card.causes.push(finish_cause(cause, counts, why_not.get(cause)));
+        }
+        let recalls: Vec<f64> = card.causes.iter().filter_map(|score| score.recall).collect();
+        let count = recalls.len().max(1) as f64;
+        card.recall_mean = (!recalls.is_empty()).then(|| recalls.iter().sum::<f64>() / count);
+        card.precision = share(self.right, self.right + self.false_told);
+        card.meter_months = months;
+        let rate = |count: u64| if months > 0.0 { count as f64 * 1000.0 / months } else { 0.0 };
+        card.false_per_1000_meter_months = rate(self.false_told);
+        card.false_records_per_1000_meter_months = rate(self.false_records);
+        card.issues = self.told;
+        card.grouping_ratio = share(self.told, card.alerts_raised).unwrap_or(0.0);
+        let mut by_class: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((cause, rule, look_alike), (issues, for_record)) in &self.wrong {
+            *by_class.entry(look_alike).or_default() += issues;
+            card.false_issues.push(FalseScore {
+                cause: cause.clone(),
+                rule: rule.clone(),
+                look_alike: look_alike.clone(),
+                issues: *issues,
+                for_record: *for_record,
+            });
+        }
+        card.false_issues.sort_by_key(|one| std::cmp::Reverse((one.issues, one.for_record)));
+        card.look_alikes = self
+            .planted
+            .into_iter()
+            .map(|(class, planted)| LookAlikeScore {
+                class: class.to_owned(),
+                planted,
+                false_issues: by_class.get(class).copied().unwrap_or(0),
+            })
+            .collect();
+        card.confusion = self
+            .confusion
+            .into_iter()
+            .map(|((truth, said), count)| Confusion { truth, said, count })
+            .collect();
+        card
+    }
+}
+
+fn finish_cause(cause: &str, counts: Counts, why_not: Option<&String>) -> CauseScore {
+    let mut score = counts.score;
+    score.cause = cause.to_owned();
+    score.recall = share(score.detected, score.injected);
+    score.recall_95 = wilson(score.detected, score.injected);
+    score.precision = share(score.right, score.right + score.wrong);
+    score.precision_95 = wilson(score.right, score.right + score.wrong);
+    score.ttd_s = Percentiles::of(counts.ttd);
+    score.ttd_transport_s = Percentiles::of(counts.transport);
+    score.ttd_algorithm_s = Percentiles::of(counts.algorithm);
+    score.not_injected = why_not.filter(|_| score.injected == 0).cloned();
+    let scenario =
+        |(name, (injected, detected, exact, times)): (&str, (u64, u64, u64, Vec<i64>))| {
+            ScenarioScore {
+                name: name.to_owned(),
+                injected,
+                detected,
+                exact,
+                ttd_p50_s: Percentiles::of(times).p50,
+            }
+        };
+    score.scenarios = counts.scenarios.into_iter().map(scenario).collect();
+    score
+}
+
+/// Causes that a rule may name, without those that only staff find.
+fn detectable() -> BTreeSet<&'static str> {
+    let planted = Scenario::ALL.iter().map(Scenario::cause);
+    let others = simulators::NOT_INJECTED.iter().map(|(cause, _)| *cause);
+    planted.chain(others).collect()
+}

@@ -1,0 +1,267 @@
+//! A trial through the pipeline: bytes, decoding, the ingest core of the running program, tables in
+//! memory, day close, event log, rules, issues. Log time is simulated; nothing reads a clock.
+
+use std::collections::HashMap;
+use std::sync::mpsc;
+
+use alerts::{AlertTransition, Engine, Params};
+use anyhow::Context as _;
+use bytes::Bytes;
+use metering::{
+    LocalCalendar, LogRecord, LoggedFrame, MeterAsset, MeterId, Subject, UtcTime, WorkOrder,
+    WorkOrderKind, WorkOrderStatus,
+};
+use protocols::Format;
+use sha2::{Digest, Sha256};
+use simulators::{SimMessage, TimedAct, Trial, TrialAct, TrialFault, TrialNegative, TrialSpec};
+
+use super::book::{Book, Issue};
+use super::close::DayCloser;
+use super::fleet::Directory;
+use super::naive::Naive;
+use super::table::Table;
+use crate::ingest::{Frame, IngestCore, Registry, Route};
+
+/// Simulated time of one call to the fleet, and of one batch of messages.
+const STEP_S: i64 = 3 * 3_600;
+const BATCH_S: i64 = 300;
+/// Messages arrive so long after they were sent.
+const WAY_S: i64 = 1;
+const FRAME_RECORDS: usize = store::frame::RECORDS_MAX;
+const DUE_EVERY_S: i64 = 3_600;
+/// Steps that the fleet may be ahead of the pipeline.
+const AHEAD: usize = 2;
+
+/// What came of a trial.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) directory: Directory,
+    pub(super) faults: Vec<TrialFault>,
+    pub(super) negatives: Vec<TrialNegative>,
+    pub(super) issues: Vec<Issue>,
+    pub(super) naive: Vec<Issue>,
+    pub(super) raised: u64,
+    pub(super) readings: u64,
+    pub(super) dead: u64,
+    pub(super) meters: u64,
+    pub(super) end: UtcTime,
+    pub(super) meter_days: u64,
+    /// SHA-256 of everything that the rules said, in order.
+    pub(super) alerts_sha256: String,
+}
+
+/// Everything between messages and issues.
+pub(super) struct Rig {
+    core: IngestCore,
+    table: Table,
+    closer: DayCloser,
+    engine: Engine,
+    book: Book,
+    naive: Naive,
+    meters: Vec<MeterAsset>,
+    places: HashMap<MeterId, usize>,
+    newest: HashMap<MeterId, UtcTime>,
+    next_seq: i64,
+    due_at: UtcTime,
+    said: Vec<AlertTransition>,
+    hash: Sha256,
+    dead: u64,
+    orders: i64,
+}
+
+/// Runs the trial. The fleet lives on a thread of its own.
+///
+/// # Errors
+/// The specification cannot be simulated.
+pub(super) fn run(spec: TrialSpec, params: Params) -> anyhow::Result<Outcome> {
+    let trial = Trial::new(spec).context("plan the trial")?;
+    let directory = Directory::new(trial.assets())?;
+    let (start, end) = (trial.spec().start, trial.end());
+    let faults = trial.faults().to_vec();
+    let negatives = trial.negatives().to_vec();
+    let acts = trial.acts().to_vec();
+    let calendar = LocalCalendar::new(&trial.spec().zone)?;
+    let days = u64::from(trial.spec().days);
+    let mut rig = Rig::new(&directory, calendar, params, start);
+    std::thread::scope(|scope| {
+        let (send, receive) = mpsc::sync_channel(AHEAD);
+        scope.spawn(move || simulate(trial, &send));
+        let mut acts = acts.into_iter().peekable();
+        while let Ok((to, messages)) = receive.recv() {
+            rig.step(to, messages, &mut acts, &directory);
+        }
+    });
+    let meters = rig.meters.len() as u64;
+    Ok(Outcome {
+        directory,
+        faults,
+        negatives,
+        issues: rig.book.issues,
+        naive: rig.naive.finish(),
+        raised: rig.book.raised,
+        readings: rig.table.readings,
+        dead: rig.dead,
+        meters,
+        end,
+        meter_days: meters * days,
+        alerts_sha256: hex(&rig.hash.finalize()),
+    })
+}
+
+fn simulate(mut trial: Trial, send: &mpsc::SyncSender<(UtcTime, Vec<SimMessage>)>) {
+    let mut now = trial.spec().start;
+    while now < trial.end() {
+        now = now.plus_seconds(STEP_S).min(trial.end());
+        let messages = trial.messages(now);
+        if send.send((now, messages)).is_err() {
+            return;
+        }
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Rig {
+    fn new(directory: &Directory, calendar: LocalCalendar, params: Params, start: UtcTime) -> Self {
+        let route = Route {
+            filter: "ami/up/#".to_owned(),
+            format: Format::Bundle,
+            zone: None,
+            collector_level: None,
+        };
+        let registry = Registry::new(&directory.registry);
+        let meters: Vec<MeterAsset> =
+            directory.registry.meters.iter().map(|one| one.asset.clone()).collect();
+        let mut rig = Self {
+            core: IngestCore::new("score", registry, vec![route]).keeping_raw(false),
+            table: Table::default(),
+            closer: DayCloser::new(calendar, start, &meters),
+            engine: Engine::new(params),
+            book: Book::default(),
+            naive: Naive::new(&meters),
+            places: meters.iter().enumerate().map(|(at, meter)| (meter.meter, at)).collect(),
+            meters,
+            newest: HashMap::new(),
+            next_seq: 1,
+            due_at: start,
+            said: Vec::new(),
+            hash: Sha256::new(),
+            dead: 0,
+            orders: 0,
+        };
+        rig.append(start, directory.records());
+        rig
+    }
+
+    /// Takes the messages before `to`, batch by batch.
+    fn step(
+        &mut self,
+        to: UtcTime,
+        messages: Vec<SimMessage>,
+        acts: &mut std::iter::Peekable<std::vec::IntoIter<TimedAct>>,
+        directory: &Directory,
+    ) {
+        let mut messages = messages.into_iter().peekable();
+        let mut until = to.plus_seconds(-STEP_S);
+        while until < to {
+            until = until.plus_seconds(BATCH_S).min(to);
+            while let Some(act) = acts.next_if(|act| act.at < until) {
+                self.act(&act, directory);
+            }
+            let mut accepted = self.core.begin();
+            while let Some(message) = messages.next_if(|message| message.sent_at < until) {
+                let frame = Frame {
+                    topic: message.topic,
+                    payload: Bytes::from(message.payload),
+                    received_at: message.sent_at.plus_seconds(WAY_S),
+                    redelivered: false,
+                };
+                self.core.push(&frame, &mut accepted);
+            }
+            self.core.finish(&mut accepted, until);
+            self.dead += accepted.batch.dead.len() as u64;
+            let records = self.table.store(&accepted.batch);
+            self.closer.note(&records);
+            self.note(&records);
+            self.append(until, records);
+            let findings = self.closer.due(until, &mut self.table, &self.meters);
+            self.append(until, findings);
+            self.append(until, vec![LogRecord::Tick]);
+        }
+    }
+
+    fn note(&mut self, records: &[LogRecord]) {
+        for record in records {
+            let (meter, at) = match record {
+                LogRecord::Interval { meter, end, .. } => (*meter, *end),
+                LogRecord::Event { subject: Subject::Meter(meter), occurred_at, .. } => {
+                    (*meter, *occurred_at)
+                }
+                _ => continue,
+            };
+            let newest = self.newest.entry(meter).or_insert(at);
+            *newest = at.max(*newest);
+        }
+    }
+
+    fn act(&mut self, timed: &TimedAct, directory: &Directory) {
+        let (TrialAct::AccountEnds { meter } | TrialAct::FieldWork { meter, .. }) = &timed.act;
+        let Some(id) = directory.meter(meter) else { return };
+        match timed.act {
+            TrialAct::AccountEnds { .. } => {
+                self.closer.account_ended(id, timed.at);
+                let Some(asset) = self.places.get(&id).and_then(|at| self.meters.get_mut(*at))
+                else {
+                    return;
+                };
+                asset.account_active = false;
+                let record = LogRecord::Meter(Box::new(asset.clone()));
+                self.append(timed.at, vec![record]);
+            }
+            TrialAct::FieldWork { done, .. } => {
+                let (status, at) = if done {
+                    (WorkOrderStatus::Completed, timed.at)
+                } else {
+                    self.orders += 1;
+                    (WorkOrderStatus::Created, timed.at.plus_seconds(86_400))
+                };
+                let order = WorkOrder {
+                    number: i64::from(id.get()),
+                    subject: Subject::Meter(id),
+                    kind: WorkOrderKind::Inspection,
+                    status,
+                    at,
+                };
+                self.append(timed.at, vec![LogRecord::WorkOrder(order)]);
+            }
+        }
+    }
+
+    /// Appends to the log; rules and issues follow at once.
+    fn append(&mut self, log_time: UtcTime, records: Vec<LogRecord>) {
+        let mut records = records;
+        while !records.is_empty() {
+            let rest = records.split_off(records.len().min(FRAME_RECORDS));
+            let count = i64::try_from(records.len()).unwrap_or(0);
+            let frame = LoggedFrame { shard: 0, first_seq: self.next_seq, log_time, records };
+            self.next_seq += count;
+            self.naive.apply(&frame);
+            self.engine.apply(&frame, &mut self.said);
+            records = rest;
+        }
+        for said in std::mem::take(&mut self.said) {
+            self.hash.update(format!("{said:?}\n"));
+            let newest = match said.subject {
+                Subject::Meter(meter) => self.newest.get(&meter).copied(),
+                _ => None,
+            };
+            self.book.apply(&said, newest);
+        }
+        if log_time.seconds_since(self.due_at) >= DUE_EVERY_S {
+            self.due_at = log_time;
+            self.book.due(log_time);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The scorecard for people.
+
+use std::io::{self, Write};
+
+use super::card::{Card, CauseScore};
+use super::{Scorecard, Yardstick};
+
+pub(super) fn write(card: &Scorecard, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{} events per cause, {} days from {}, seeds {:?}, {} % delivered",
+        card.inject,
+        card.days,
+        &card.start[..10.min(card.start.len())],
+        card.seeds,
+        card.delivery_percent
+    )?;
+    write_card("Injected faults", &card.injected, out)?;
+    if let Some(natural) = &card.natural {
+        write_card("Faults at natural rates", natural, out)?;
+    }
+    writeln!(out, "\nCompared")?;
+    let mut rows = vec![Yardstick::of("rules", &card.injected), card.naive.clone()];
+    if let Some(natural) = &card.natural {
+        rows.push(Yardstick::of("rules, natural rates", natural));
+    }
+    rows.extend(card.naive_natural.clone());
+    rows.extend(card.ablations.iter().cloned());
+    for row in rows {
+        writeln!(
+            out,
+            "  {:<34} recall {:>6}  precision {:>6}  false per 1,000 meter-months {:>9.2}",
+            row.name,
+            percent(row.recall_mean),
+            percent(row.precision),
+            row.false_per_1000_meter_months
+        )?;
+    }
+    Ok(())
+}
+
+fn write_card(title: &str, card: &Card, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{title}: {} meters, {} readings, {:.0} meter-months, {} dead letters",
+        card.meters, card.readings, card.meter_months, card.dead_letters
+    )?;
+    writeln!(
+        out,
+        "  {:<22} {:>8} {:>8} {:>17} {:>6} {:>13} {:>17}  time to detect p50 p90 p99",
+        "cause", "injected", "recall", "95 %", "exact", "precision", "95 %"
+    )?;
+    for cause in &card.causes {
+        write_cause(cause, out)?;
+    }
+    writeln!(
+        out,
+        "  mean recall {}, precision {}, false issues per 1,000 meter-months {:.2} (recorded only \
+         {:.2}), issues {} of {} alerts ({:.2})",
+        percent(card.recall_mean),
+        percent(card.precision),
+        card.false_per_1000_meter_months,
+        card.false_records_per_1000_meter_months,
+        card.issues,
+        card.alerts_raised,
+        card.grouping_ratio
+    )?;
+    let collectors = &card.collectors;
+    writeln!(
+        out,
+        "  collector outages {}, with exactly one issue {}, members told all the same {}",
+        collectors.outages, collectors.with_one_issue, collectors.leaked
+    )?;
+    for one in &card.false_issues {
+        writeln!(
+            out,
+            "  false {:<22} {:<14} {:<18} {:>5} issues {:>5} records",
+            one.cause, one.rule, one.look_alike, one.issues, one.for_record
+        )?;
+    }
+    for one in &card.look_alikes {
+        writeln!(
+            out,
+            "  look-alike {:<20} planted {:>5}, false {:>4}",
+            one.class, one.planted, one.false_issues
+        )?;
+    }
+    for one in card.confusion.iter().filter(|one| one.truth != one.said) {
+        writeln!(out, "  {:<22} was called {:<22} {:>5}", one.truth, one.said, one.count)?;
+    }
+    Ok(())
+}
+
+fn write_cause(cause: &CauseScore, out: &mut impl Write) -> io::Result<()> {
+    if let Some(why) = &cause.not_injected {
+        let wrong = cause.wrong;
+        return writeln!(out, "  {:<22} {:>8} not injected: {why}; false {wrong}", cause.cause, 0);
+    }
+    writeln!(
+        out,
+        "  {:<22} {:>8} {:>8} {:>17} {:>6} {:>13} {:>17}  {} {} {}",
+        cause.cause,
+        cause.injected,
+        percent(cause.recall),
+        range(cause.recall_95),
+        cause.exact,
+        format!("{} {}/{}", percent(cause.precision), cause.right, cause.right + cause.wrong),
+        range(cause.precision_95),
+        time(cause.ttd_s.p50),
+        time(cause.ttd_s.p90),
+        time(cause.ttd_s.p99)
+    )?;
+    for one in cause.scenarios.iter().filter(|one| one.detected < one.injected) {
+        writeln!(
+            out,
+            "    {:<20} {:>8} found {:>4}, right cause {:>4}, p50 {}",
+            one.name,
+            one.injected,
+            one.detected,
+            one.exact,
+            time(one.ttd_p50_s)
+        )?;
+    }
+    Ok(())
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or("-".to_owned(), |share| format!("{:.1}%", share * 100.0))
+}
+
+fn range(range: Option<(f64, f64)>) -> String {
+    range.map_or("-".to_owned(), |(low, high)| format!("{low:.3}..{high:.3}"))
+}
+
+fn time(seconds: i64) -> String {
+    match seconds {
+        0..7_200 => format!("{}min", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}

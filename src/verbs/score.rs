@@ -1,0 +1,66 @@
+//! `headend score`: what is asked on the command line.
+
+use clap::Args;
+use metering::UtcTime;
+
+use super::cli::Output;
+use crate::score::ScoreOptions;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:  headend score --inject 20 --days 45 --seeds 1 --output json")]
+pub(super) struct ScoreArgs {
+    /// Events of each cause, over all seeds.
+    #[arg(
+        long,
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(1..=5_000)
+    )]
+    inject: u32,
+    #[arg(long, default_value_t = 45, value_parser = clap::value_parser!(u32).range(1..=500))]
+    days: u32,
+    /// Separate several by commas.
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    seeds: Vec<u64>,
+    /// Percent of the reports that arrive.
+    #[arg(long, default_value_t = 98, value_parser = clap::value_parser!(u16).range(10..=100))]
+    delivery: u16,
+    /// First day, as 2026-09-20.
+    #[arg(long, default_value = "2026-09-20", value_parser = day)]
+    start: UtcTime,
+    /// Meters of a second fleet with faults at natural rates; 0 leaves it out.
+    #[arg(
+        long,
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(0..=100_000)
+    )]
+    natural: u32,
+    /// Only these causes or scenarios, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Also without each guard, and at other shares of delivery.
+    #[arg(long)]
+    ablate: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl ScoreArgs {
+    pub(super) fn options(&self) -> ScoreOptions {
+        ScoreOptions {
+            inject: self.inject,
+            days: self.days,
+            seeds: self.seeds.clone(),
+            delivery: self.delivery,
+            start: self.start,
+            natural: self.natural,
+            only: self.only.clone(),
+            ablate: self.ablate,
+            output: self.output.format(),
+        }
+    }
+}
+
+fn day(text: &str) -> Result<UtcTime, String> {
+    UtcTime::parse_rfc3339(&format!("{text}T12:00:00Z"))
+        .ok_or_else(|| format!("`{text}` is no day: write 2026-09-20"))
+}
