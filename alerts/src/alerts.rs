@@ -263,7 +263,6 @@ impl AlertBook {
         if moved {
             // Another issue is concerned: the former one is over.
             let (end, settings) = (now.seconds(), self.params.settings(key.rule));
-            report.start = active.start;
             let (annunciated, until, mark) = (active.annunciated, active.until, active.mark);
             report.annunciate |= annunciated && report.parent.is_none();
             self.finish(&key, TransitionKind::Cleared, Some(end), now, out);

@@ -1,14 +1,14 @@
 //! #63 COM-CLASSIFY: why a meter is silent. The first row of the table that has its evidence wins;
-//! the others are kept with their log-odds, so that staff see the runner-up.
+//! every class keeps its log-odds, so that staff see the runner-up.
 //!
-//! Rows 1 and 2 (head-end, collector) are decided where they are seen; row 4 (no active account) is
-//! no alert at all. Rows 3, 5 and 9 need outage areas, work orders and firmware, which the log does
-//! not carry yet.
+//! Rows 1 and 2 (head-end, collector) are decided where they are seen, row 9 (firmware) in
+//! `rules::cohort` once row 10 would have it. Rows 4 and 5 are no alert at all.
 
-use metering::{Severity, Tag};
+use metering::{Severity, Subject, Tag, WorkOrderKind};
 
 use crate::cause::Cause;
 use crate::env::Env;
+use crate::rule::RuleId;
 use crate::state::NEVER;
 use crate::state::meter::Meter;
 use crate::transition::Evidence;
@@ -23,56 +23,158 @@ pub(crate) struct Silent {
 }
 
 const DAY_S: i64 = 86_400;
-/// A fall of the signal by this much between the slow and the quick mean, in hundredths of dB.
-const RSSI_FALL: i32 = 400;
+/// Contacts between the slow and the quick mean of the signal.
+const RSSI_LAG: i64 = 240;
+/// A fall of the means below this is noise, in hundredths of dB.
+const RSSI_NOISE: i64 = 150;
 /// Within this of the weakest signal, in hundredths of dB (row 8).
 const RSSI_MARGIN: i64 = 600;
+/// The ratio was 98 % or better: what its estimate shows of it, error included.
+const DELIVERED_MISS: f64 = 0.04;
 
-/// `None` when silence is expected (row 4).
-pub(crate) fn silent(meter: &Meter, env: &Env) -> Option<Silent> {
-    if !meter.account_active {
-        return None;
+/// What is known of a silent meter, row by row.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    flapping: bool,
+    /// Row 6.
+    battery: bool,
+    /// Row 7: an event of tampering just before.
+    tamper: bool,
+    /// The ratio was 98 % or better until the end.
+    delivered: bool,
+    /// The ratio fell over the last days.
+    decayed: bool,
+    /// The signal falls by 1 dB a week or more.
+    falls: bool,
+    /// The signal is within 6 dB of the floor.
+    weak: bool,
+}
+
+impl Known {
+    fn of(meter: &Meter, place: u32, env: &Env) -> Self {
+        let (params, past) = (&env.params, meter.past());
+        let cycles = usize::try_from(params.flap_cycles).unwrap_or(3).clamp(2, 3);
+        let since = meter.silent_since();
+        let before = |at: i64, days: i64| at != NEVER && (0..=days * DAY_S).contains(&(since - at));
+        let delivered = meter.p_miss <= DELIVERED_MISS;
+        let (slow, quick) = (i64::from(meter.rssi_slow), i64::from(meter.rssi_quick));
+        let fall = if slow == 0 { 0 } else { slow - quick };
+        let per_week = fall * 7 * DAY_S / (RSSI_LAG * meter.cadence_s());
+        Self {
+            flapping: past.lost_at[cycles - 1] >= env.now - params.flap_days * DAY_S,
+            battery: battery_explains(meter, place, env),
+            tamper: before(past.tamper_at, params.classify_tamper_days),
+            delivered,
+            decayed: decayed(meter, place, since, env) || !delivered,
+            falls: fall >= RSSI_NOISE && per_week >= params.classify_rssi_fall_cdb,
+            weak: quick != 0 && quick <= params.classify_rssi_floor_dbm * 100 + RSSI_MARGIN,
+        }
+    }
+
+    /// The first row from the sixth on that has its evidence.
+    const fn cause(self) -> Cause {
+        if self.flapping {
+            Cause::RfMarginal
+        } else if self.battery {
+            Cause::BatteryDead
+        } else if self.tamper && !self.decayed {
+            Cause::TamperSuspect
+        } else if self.decayed && (self.falls || self.weak) {
+            Cause::RfObstructed
+        } else {
+            Cause::CommLost
+        }
+    }
+}
+
+/// Row 6: the projection, a low flag, or its age.
+fn battery_explains(meter: &Meter, place: u32, env: &Env) -> bool {
+    if !meter.battery_powered {
+        return false;
     }
     let (params, past) = (&env.params, meter.past());
-    let flap_from = env.now - params.flap_days * DAY_S;
-    let cycles = usize::try_from(params.flap_cycles).unwrap_or(3).clamp(2, 3);
-    let flapping = past.lost_at[cycles - 1] >= flap_from;
-    let low_flag =
+    let flag =
         past.low_at[0] != NEVER && env.now - past.low_at[0] <= params.classify_battery_days * DAY_S;
-    let since = meter.silent_since();
-    let tamper = past.tamper_at != NEVER
-        && (0..=params.classify_tamper_days * DAY_S).contains(&(since - past.tamper_at));
-    let delivers = meter.p_miss <= 0.02;
-    let falls = meter.rssi_slow != 0 && meter.rssi_slow - meter.rssi_quick >= RSSI_FALL;
-    let weak = meter.rssi_quick != 0
-        && i64::from(meter.rssi_quick) <= params.classify_rssi_floor_dbm * 100 + RSSI_MARGIN;
+    let alerted = env.book.of_subject(meter.subject()).any(|(key, active)| {
+        (key.rule == RuleId::BAT_PROJ.no || key.rule == RuleId::BAT_VOLT.no)
+            && active.severity <= Severity::P3
+    });
+    let old = env.network.link(place).is_some_and(|link| {
+        let life_s = link.life_ends.saturating_sub(link.cell_from);
+        let limit = link.cell_from.saturating_add(life_s / 100 * params.classify_life_pct);
+        link.life_ends != i64::MAX && env.now > limit
+    });
+    flag || alerted || old
+}
 
-    let mut ranked = vec![(Cause::CommLost, 0)];
-    if meter.battery_powered {
-        ranked.push((Cause::BatteryDead, if low_flag { 400 } else { -70 }));
-    }
-    ranked.push((Cause::TamperSuspect, if tamper && delivers { 200 } else { -250 }));
-    let rf = -70 + if falls { 200 } else { 0 } + if weak { 100 } else { 0 };
-    ranked.push((Cause::RfObstructed, if delivers { rf - 50 } else { rf + 50 }));
-    let cause = if flapping {
-        ranked.push((Cause::RfMarginal, 300));
-        Cause::RfMarginal
-    } else if meter.battery_powered && low_flag {
-        Cause::BatteryDead
-    } else if tamper && delivers {
-        Cause::TamperSuspect
-    } else if (falls || weak) && !delivers {
-        Cause::RfObstructed
-    } else {
-        Cause::CommLost
+/// The share of readings that arrived fell before the end: the last three whole days against the
+/// five before them.
+fn decayed(meter: &Meter, place: u32, since: i64, env: &Env) -> bool {
+    let lens_s: Vec<i64> = meter.channels.iter().filter(|c| c.used).map(|c| c.len()).collect();
+    let Some(link) = env.network.link(place) else { return false };
+    let last = i32::try_from(since.div_euclid(DAY_S) - 1).unwrap_or(0);
+    let mean = |from: i32, days: i32| {
+        let shares: Option<Vec<i64>> =
+            (from..from + days).map(|day| link.delivered_permille(day, &lens_s)).collect();
+        shares.map(|shares| shares.iter().sum::<i64>() / i64::from(days))
     };
-    // Stable: equal odds stay in the order of the table; what won stands first.
-    ranked.sort_by_key(|(one, odds)| (*one != cause, -odds));
+    match (mean(last - 2, 3), mean(last - 7, 5)) {
+        (Some(now), Some(before)) => now < before - 50 || now < 900,
+        _ => false,
+    }
+}
+
+/// A larger outage of power explains the silence, or the meter said that its own is out (row 3).
+pub(crate) fn unpowered(meter: &Meter, place: u32, env: &Env) -> Option<(Cause, Option<Subject>)> {
+    if let Some(area) = env.network.outage_of(meter) {
+        return Some((Cause::PowerOutage, Some(area)));
+    }
+    env.network.dark.contains_key(&place).then_some((Cause::SingleOut, None))
+}
+
+/// Rows 4 and 5: nobody is served there, or somebody was sent to take the meter away.
+pub(crate) fn is_expected(meter: &Meter, env: &Env) -> bool {
+    let within_s = env.params.classify_exchange_days * DAY_S;
+    let kinds = [WorkOrderKind::Exchange, WorkOrderKind::Removal];
+    let taken =
+        meter.rare().is_some_and(|rare| rare.visited(meter.silent_since(), within_s, &kinds));
+    !meter.account_active || taken
+}
+
+/// `None` when silence is expected.
+pub(crate) fn silent(meter: &Meter, place: u32, env: &Env) -> Option<Silent> {
+    if is_expected(meter, env) {
+        return None;
+    }
+    let known = Known::of(meter, place, env);
+    let cause = known.cause();
+    let ranked = ranked(meter, known, cause);
     let severity = match cause {
         Cause::TamperSuspect if meter.tags.has(Tag::Critical) => Severity::P2,
         _ => meter.silence_severity(),
     };
-    Some(Silent { cause, ranked, severity, evidence: evidence(meter, env, since) })
+    let evidence = evidence(meter, env, meter.silent_since());
+    Some(Silent { cause, ranked, severity, evidence })
+}
+
+/// Log-odds of each class in hundredths: how common it is, and what speaks for and against it.
+fn ranked(meter: &Meter, known: Known, cause: Cause) -> Vec<(Cause, i16)> {
+    let add = |holds: bool, yes: i16, no: i16| if holds { yes } else { no };
+    let mut ranked = vec![(Cause::CommLost, add(known.decayed, -50, 50))];
+    if meter.battery_powered {
+        let gradual = add(known.decayed, 60, 0);
+        ranked.push((Cause::BatteryDead, add(known.battery, 350, -120) + gradual));
+    }
+    let abrupt = add(known.decayed, -150, 0);
+    ranked.push((Cause::TamperSuspect, add(known.tamper, 250, -250) + abrupt));
+    let signal = add(known.falls, 150, 0) + add(known.weak, 100, 0);
+    ranked.push((Cause::RfObstructed, add(known.decayed, 60, -120) + signal - 60));
+    if known.flapping {
+        ranked.push((Cause::RfMarginal, 300));
+    }
+    // Stable: equal odds stay in the order of the table; what won stands first.
+    ranked.sort_by_key(|(one, odds)| (*one != cause, -odds));
+    ranked
 }
 
 fn evidence(meter: &Meter, env: &Env, since: i64) -> Vec<Evidence> {

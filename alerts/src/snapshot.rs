@@ -21,6 +21,8 @@ pub enum SnapshotError {
     OtherParams,
 }
 
+use std::collections::BTreeMap;
+
 const MAGIC: [u8; 4] = *b"AMIR";
 /// Raised with every change of a stored struct.
 pub(crate) const SCHEMA_VERSION: u64 = 2;
@@ -204,6 +206,20 @@ impl<T: Snap> Snap for Option<T> {
     }
 }
 
+impl<K: Snap + Ord, V: Snap> Snap for BTreeMap<K, V> {
+    fn save(&self, to: &mut Writer) {
+        to.unsigned(self.len() as u64);
+        for (key, value) in self {
+            key.save(to);
+            value.save(to);
+        }
+    }
+    fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        let count = from.count()?;
+        (0..count).map(|_| Ok((K::load(from)?, V::load(from)?))).collect()
+    }
+}
+
 impl<T: Snap> Snap for Box<T> {
     fn save(&self, to: &mut Writer) {
         T::save(self, to);
@@ -267,7 +283,7 @@ macro_rules! snap_by {
 pub(crate) use snap_by;
 
 /// Place of a value in a list of all values.
-fn place<T: PartialEq>(all: &[T], value: &T) -> u8 {
+pub(crate) fn place<T: PartialEq>(all: &[T], value: &T) -> u8 {
     all.iter().position(|one| one == value).and_then(|at| u8::try_from(at).ok()).unwrap_or(u8::MAX)
 }
 

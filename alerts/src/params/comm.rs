@@ -26,6 +26,12 @@ macro_rules! comm_params {
         "See `flap_cycles`; also how long the link must be good again, in days."
             flap_days = 7 "d", 1..=30, Default;
     }
+    "COM-MISS" {
+        "Delivered share of seven days below which a link is marginal, in per cent."
+            miss_fail_pct = 80 "%", 10..=99, Default;
+        "Delivered share of seven days below which it is noted, and from which it clears, in per cent."
+            miss_warn_pct = 95 "%", 50..=100, Default;
+    }
     "COM-COLL" {
         "Missed heartbeats that mean an outage."
             heartbeat_periods = 3 "", 2..=20, Default;
@@ -51,6 +57,18 @@ macro_rules! comm_params {
             classify_tamper_days = 7 "d", 1..=60, Default;
         "Weakest signal that is still received, in dBm."
             classify_rssi_floor_dbm = -115 "dBm", -150..=-50, Default;
+        "Share of its design life after which a battery explains the silence, in per cent."
+            classify_life_pct = 95 "%", 50..=150, Default;
+        "A signal that falls by this much in a week is on its way out, in hundredths of dB."
+            classify_rssi_fall_cdb = 100 "1/100 dB", 10..=2000, Default;
+        "Meters of one firmware that fall silent together."
+            cohort_min = 3 "", 2..=100, Default;
+        "Together means within this time, in hours."
+            cohort_window_h = 24 "h", 1..=168, Default;
+        "Chance of so many by accident must be below 10 to minus this."
+            cohort_chance_exp = 5 "", 2..=12, Default;
+        "A meter that was to be exchanged or removed within this many days is expected to be silent."
+            classify_exchange_days = 2 "d", 0..=14, Default;
         "Nothing from anybody for this long means that we are cut off, in seconds."
             headend_silence_s = 900 "s", 60..=86400, Default;
         "But never with fewer meters than this."

@@ -53,7 +53,8 @@ fn arm(collector: &mut Collector, place: u32, at: i64, env: &mut Env) {
 
 /// The heartbeats stopped and came back before any tick. If nobody else was heard meanwhile, it was
 /// us who did not listen.
-fn in_hindsight(collector: &Collector, back_at: i64, env: &mut Env) {
+fn in_hindsight(collector: &mut Collector, back_at: i64, env: &mut Env) {
+    collector.out_until = back_at;
     let subject = Subject::Collector(collector.id);
     let others = env.watch.heard_between(collector.beat_at, back_at);
     let mut report =
@@ -245,6 +246,7 @@ fn look_for_end(collector: &mut Collector, _place: u32, meters: &[Meter], env: &
     }
     collector.outage_from = NEVER;
     collector.back_at = NEVER;
+    collector.out_until = ended;
     collector.stale.clear();
 }
 

@@ -3,13 +3,14 @@
 //!
 //! One timer per meter; a contact moves nothing but a time stamp, the timer looks when it fires.
 
-use metering::Severity;
+use metering::{Severity, Subject};
 
 use crate::alerts::{AlertKey, Report};
 use crate::cause::Cause;
 use crate::classify;
 use crate::env::Env;
 use crate::rule::RuleId;
+use crate::rules::cohort::{self, Joined};
 use crate::state::NEVER;
 use crate::state::channel::NO_TIMER;
 use crate::state::collector::Collector;
@@ -19,6 +20,8 @@ use crate::timer::TimerKey;
 use crate::transition::Evidence;
 
 const DAY_S: i64 = 86_400;
+/// A child whose area is still without power is looked at again after this.
+const FOLLOW_S: i64 = 3_600;
 /// While we are cut off, silence is looked at again after this.
 const CUT_OFF_RETRY_S: i64 = 60;
 
@@ -49,7 +52,8 @@ pub(crate) fn delivered(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
     if meter.silence != Silence::Lost {
         return;
     }
-    let window_s = meter.cadence_s() * env.params.return_cadences;
+    // Half a cadence more: a daily reader is not punctual to the second.
+    let window_s = meter.cadence_s() * env.params.return_cadences + meter.cadence_s() / 2;
     let past = meter.past_mut();
     if past.return_from == NEVER || env.now > past.return_from + window_s.max(1) {
         past.return_from = env.now;
@@ -147,32 +151,69 @@ pub(crate) fn check(
     if silence_s < lost_s {
         arm(meter, place, silent_from + lost_s, env);
     } else {
-        lost(meter, parent, env);
+        lost(meter, place, parent, env);
     }
     if newly { Found::NewlyStale } else { Found::Nothing }
 }
 
-fn lost(meter: &mut Meter, parent: Option<&Collector>, env: &mut Env) {
+fn lost(meter: &mut Meter, place: u32, parent: Option<&Collector>, env: &mut Env) {
     meter.silence = Silence::Lost;
     let past = meter.past_mut();
     past.return_from = NEVER;
     past.lost_at.rotate_right(1);
     past.lost_at[0] = env.now;
-    let Some(verdict) = classify::silent(meter, env) else { return };
     let since = meter.silent_since();
     // A child fell silent with its collector, not long before it.
     let allowance_s = (2 * meter.cadence_s()).max(env.params.collector_window_s);
-    let parent = parent
+    let collector = parent
         .filter(|collector| collector.is_out() && since >= collector.outage_from - allowance_s)
-        .map(|collector| collector.id);
+        .map(|collector| Subject::Collector(collector.id));
+    let Some(mut report) = explained(meter, place, env) else { return };
+    report.until = env.now;
+    if collector.is_some() {
+        report.parent = collector;
+        report.annunciate = false;
+    } else if let Some((cause, area)) = classify::unpowered(meter, place, env) {
+        put_first(&mut report, cause);
+        report.identified = true;
+        report.parent = area;
+        report.annunciate = area.is_none();
+    } else if report.cause == Cause::CommLost {
+        join_cohort(meter, place, &mut report, env);
+    }
+    env.book.assert(report, env.at, &mut env.out);
+}
+
+/// The alert with the cause that the table gives; `None` when silence is expected.
+fn explained(meter: &Meter, place: u32, env: &Env) -> Option<Report> {
+    let verdict = classify::silent(meter, place, env)?;
+    let since = meter.silent_since();
     let mut report = Report::new(RuleId::COM_STALE, meter.subject(), verdict.cause, since);
     report.commodity = Some(meter.commodity);
     report.severity = verdict.severity;
     report.ranked = verdict.ranked;
     report.evidence = verdict.evidence;
-    report.annunciate = parent.is_none();
-    report.parent = parent;
-    env.book.assert(report, env.at, &mut env.out);
+    Some(report)
+}
+
+fn put_first(report: &mut Report, cause: Cause) {
+    report.cause = cause;
+    report.ranked.retain(|(one, _)| *one != cause);
+    report.ranked.insert(0, (cause, 400));
+}
+
+/// Row 9, where row 10 would have it.
+fn join_cohort(meter: &Meter, place: u32, report: &mut Report, env: &mut Env) {
+    let cohort = env.network.link(place).map_or(0, |link| link.cohort);
+    match cohort::joined(cohort, meter.id, meter.silent_since(), env) {
+        Joined::Alone => {}
+        Joined::Leader => put_first(report, Cause::FirmwareCohort),
+        Joined::Follows(leader) => {
+            put_first(report, Cause::FirmwareCohort);
+            report.parent = Some(leader);
+            report.annunciate = false;
+        }
+    }
 }
 
 fn returned(meter: &mut Meter, place: u32, env: &mut Env) {
@@ -202,15 +243,22 @@ pub(crate) fn follow_up(meter: &mut Meter, place: u32, parent: Option<&Collector
         }
         return;
     }
-    if active.parent.is_none() || parent.is_some_and(Collector::is_out) {
+    let outage = matches!(active.parent, Some(Subject::Collector(_)))
+        && parent.is_some_and(Collector::is_out);
+    if active.parent.is_none() || outage {
         return;
     }
-    let Some(verdict) = classify::silent(meter, env) else { return };
-    let mut report = Report::new(RuleId::COM_STALE, meter.subject(), verdict.cause, active.start);
-    report.commodity = Some(meter.commodity);
-    report.severity = verdict.severity.max(Severity::P2);
-    report.ranked = verdict.ranked;
-    report.evidence = verdict.evidence;
+    if let Some(Subject::Meter(_)) = active.parent {
+        return;
+    }
+    if env.network.outage_of(meter).is_some() {
+        env.timers.set(env.now + FOLLOW_S, TimerKey::Child { meter: place });
+        return;
+    }
+    let Some(mut report) = explained(meter, place, env) else { return };
+    report.start = active.start;
+    report.until = env.now;
+    report.severity = report.severity.max(Severity::P2);
     report.evidence.push(Evidence::new(
         "not_back",
         meter.cadence_s() * env.params.collector_child_cadences,

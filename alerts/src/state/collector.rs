@@ -21,6 +21,8 @@ pub(crate) struct Collector {
     pub(crate) outage_from: i64,
     /// First heartbeat after the outage began.
     pub(crate) back_at: i64,
+    /// Event time at which the last outage ended.
+    pub(crate) out_until: i64,
     /// Meters, by their place, that have it as primary route.
     pub(crate) members: Vec<u32>,
     /// Newly stale members: log time and place, ordered by place.
@@ -35,6 +37,7 @@ snap_struct!(Collector {
     timer,
     outage_from,
     back_at,
+    out_until,
     members,
     stale,
 });
@@ -61,6 +64,7 @@ impl Collector {
             timer: NO_TIMER,
             outage_from: NEVER,
             back_at: NEVER,
+            out_until: NEVER,
             members: Vec::new(),
             stale: Vec::new(),
         }

@@ -8,6 +8,9 @@ pub(crate) mod days;
 pub(crate) mod hist;
 pub(crate) mod meter;
 pub(crate) mod network;
+pub(crate) mod months;
+pub(crate) mod nights;
+pub(crate) mod premises;
 pub(crate) mod rare;
 pub(crate) mod water;
 

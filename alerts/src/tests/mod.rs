@@ -3,8 +3,11 @@
 
 mod communication;
 mod consumption;
+mod network;
 mod properties;
 mod size;
+mod streaming;
+mod verdicts;
 
 use std::fmt::Write;
 
@@ -12,7 +15,7 @@ use expect_test::Expect;
 use metering::{
     ChannelAsset, ChannelKind, ChannelNo, CollectorAsset, CollectorId, Commodity, CustomerClass,
     DeviceFlags, EventCode, LogRecord, LoggedFrame, MeterAsset, MeterId, QualityStatus,
-    ReadingType, RuleMask, SlotCode, Subject, UsagePointId, UtcTime,
+    ReadingType, RuleMask, SlotCode, Subject, TransformerId, UsagePointId, UtcTime, ZoneId,
 };
 
 use crate::{AlertTransition, Engine, Params};
@@ -92,6 +95,13 @@ pub(crate) fn meter(text: &str) -> MeterAsset {
             "id" => asset.meter = MeterId::new(value.parse().unwrap()),
             "step" => channel.resolution = value.parse::<i64>().unwrap() * 1_000,
             "vacated" => asset.account_active = false,
+            "node" => {
+                asset.detail.transformer = Some(TransformerId::new(value.parse().unwrap()));
+            }
+            "area" => asset.detail.network_zone = Some(ZoneId::new(value.parse().unwrap())),
+            "role" => asset.detail.role = value.parse().unwrap(),
+            "cohort" => value.clone_into(&mut asset.detail.cohort),
+            "premises" => asset.detail.premises = value.parse().unwrap(),
             other => panic!("word {other}"),
         }
     }

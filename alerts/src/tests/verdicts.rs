@@ -1,0 +1,225 @@
+//! Verdicts of validation become alerts with their cause, their need and their end.
+
+use expect_test::expect;
+use metering::{
+    EventCode, Finding, LogRecord, MeterAsset, Outcome, RuleMask, RuleNo, Severity, Subject,
+    UtcTime,
+};
+
+use super::{CHANNEL, Log, at, event, fill, heard, interval, meter};
+use crate::rules::verdicts::kind;
+
+fn mask(rule: u8) -> RuleMask {
+    RuleMask::EMPTY.with(RuleNo::new(rule).unwrap())
+}
+
+fn found(asset: &MeterAsset, rule: u8, outcome: Outcome, day: &str) -> LogRecord {
+    found_kind(asset, (rule, 0), outcome, day)
+}
+
+fn found_kind(
+    asset: &MeterAsset,
+    (rule, kind): (u8, u8),
+    outcome: Outcome,
+    day: &str,
+) -> LogRecord {
+    LogRecord::Finding(Finding {
+        meter: asset.meter,
+        channel: Some(CHANNEL),
+        rule: RuleNo::new(rule).unwrap(),
+        outcome,
+        from: at(day),
+        to: at(day).plus_seconds(86_400),
+        kind,
+        detail: 100,
+    })
+}
+
+/// A log of one meter; findings come three hours after their day.
+fn days(asset: &MeterAsset, findings: &[LogRecord]) -> Log {
+    let mut log = Log::default();
+    log.push(at("11-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    for finding in findings {
+        let LogRecord::Finding(window) = finding else { panic!("a finding") };
+        log.push(window.to.plus_seconds(10_800), vec![finding.clone(), LogRecord::Tick]);
+    }
+    log
+}
+
+#[test]
+fn a_sum_that_disagrees_clears_after_two_windows_that_agree() {
+    let asset = meter("electricity 1h");
+    let log = days(
+        &asset,
+        &[
+            found_kind(&asset, (13, kind::SUM_MISSING_PULSES), Outcome::Fail, "11-02"),
+            found_kind(&asset, (13, kind::SUM_MISSING_PULSES), Outcome::Fail, "11-03"),
+            found(&asset, 13, Outcome::NotEvaluable, "11-04"),
+            found(&asset, 13, Outcome::Pass, "11-05"),
+            found(&asset, 13, Outcome::Pass, "11-06"),
+        ],
+    );
+    expect![[r#"
+        11-03 03:00 raised REG-SUM meter 1 MISSING_PULSES P2 since 11-02 00:00
+        11-07 03:00 cleared REG-SUM meter 1 MISSING_PULSES P2 since 11-02 00:00 until 11-04 00:00
+    "#]]
+    .assert_eq(&log.text());
+}
+
+#[test]
+fn a_day_that_is_judged_anew_takes_its_failure_back() {
+    let asset = meter("electricity 1h");
+    let mut log = days(&asset, &[found(&asset, 21, Outcome::Fail, "11-02")]);
+    log.push(at("11-05 12:00"), vec![found(&asset, 21, Outcome::Pass, "11-02"), LogRecord::Tick]);
+    expect![[r#"
+        11-03 03:00 raised INT-FLAT meter 1 STUCK_VALUE P3 since 11-02 00:00
+        11-05 12:00 retracted INT-FLAT meter 1 STUCK_VALUE P3 since 11-02 00:00
+    "#]]
+    .assert_eq(&log.text());
+}
+
+#[test]
+fn spikes_need_three_days_of_seven_unless_demand_is_billed() {
+    let asset = meter("electricity 1h");
+    let spiky = ["11-02", "11-04", "11-07"];
+    let fails: Vec<LogRecord> =
+        spiky.iter().map(|day| found(&asset, 16, Outcome::Fail, day)).collect();
+    expect![[""]].assert_eq(&days(&asset, &fails[..2]).text());
+    expect![[r#"
+        11-08 03:00 raised INT-SPIKE meter 1 SPIKE P3 since 11-02 00:00
+    "#]]
+    .assert_eq(&days(&asset, &fails).text());
+    let mut billed = asset.clone();
+    billed.detail.contract_demand_mw = 1;
+    expect![[r#"
+        11-03 03:00 raised INT-SPIKE meter 1 SPIKE P2 since 11-02 00:00
+    "#]]
+    .assert_eq(&days(&billed, &fails[..1]).text());
+}
+
+#[test]
+fn old_findings_are_for_the_record() {
+    let asset = meter("electricity 1h");
+    let mut log = days(&asset, &[]);
+    log.push(at("11-20"), vec![found(&asset, 21, Outcome::Fail, "11-02"), LogRecord::Tick]);
+    expect![[r#"
+        11-20 00:00 raised INT-FLAT meter 1 STUCK_VALUE P3 since 11-02 00:00 record
+    "#]]
+    .assert_eq(&log.text());
+}
+
+/// One reading each hour from 11-02 00:00 on, with these masks in turn.
+fn readings(asset: &MeterAsset, masks: &[u8]) -> Log {
+    let mut log = Log::default();
+    log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    for (hour, rule) in (1_i64..).zip(masks) {
+        let end = at("11-02").plus_seconds(hour * 3_600);
+        let mut record = interval(asset, end, 300_000, "");
+        if let LogRecord::Interval { failed, .. } = &mut record
+            && *rule != 0
+        {
+            *failed = mask(*rule);
+        }
+        let records = vec![heard(asset, None), record, LogRecord::Tick];
+        log.push(end.plus_seconds(120), records);
+    }
+    log
+}
+
+#[test]
+fn one_impossible_advance_is_a_bad_read_and_two_in_a_week_an_encoder_fault() {
+    let asset = meter("electricity 1h");
+    let masks = [&[0, 12, 0, 0][..], &[0; 20], &[12], &[0; 5]].concat();
+    expect![[r#"
+        11-02 02:02 raised REG-CAP meter 1 BAD_READ P2 since 11-02 01:00
+        11-02 04:02 cleared REG-CAP meter 1 BAD_READ P2 since 11-02 01:00 until 11-02 02:00
+        11-03 01:02 raised REG-CAP meter 1 ENCODER_FAULT P2 since 11-02 01:00
+        11-03 03:02 cleared REG-CAP meter 1 ENCODER_FAULT P2 since 11-02 01:00 until 11-03 01:00
+    "#]]
+    .assert_eq(&readings(&asset, &masks).text());
+}
+
+#[test]
+fn three_wild_stamps_in_a_day_are_a_clock_error() {
+    let asset = meter("water 1h");
+    expect![[""]].assert_eq(&readings(&asset, &[2, 0, 2, 0]).text());
+    let masks = [&[2, 0, 2, 2][..], &[0; 26]].concat();
+    expect![[r#"
+        11-02 04:02 raised ING-TIME meter 1 CLOCK_ERROR P3 since 11-02 01:02
+        11-03 03:02 raised WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P1 since 11-02 01:00
+        11-03 05:02 cleared ING-TIME meter 1 CLOCK_ERROR P3 since 11-02 01:02 until 11-02 04:02
+    "#]]
+    .assert_eq(&readings(&asset, &masks).text());
+}
+
+#[test]
+fn a_falling_register_clears_after_a_week_and_says_nothing_at_an_exchange() {
+    let asset = meter("water 1h");
+    let masks = [&[0, 11][..], &[0; 170]].concat();
+    expect![[r#"
+        11-02 02:02 raised REG-DEC meter 1 REGISTER_DECREASE P2 since 11-02 01:00
+        11-03 01:02 raised WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P1 since 11-02 00:00
+        11-07 00:02 raised WTR-MNF meter 1 LEAK_CUSTOMER_SIDE P4 since 10-31 00:00
+        11-09 02:02 cleared REG-DEC meter 1 REGISTER_DECREASE P2 since 11-02 01:00 until 11-02 02:00
+    "#]]
+    .assert_eq(&readings(&asset, &masks).text());
+    let mut new = asset.clone();
+    new.installed_at = at("11-02");
+    expect![[""]].assert_eq(&readings(&new, &[0, 11, 0]).text());
+}
+
+#[test]
+fn prolonged_estimation_makes_the_issue_worse_that_explains_it() {
+    let asset = meter("electricity 1h");
+    let mut log = Log::default();
+    log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    fill(&mut log, &asset, "11-02 00:00 +24h 300 | 11-03 00:00 +26h -");
+    log.push(
+        at("11-18 03:00"),
+        vec![found_kind(&asset, (24, kind::PROLONG_FAIL), Outcome::Fail, "11-17"), LogRecord::Tick],
+    );
+    log.push(
+        at("12-03 03:00"),
+        vec![
+            found_kind(&asset, (24, kind::PROLONG_URGENT), Outcome::Fail, "12-02"),
+            LogRecord::Tick,
+        ],
+    );
+    expect![[r#"
+        11-04 00:02 raised COM-STALE meter 1 COMM_LOST P3 since 11-03 00:00
+        11-18 03:00 raised INT-PROLONG meter 1 COMM_LOST P3 since 11-17 00:00
+        12-03 03:00 updated INT-PROLONG meter 1 COMM_LOST P2 since 11-17 00:00
+    "#]]
+    .assert_eq(&log.text());
+}
+
+#[test]
+fn memory_errors_twice_in_a_week_and_test_mode_left_on() {
+    let asset = meter("electricity 1h");
+    let subject = Subject::Meter(asset.meter);
+    let mut log = readings(&asset, &[0; 30]);
+    let say = |log: &mut Log, time: &str, code| {
+        log.push(at(time), vec![event(subject, at(time), code), LogRecord::Tick]);
+    };
+    say(&mut log, "11-03 07:00", EventCode::MemoryError);
+    say(&mut log, "11-05 07:00", EventCode::MemoryError);
+    say(&mut log, "11-06 07:00", EventCode::TestMode);
+    log.push(at("11-06 11:00"), vec![LogRecord::Tick]);
+    expect![[r#"
+        11-05 07:00 raised ING-FLAG meter 1 METER_HARDWARE P3 since 11-03 07:00
+        11-05 07:00 raised MTR-ERR meter 1 METER_HARDWARE P2 since 11-03 07:00
+        11-06 11:00 cleared ING-FLAG meter 1 METER_HARDWARE P3 since 11-03 07:00 until 11-06 11:00
+        11-06 11:00 raised ING-FLAG meter 1 LEFT_IN_TEST_MODE P3 since 11-03 07:00
+    "#]]
+    .assert_eq(&log.text());
+}
+
+#[test]
+fn whatever_is_p1_on_gas_belongs_to_the_gas_family() {
+    let asset = meter("gas 1h");
+    let log = days(&asset, &[found(&asset, 19, Outcome::Fail, "11-02")]);
+    let said = log.run();
+    assert_eq!(said.len(), 1);
+    assert_eq!((said[0].severity, said[0].family), (Severity::P1, crate::Family::Gas));
+    assert_eq!(said[0].at, UtcTime::from_seconds(at("11-03 03:00").seconds()));
+}
