@@ -24,7 +24,7 @@ use crate::ingest::Ingest;
 use crate::ingest::stats::IngestStats;
 use crate::jobs::day_close::DayCloseJob;
 use crate::jobs::rules::{RuleHandle, RuleJob};
-use crate::jobs::{calendar, ticks, upkeep};
+use crate::jobs::{calendar, estimation, ticks, upkeep};
 pub use parts::{Parts, Time};
 pub use serve::{serve, stop_signal};
 
@@ -89,6 +89,7 @@ impl App {
             )));
             let days = DayCloseJob::new(db.clone(), parts.checks.clone());
             tasks.push(tokio::spawn(days.run(rules.clone(), stopped.clone())));
+            tasks.push(tokio::spawn(estimation::run(db.clone(), rules.clone(), stopped.clone())));
             tasks.push(tokio::spawn(calendar::run(
                 db.clone(),
                 Arc::clone(&clock),

@@ -18,6 +18,7 @@ use super::publisher::Publisher;
 use crate::app::App;
 use crate::clock::{Clock as _, SteppedClock};
 use crate::jobs::day_close::DayCloseJob;
+use crate::jobs::estimation::EstimationJob;
 use crate::jobs::{calendar, upkeep};
 
 /// Length of a step of history, and of its last day, whose arrival times an operator looks at.
@@ -27,6 +28,8 @@ const LAST_DAY_STEP_S: i64 = 3_600;
 /// Simulated time between looks at the calendar of expected reads: in history, and live.
 const HISTORY_CALENDAR_S: i64 = 5 * 86_400;
 const LIVE_CALENDAR_S: i64 = 300;
+/// Simulated time between looks at what can be estimated, live. History is estimated at its end.
+const LIVE_ESTIMATES_S: i64 = 3_600;
 /// Real length of a live step.
 const LIVE_STEP: Duration = Duration::from_millis(250);
 /// A step that is not committed for so long has failed.
@@ -46,6 +49,8 @@ pub(super) struct Driver<'a> {
     pub(super) offered: u64,
     pub(super) now: UtcTime,
     days: DayCloseJob,
+    estimates: EstimationJob,
+    estimated_at: UtcTime,
     calendar_at: UtcTime,
     last_tick: i64,
 }
@@ -66,6 +71,7 @@ impl<'a> Driver<'a> {
         (keep, stop): (store::upkeep::Keep, watch::Receiver<bool>),
     ) -> Self {
         let now = clock.now();
+        let estimates = EstimationJob::new(database.clone());
         let days = DayCloseJob::new(database.clone(), vee::Params::default());
         Self {
             app,
@@ -78,6 +84,8 @@ impl<'a> Driver<'a> {
             offered: 0,
             now,
             days,
+            estimates,
+            estimated_at: now,
             calendar_at: now,
             last_tick: 0,
         }
@@ -103,6 +111,7 @@ impl<'a> Driver<'a> {
             told(to);
         }
         calendar::once(&self.database, self.now).await?;
+        self.estimate().await?;
         self.settle().await;
         Ok(Ended::AtTheEnd)
     }
@@ -123,6 +132,9 @@ impl<'a> Driver<'a> {
             }
             let to = self.now.plus_seconds(step_s).min(until);
             self.step(to, LIVE_CALENDAR_S).await?;
+            if to.seconds_since(self.estimated_at) >= LIVE_ESTIMATES_S {
+                self.estimate().await?;
+            }
         }
         calendar::once(&self.database, self.now).await?;
         Ok(Ended::AtTheEnd)
@@ -160,6 +172,15 @@ impl<'a> Driver<'a> {
             self.last_tick = last;
             self.app.rules.wake();
         }
+        Ok(())
+    }
+
+    /// Fills what is still missing, when the rules have said what explains it.
+    async fn estimate(&mut self) -> anyhow::Result<()> {
+        self.settle().await;
+        let told = self.estimates.once(self.now).await?;
+        tracing::debug!(?told, "Estimated.");
+        self.estimated_at = self.now;
         Ok(())
     }
 

@@ -1,4 +1,5 @@
 //! What API and console both need and neither owns: answers that are dear enough to keep for a
-//! while.
+//! while, and what people decide of intervals.
 
 pub mod fleet;
+pub mod vee;

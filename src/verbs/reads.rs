@@ -28,7 +28,7 @@ pub(super) async fn run(database: &Database, args: &ReadsArgs, now: UtcTime) -> 
         Failure::new(Exit::Data, format!("no meter {}: `headend meters list`", args.meter))
     })?;
     let channel = args.channel.as_deref().map(|text| channel_of(&meter, text)).transpose()?;
-    let zone = zone_of(args, &meter)?;
+    let zone = zone_named(args.zone.as_deref(), &meter)?;
     let range = range_of(args, &zone, now)?;
     let number = Some(meter.number.clone());
     let filter = ExportFilter { number, channel, ..ExportFilter::default() };
@@ -54,7 +54,7 @@ pub(super) async fn run(database: &Database, args: &ReadsArgs, now: UtcTime) -> 
 }
 
 /// A channel by number or by field.
-fn channel_of(meter: &MeterDetail, text: &str) -> Result<ChannelNo, Failure> {
+pub(super) fn channel_of(meter: &MeterDetail, text: &str) -> Result<ChannelNo, Failure> {
     let matches = |info: &&ChannelInfo| info.field == text || info.channel.to_string() == text;
     let found = meter.channels.iter().find(matches);
     let with_intervals = found.filter(|info| info.kind != ChannelKind::Instant);
@@ -71,9 +71,10 @@ fn channel_of(meter: &MeterDetail, text: &str) -> Result<ChannelNo, Failure> {
     })
 }
 
-fn zone_of(args: &ReadsArgs, meter: &MeterDetail) -> Result<TimeZone, Failure> {
+/// The zone that was asked for, else that of the meter's usage point.
+pub(super) fn zone_named(asked: Option<&str>, meter: &MeterDetail) -> Result<TimeZone, Failure> {
     let place = meter.usage_point.as_ref().map(|place| place.time_zone.as_str());
-    let name = args.zone.as_deref().or(place).unwrap_or("UTC");
+    let name = asked.or(place).unwrap_or("UTC");
     TimeZone::get(name).map_err(|_| {
         Failure::new(Exit::Usage, format!("--zone: `{name}` is no zone of the IANA list"))
     })

@@ -14,7 +14,7 @@ use crate::types::Stamp;
 const WHAT: &str = "looking for intervals to estimate";
 
 /// Slots that end in `($1, $2]` and have no usable value: due and missing, or suspect or rejected.
-/// Those for which a proposal waits are left out.
+/// Those for which a proposal waits are left out, and those that a person took back.
 const HOLES: &str = "\
     WITH hole AS ( \
         SELECT g.meter_id, g.channel, g.starts_at FROM read_gap g \
@@ -24,10 +24,11 @@ const HOLES: &str = "\
         WHERE e.status IN (0, 2, 7) AND e.lane = 0 AND e.starts_at >= $1 AND e.starts_at < $2) \
     SELECT h.meter_id, h.channel, c.len_s, h.starts_at \
     FROM hole h JOIN meter_channel c ON c.meter_id = h.meter_id AND c.channel = h.channel \
-    LEFT JOIN LATERAL (SELECT n.status FROM interval_exception n WHERE n.meter_id = h.meter_id \
+    LEFT JOIN LATERAL (SELECT n.status, n.undoes FROM interval_exception n \
+        WHERE n.meter_id = h.meter_id \
         AND n.channel = h.channel AND n.starts_at = h.starts_at AND n.lane = 0 \
         ORDER BY n.version DESC LIMIT 1) best ON true \
-    WHERE coalesce(best.status, 0) IN (0, 2, 7) \
+    WHERE coalesce(best.status, 0) IN (0, 2, 7) AND best.undoes IS NULL \
         AND h.starts_at + make_interval(secs => c.len_s) <= $2 \
         AND NOT EXISTS (SELECT 1 FROM estimation p WHERE p.meter_id = h.meter_id \
             AND p.channel = h.channel AND p.state = 'PROPOSED' AND p.starts_at <= h.starts_at \

@@ -1,0 +1,249 @@
+//! What people decide of intervals: accept, reject, estimate, edit, undo. Console, API and verbs all
+//! come here; every act has a person and a reason, and makes new versions only.
+//!
+//! [`channel`] is what is known around a channel's gaps, and [`draft`] the records made from it; the
+//! estimation job uses both as well.
+
+pub(crate) mod channel;
+pub(crate) mod draft;
+
+use std::collections::BTreeSet;
+
+use metering::{ChannelNo, MeterId, QualityStatus, Ratio, UtcTime};
+use store::estimation::{
+    Decision, Kept, NewEstimation, SeriesSpan, SlotRange, apply, decide, series,
+};
+use store::views::review::{self, ReviewFilter, ReviewRow};
+use store::{Database, StoreError};
+use vee::estimate::share::on_grid;
+use vee::estimate::{
+    Confidence, ConfidenceClass, Estimate, EstimateError, Gap, Inputs, Method, Scaling, Unscaled,
+};
+use vee::estimation::{Estimation, EstimationState, Origin, Trigger};
+
+use channel::Channel;
+
+/// Longest stretch that one act touches, in seconds.
+pub const RANGE_MAX_S: i64 = 100 * 86_400;
+
+/// Why a person's act was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum VeeError {
+    #[error("there is no meter {0} with channel {1}")]
+    NoChannel(MeterId, ChannelNo),
+    #[error("a decision on readings needs a reason and a name")]
+    NoReason,
+    #[error("the range must hold whole intervals of {len_s} s and at most 100 days")]
+    Range { len_s: i32 },
+    #[error("the zone `{0}` of the usage point is unknown")]
+    Zone(String),
+    #[error("nothing to estimate: every interval there has a usable value")]
+    NothingMissing,
+    #[error("the intervals cannot be estimated")]
+    Estimate(#[source] EstimateError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<EstimateError> for VeeError {
+    fn from(error: EstimateError) -> Self {
+        Self::Estimate(error)
+    }
+}
+
+/// Who decides, why, and when (log time).
+#[derive(Clone, Copy, Debug)]
+pub struct Person<'a> {
+    pub actor: &'a str,
+    pub reason: &'a str,
+    pub now: UtcTime,
+}
+
+impl Person<'_> {
+    fn check(&self) -> Result<(&str, &str), VeeError> {
+        if self.actor.trim().is_empty() || self.reason.trim().is_empty() {
+            return Err(VeeError::NoReason);
+        }
+        Ok((self.actor, self.reason))
+    }
+}
+
+/// Days that wait for a person, those with the most doubtful use first.
+///
+/// # Errors
+/// The database is away.
+pub async fn queue(
+    db: &Database,
+    filter: &ReviewFilter,
+    page: (u32, u32),
+    now: UtcTime,
+) -> Result<Vec<ReviewRow>, VeeError> {
+    Ok(review::queue(db, filter, page, now).await?)
+}
+
+/// The suspect intervals of the range are right: Verified. Gives the number of intervals.
+///
+/// # Errors
+/// [`VeeError::NoReason`]; refused when none is suspect.
+pub async fn accept(db: &Database, range: &SlotRange, who: Person<'_>) -> Result<u64, VeeError> {
+    Ok(decide(db, range, Decision::Accept, who.check()?, who.now).await?)
+}
+
+/// The suspect intervals of the range are wrong: Rejected, so that they are estimated.
+///
+/// # Errors
+/// As [`accept`].
+pub async fn reject(db: &Database, range: &SlotRange, who: Person<'_>) -> Result<u64, VeeError> {
+    Ok(decide(db, range, Decision::Reject, who.check()?, who.now).await?)
+}
+
+/// What every method would write into the intervals of the range that have no usable actual value,
+/// side by side; nothing is kept. `method`: only this one, even where the ladder would not take it.
+///
+/// # Errors
+/// [`VeeError::NothingMissing`], or why nothing can be estimated.
+pub async fn preview(
+    db: &Database,
+    range: &SlotRange,
+    method: Option<Method>,
+    now: UtcTime,
+) -> Result<Vec<Estimate>, VeeError> {
+    let channel = open(db, range, now).await?;
+    Ok(channel.by_hand(range, method)?)
+}
+
+/// Estimates the intervals of the range that have no usable actual value, and takes the place of
+/// automatic estimates there. What a person did not choose may need another person's review.
+///
+/// # Errors
+/// As [`preview`]; refused when an interval was measured meanwhile.
+pub async fn estimate(
+    db: &Database,
+    range: &SlotRange,
+    method: Option<Method>,
+    who: Person<'_>,
+) -> Result<Vec<Kept>, VeeError> {
+    let (actor, reason) = who.check()?;
+    let channel = open(db, range, who.now).await?;
+    let mut kept = Vec::new();
+    for estimate in channel.by_hand(range, method)? {
+        let mut new = draft::record(&channel, estimate, actor);
+        new.note = reason.to_owned();
+        kept.push(apply(db, &new, who.now).await?);
+    }
+    Ok(kept)
+}
+
+/// Puts a person's values in place of whatever stands there. Values are milli-units by interval end;
+/// each run of adjoining intervals becomes one record, rounded to the register's resolution with its
+/// sum kept.
+///
+/// # Errors
+/// [`VeeError::NoReason`], [`VeeError::Range`]; refused when the database holds something final.
+pub async fn edit(
+    db: &Database,
+    (meter, channel): (MeterId, ChannelNo),
+    values: &[(UtcTime, i64)],
+    who: Person<'_>,
+) -> Result<Vec<Kept>, VeeError> {
+    let (actor, reason) = who.check()?;
+    let asset = channel::asset(db, meter, channel).await?;
+    let len_s = asset.channel.len_s;
+    let runs = draft::runs(values, len_s).ok_or(VeeError::Range { len_s })?;
+    let mut kept = Vec::new();
+    for (gap, values) in runs {
+        let span = SeriesSpan { meter, channel, from: gap.from, to: gap.to };
+        let stood = series(db, span).await?;
+        let values = on_grid(&values, asset.channel.resolution)?;
+        let before = if stood.len() < values.len() {
+            QualityStatus::Missing
+        } else {
+            stood.iter().map(|slot| slot.status).min().unwrap_or(QualityStatus::Missing)
+        };
+        let origin = Origin {
+            meter,
+            channel,
+            len_s,
+            before,
+            base_version: stood.iter().map(|slot| slot.version).max().unwrap_or(0),
+            issue: None,
+            created_by: actor.to_owned(),
+            tamper: false,
+            billed: false,
+            register: asset.is_register_only(),
+        };
+        let new = NewEstimation {
+            record: Estimation::new(&edited(gap, values), origin),
+            alternatives: Vec::new(),
+            note: reason.to_owned(),
+        };
+        kept.push(apply(db, &new, who.now).await?);
+    }
+    Ok(kept)
+}
+
+fn edited(gap: Gap, values: Vec<i64>) -> Estimate {
+    Estimate {
+        gap,
+        method: Method::Edit,
+        values,
+        status: QualityStatus::Edited,
+        scaling: Scaling::Unscaled(Unscaled::NoRegisters),
+        residual: Ratio::whole(0),
+        inputs: Inputs::default(),
+        confidence: Confidence {
+            class: ConfidenceClass::A,
+            p10: None,
+            p90: None,
+            error_milli: None,
+            bias_milli: None,
+        },
+        alternatives: Vec::new(),
+        review: Vec::new(),
+    }
+}
+
+/// Takes the newest version of each interval of the range back: a new version that points back.
+///
+/// # Errors
+/// [`VeeError::NoReason`]; refused when nothing can be taken back.
+pub async fn undo(db: &Database, range: &SlotRange, who: Person<'_>) -> Result<u64, VeeError> {
+    Ok(store::estimation::undo(db, range, who.check()?, who.now).await?)
+}
+
+/// Accepts, rejects, finalises or rolls back a whole estimation by its number.
+///
+/// # Errors
+/// [`VeeError::NoReason`]; refused when the table of states does not allow it.
+pub async fn act(
+    db: &Database,
+    estimation_no: i64,
+    trigger: Trigger,
+    who: Person<'_>,
+) -> Result<EstimationState, VeeError> {
+    Ok(store::estimation::act(db, estimation_no, trigger, who.check()?, who.now).await?)
+}
+
+/// The range of the intervals of a channel that end in `(from, to]`, all of them or only `ends`.
+pub fn range(
+    (meter, channel): (MeterId, ChannelNo),
+    (from, to): (UtcTime, UtcTime),
+    ends: BTreeSet<UtcTime>,
+) -> SlotRange {
+    SlotRange { meter, channel, from, to, ends }
+}
+
+async fn open(db: &Database, range: &SlotRange, now: UtcTime) -> Result<Channel, VeeError> {
+    let registry = db.load_meter(range.meter).await?;
+    let missing = VeeError::NoChannel(range.meter, range.channel);
+    let Some(meter) = registry else { return Err(missing) };
+    let Some(info) = meter.channels.iter().find(|one| one.channel == range.channel) else {
+        return Err(missing);
+    };
+    let len_s = info.len_s;
+    let span = range.to.seconds_since(range.from);
+    if len_s <= 0 || !(1..=RANGE_MAX_S).contains(&span) || span % i64::from(len_s) != 0 {
+        return Err(VeeError::Range { len_s });
+    }
+    Channel::load(db, &meter, range.channel, Gap::new(range.from, range.to), now).await
+}

@@ -1,0 +1,313 @@
+//! `headend vee`: what waits for a person, and what people decide of intervals.
+
+use std::collections::BTreeSet;
+
+use jiff::tz::TimeZone;
+use metering::{ChannelNo, Exact, MeterId, QualityStatus, UtcTime};
+use store::Database;
+use store::estimation::{BestSlot, SeriesSpan, SlotRange, series};
+use store::views::meters::{self, MeterDetail};
+use store::views::review::ReviewFilter;
+use vee::estimate::Estimate;
+
+use super::cli::{Output, PageArgs, instant};
+use super::exit::{Exit, Failure};
+use super::reads::{channel_of, stamp, zone_named};
+use super::vee_args::{DecideArgs, Stretch, VeeVerb};
+use crate::output::{Cell, List, OutputFormat};
+use crate::services::vee::{self as service, Person, VeeError};
+
+const DAY_S: i64 = 86_400;
+
+/// A stretch as it was found: which slots, how long each, and the zone to print in.
+struct Found {
+    range: SlotRange,
+    len_s: i32,
+    zone: TimeZone,
+}
+
+pub(super) async fn run(
+    db: &Database,
+    verb: &VeeVerb,
+    account: &str,
+    now: UtcTime,
+) -> anyhow::Result<()> {
+    match verb {
+        VeeVerb::Queue { rule, query, page, output } => {
+            let filter = ReviewFilter { rule: *rule, q: query.clone(), ..ReviewFilter::default() };
+            queue(db, &filter, (*page, *output), now).await
+        }
+        VeeVerb::Show { stretch, output } => {
+            let found = find(db, stretch, now).await?;
+            show(&found, &standing(db, &found).await?, output.format())
+        }
+        VeeVerb::Accept(args) => {
+            let found = find(db, &args.stretch, now).await?;
+            if args.dry_run {
+                return would(db, &found, "accept", &[QualityStatus::Suspect]).await;
+            }
+            let count = service::accept(db, &found.range, person(args, account, now)).await;
+            println!("accepted {} intervals", count.map_err(failed)?);
+            Ok(())
+        }
+        VeeVerb::Reject(args) => {
+            let found = find(db, &args.stretch, now).await?;
+            if args.dry_run {
+                return would(db, &found, "reject", &[QualityStatus::Suspect]).await;
+            }
+            let count = service::reject(db, &found.range, person(args, account, now)).await;
+            println!("rejected {} intervals", count.map_err(failed)?);
+            Ok(())
+        }
+        VeeVerb::Estimate { act, method, output } => {
+            let found = find(db, &act.stretch, now).await?;
+            if act.dry_run {
+                let told = service::preview(db, &found.range, *method, now).await;
+                return side_by_side(&found, &told.map_err(failed)?, output.format());
+            }
+            let who = person(act, account, now);
+            let kept = service::estimate(db, &found.range, *method, who).await.map_err(failed)?;
+            kept.iter().for_each(|one| println!("estimation {}: {}", one.estimation_no, one.state));
+            Ok(())
+        }
+        VeeVerb::Edit { act, values } => edit(db, act, values, person(act, account, now)).await,
+        VeeVerb::Undo(args) => {
+            let found = find(db, &args.stretch, now).await?;
+            if args.dry_run {
+                let all = standing(db, &found).await?;
+                let versions = all.iter().filter(|slot| slot.version > 1).count();
+                println!("would take back the newest version of {versions} intervals at most");
+                return Ok(());
+            }
+            let count = service::undo(db, &found.range, person(args, account, now)).await;
+            println!("took back {} intervals", count.map_err(failed)?);
+            Ok(())
+        }
+    }
+}
+
+fn person<'a>(args: &'a DecideArgs, account: &'a str, now: UtcTime) -> Person<'a> {
+    Person { actor: args.actor.as_deref().unwrap_or(account), reason: &args.reason, now }
+}
+
+/// A refusal is bad input; only the store can be away.
+fn failed(error: VeeError) -> anyhow::Error {
+    match error {
+        VeeError::Store(error) if !matches!(error, store::StoreError::Refused { .. }) => {
+            error.into()
+        }
+        other => Failure::new(Exit::Data, crate::telemetry::chain(&other)).into(),
+    }
+}
+
+async fn queue(
+    db: &Database,
+    filter: &ReviewFilter,
+    (page, output): (PageArgs, Output),
+    now: UtcTime,
+) -> anyhow::Result<()> {
+    let mut list = List::new(&[
+        "meter",
+        "channel",
+        "address",
+        "day_start",
+        "day_end",
+        "suspect",
+        "slots",
+        "suspect_sum",
+        "unit",
+        "rules",
+        "issue",
+    ]);
+    let mut more = false;
+    while let Some(limit) = page.next(list.len()) {
+        let skip = u32::try_from(list.len()).unwrap_or(u32::MAX);
+        let rows = service::queue(db, filter, (limit, skip), now).await.map_err(failed)?;
+        let full = rows.len() == limit as usize;
+        for row in rows {
+            let zone = TimeZone::get(&row.time_zone).unwrap_or(TimeZone::UTC);
+            let rules: Vec<String> =
+                row.failed.rules().map(|rule| format!("#{}", rule.get())).collect();
+            list.push(vec![
+                Cell::text(row.number),
+                Cell::number(row.channel),
+                Cell::text(row.address),
+                Cell::text(stamp(row.starts_at, &zone)),
+                Cell::text(stamp(row.ends_at, &zone)),
+                Cell::number(row.suspect),
+                Cell::number(row.slots),
+                Cell::milli(row.suspect_sum),
+                Cell::text(row.reading_type.base_unit().symbol()),
+                Cell::text(rules.join(" ")),
+                Cell::count(row.issue_number),
+            ]);
+        }
+        more = full;
+        if !full {
+            break;
+        }
+    }
+    list.print(output.format())?;
+    page.tell_more(more);
+    Ok(())
+}
+
+/// The stretch that is meant, on the grid of its channel.
+async fn find(db: &Database, stretch: &Stretch, now: UtcTime) -> anyhow::Result<Found> {
+    let meter = meters::by_number(db, &stretch.meter, now).await?.ok_or_else(|| {
+        Failure::new(Exit::Data, format!("no meter {}: `headend meters list`", stretch.meter))
+    })?;
+    let channel = channel_in(&meter, stretch.channel.as_deref())?;
+    let zone = zone_named(stretch.zone.as_deref(), &meter)?;
+    let read = |option: &str, text: &str| {
+        instant(text, &zone).map_err(|what| Failure::new(Exit::Usage, format!("{option}: {what}")))
+    };
+    let from = read("--from", &stretch.from)?;
+    let to = match &stretch.to {
+        Some(text) => read("--to", text)?,
+        None => from.plus_seconds(DAY_S),
+    };
+    if from >= to {
+        return Err(Failure::new(Exit::Usage, "--from: is not before --to").into());
+    }
+    let len_s = length_of(db, (meter.meter, channel)).await?;
+    let range = service::range((meter.meter, channel), (from, to), BTreeSet::new());
+    Ok(Found { range, len_s, zone })
+}
+
+fn channel_in(meter: &MeterDetail, text: Option<&str>) -> Result<ChannelNo, Failure> {
+    if let Some(text) = text {
+        return channel_of(meter, text);
+    }
+    let first = meter.channels.iter().find(|info| info.kind != metering::ChannelKind::Instant);
+    first.map(|info| info.channel).ok_or_else(|| {
+        Failure::new(Exit::Data, format!("meter {} has no channel with intervals", meter.number))
+    })
+}
+
+async fn length_of(db: &Database, (meter, channel): (MeterId, ChannelNo)) -> anyhow::Result<i32> {
+    let found = db.load_meter(meter).await?;
+    let info = found.as_ref().and_then(|one| one.asset.channel(channel));
+    let missing = || Failure::new(Exit::Data, format!("meter {meter} has no channel {channel}"));
+    Ok(info.map(|info| info.len_s).ok_or_else(missing)?)
+}
+
+/// How the slots of the stretch stand; those that never arrived are left out.
+async fn standing(db: &Database, found: &Found) -> anyhow::Result<Vec<BestSlot>> {
+    let SlotRange { meter, channel, from, to, .. } = found.range;
+    Ok(series(db, SeriesSpan { meter, channel, from, to }).await?)
+}
+
+async fn would(
+    db: &Database,
+    found: &Found,
+    what: &str,
+    of: &[QualityStatus],
+) -> anyhow::Result<()> {
+    let all = standing(db, found).await?;
+    let count = all.iter().filter(|slot| of.contains(&slot.status)).count();
+    println!("would {what} {count} intervals; nothing was changed");
+    Ok(())
+}
+
+fn show(found: &Found, slots: &[BestSlot], format: OutputFormat) -> anyhow::Result<()> {
+    let mut list = List::new(&[
+        "interval_start",
+        "interval_end",
+        "value",
+        "quality",
+        "version",
+        "method",
+        "rules",
+        "estimation",
+    ]);
+    for slot in slots {
+        let method = u8::try_from(slot.method).ok().and_then(vee::estimate::Method::from_number);
+        let rules: Vec<String> =
+            slot.failed.rules().map(|rule| format!("#{}", rule.get())).collect();
+        list.push(vec![
+            Cell::text(stamp(slot.end.plus_seconds(-i64::from(found.len_s)), &found.zone)),
+            Cell::text(stamp(slot.end, &found.zone)),
+            Cell::milli(slot.value),
+            Cell::text(slot.status.word()),
+            Cell::number(slot.version),
+            Cell::of(method),
+            Cell::text(rules.join(" ")),
+            Cell::count(slot.estimation_no),
+        ]);
+    }
+    list.print(format)?;
+    Ok(())
+}
+
+/// One line per interval and method: what each would write, the chosen one marked.
+fn side_by_side(found: &Found, told: &[Estimate], format: OutputFormat) -> anyhow::Result<()> {
+    let mut list = List::new(&[
+        "interval_end",
+        "method",
+        "chosen",
+        "value",
+        "bias_permille",
+        "error_permille",
+        "confidence",
+        "refused",
+    ]);
+    for one in told {
+        let ends: Vec<UtcTime> = one.gap.ends(found.len_s).collect();
+        for trial in &one.alternatives {
+            let score = trial.score;
+            let line = |end: Option<&UtcTime>, value: Option<i64>| {
+                vec![
+                    Cell::of(end.map(|end| stamp(*end, &found.zone))),
+                    Cell::text(trial.method.id()),
+                    Cell::text(if trial.chosen { "yes" } else { "" }),
+                    value.map_or(Cell::Empty, Cell::milli),
+                    Cell::count(score.map(|score| score.bias_milli)),
+                    Cell::count(score.map(|score| score.mape_milli)),
+                    Cell::of(trial.chosen.then(|| one.confidence.class.letter())),
+                    Cell::of(trial.refused),
+                ]
+            };
+            if trial.values.is_empty() {
+                list.push(line(ends.last(), None));
+            }
+            for (end, value) in ends.iter().zip(&trial.values) {
+                list.push(line(Some(end), Some(*value)));
+            }
+        }
+    }
+    list.print(format)?;
+    Ok(())
+}
+
+async fn edit(
+    db: &Database,
+    act: &DecideArgs,
+    values: &[String],
+    who: Person<'_>,
+) -> anyhow::Result<()> {
+    let found = find(db, &act.stretch, who.now).await?;
+    let gap = vee::estimate::Gap::new(found.range.from, found.range.to);
+    let ends: Vec<UtcTime> = gap.ends(found.len_s).collect();
+    if ends.len() != values.len() {
+        let what = format!("--values: {} intervals, {} values", ends.len(), values.len());
+        return Err(Failure::new(Exit::Usage, what).into());
+    }
+    let mut given = Vec::with_capacity(ends.len());
+    for (end, text) in ends.iter().zip(values) {
+        let milli = text.trim().parse::<Exact>().ok().and_then(|value| value.to_decimals(3).ok());
+        let Some((value, true)) = milli else {
+            let what = format!("--values: `{text}` is no number with up to three decimals");
+            return Err(Failure::new(Exit::Usage, what).into());
+        };
+        given.push((*end, value));
+    }
+    if act.dry_run {
+        println!("would edit {} intervals; nothing was changed", given.len());
+        return Ok(());
+    }
+    let key = (found.range.meter, found.range.channel);
+    let kept = service::edit(db, key, &given, who).await.map_err(failed)?;
+    kept.iter().for_each(|one| println!("estimation {}: {}", one.estimation_no, one.state));
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! What is typed after `headend vee`.
+
+use clap::{Args, Subcommand};
+use metering::RuleNo;
+use vee::estimate::Method;
+
+use super::cli::{Output, PageArgs};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum VeeVerb {
+    /// Lists the days with suspect intervals, those with the most doubtful use first.
+    Queue {
+        /// Only days that this rule holds, by its number.
+        #[arg(long, value_parser = rule)]
+        rule: Option<RuleNo>,
+        /// Part of meter number or address.
+        #[arg(long, short)]
+        query: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Shows how the intervals of a stretch stand.
+    Show {
+        #[command(flatten)]
+        stretch: Stretch,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// The suspect intervals are right: they count.
+    Accept(DecideArgs),
+    /// The suspect intervals are wrong: they are estimated.
+    Reject(DecideArgs),
+    /// Estimates intervals without a usable value; --dry-run shows every method side by side.
+    Estimate {
+        #[command(flatten)]
+        act: DecideArgs,
+        /// Such as EST-LIN, EST-LIKEN or EST-ADL; default: the ladder and its back-test choose.
+        #[arg(long, value_parser = method)]
+        method: Option<Method>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Puts values in place of what stands there, one per interval, in the channel's unit.
+    Edit {
+        #[command(flatten)]
+        act: DecideArgs,
+        /// Such as 0.25,0.31,0.3: as many as the stretch has intervals.
+        #[arg(long, value_delimiter = ',', required = true)]
+        values: Vec<String>,
+    },
+    /// Takes the newest version of each interval back.
+    Undo(DecideArgs),
+}
+
+/// Intervals of a channel that end in `(from, to]`.
+#[derive(Debug, Args)]
+pub(super) struct Stretch {
+    /// Number of the meter.
+    pub(super) meter: String,
+    /// Start of the first interval, such as 2026-11-01 or 2026-11-01T06:00.
+    #[arg(long, value_name = "TIME")]
+    pub(super) from: String,
+    /// End of the last interval; default: a day after --from.
+    #[arg(long, value_name = "TIME")]
+    pub(super) to: Option<String>,
+    /// Number of the channel, or its field; default: the first with intervals.
+    #[arg(long)]
+    pub(super) channel: Option<String>,
+    /// Zone in which times are read and printed; default: the meter's own.
+    #[arg(long, value_name = "ZONE")]
+    pub(super) zone: Option<String>,
+}
+
+/// Who decides, and why.
+#[derive(Debug, Args)]
+pub(super) struct DecideArgs {
+    #[command(flatten)]
+    pub(super) stretch: Stretch,
+    /// Why; goes into the record.
+    #[arg(long)]
+    pub(super) reason: String,
+    /// Who does it; default: the account that runs this program.
+    #[arg(long = "as", value_name = "NAME")]
+    pub(super) actor: Option<String>,
+    /// Says what would change and changes nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+fn rule(text: &str) -> Result<RuleNo, String> {
+    let number = text.trim_start_matches('#').parse().ok();
+    number.and_then(RuleNo::new).ok_or_else(|| "write the rule's number, 1 to 67".to_owned())
+}
+
+fn method(text: &str) -> Result<Method, String> {
+    text.parse().map_err(|error: vee::estimate::MethodError| error.to_string())
+}
