@@ -52,6 +52,14 @@ macro_rules! health_params {
         "An exchange explains another identity this long before and after it."
             exchange_h = 48 "h", 0..=720, Default;
     }
+    "MTR-SLOW" {
+        "Fall a month of the share of the peers' use."
+            slow_pct = 3 "%", 1..=50, Default;
+        "Months that are looked at."
+            slow_months = 9 "", 4..=12, Default;
+        "A water meter older than this is noted; 0: never."
+            slow_age_y = 20 "y", 0..=100, Default;
+    }
 
     } };
 }

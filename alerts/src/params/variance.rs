@@ -32,6 +32,34 @@ macro_rules! variance_params {
         "Of the low days so many must be weekdays before an issue is opened (a long weekend away looks the same)."
             var_low_weekdays = 3 "", 1..=4, Default;
     }
+    "VAR-BILL" {
+        "Days of the cycle before anything is said."
+            bill_days_min = 7 "d", 1..=28, Default;
+        "Share of the reference from which it fires (Opower)."
+            bill_pct = 130 "%", 101..=1000, Std;
+        "And by so much money, in minor units of the currency."
+            bill_min_minor = 2000 "", 0..=10000000, Default;
+        "Above this share staff are told too."
+            bill_staff_pct = 300 "%", 101..=10000, Default;
+        "Below this share it clears."
+            bill_clear_pct = 120 "%", 100..=1000, Default;
+        "It is said again when it grew by so many points."
+            bill_rearm_points = 25 "%", 1..=1000, Default;
+        "Days after which a month before is settled."
+            month_settles_d = 4 "d", 1..=20, Default;
+    }
+    "VAR-DMD" {
+        "Share of the largest demand of twelve months."
+            demand_pct = 120 "%", 100..=1000, Default;
+    }
+    "VAR-PEER" {
+        "Fall of the share of the peers' use."
+            peer_drop_pct = 50 "%", 10..=100, Default;
+        "For this long."
+            peer_days = 14 "d", 7..=28, Default;
+        "Above this share of what was usual for a week it clears."
+            peer_clear_pct = 75 "%", 10..=100, Default;
+    }
 
     } };
 }

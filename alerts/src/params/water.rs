@@ -19,6 +19,8 @@ macro_rules! water_params {
             cont_clear_s = 3600 "s", 900..=14400, Std;
         "It must stay clear this long, in hours."
             cont_keep_for_h = 24 "h", 0..=72, Default;
+        "A small leak opens an issue when it lasts so long: the customer is told."
+            cont_notice_h = 72 "h", 24..=720, Default;
         "Counters coarser than this are judged in slots of 2 h, in mL."
             cont_coarse_ml = 10000 "mL", 1000..=100000, Default;
     }

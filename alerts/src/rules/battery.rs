@@ -2,7 +2,7 @@
 //!
 //! Three flagged telegrams within 48 h, or two on consecutive days for meters that report daily. A
 //! telegram that is repeated within minutes is one. Clears after 14 days without a flag, unless the
-//! meter fell silent meanwhile.
+//! meter fell silent meanwhile. A flag in hard frost says little and does not count.
 
 use crate::alerts::{AlertKey, Report};
 use crate::cause::Cause;
@@ -22,7 +22,8 @@ pub(crate) fn flagged(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
     let past = meter.past();
     let too_new = at < meter.installed_at + env.params.battery_install_h * 3_600;
     let repeat = past.low_at.iter().any(|known| (at - known).abs() < REPEAT_S);
-    if too_new || repeat || at > env.now + env.params.ahead_s || at <= past.low_at[2] {
+    let cold = super::pipe::is_freezing(meter, at);
+    if cold || too_new || repeat || at > env.now + env.params.ahead_s || at <= past.low_at[2] {
         return;
     }
     let was_first = past.low_at[0] == NEVER;

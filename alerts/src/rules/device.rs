@@ -8,7 +8,8 @@ use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
 use crate::rules::{
-    backflow, cell, gas_events, hardware, identity, pipe, reset, reverse, stopped, tamper,
+    backflow, cell, demand, gas_events, hardware, identity, leak, pipe, reset, reverse, stopped,
+    tamper,
 };
 use crate::state::channel::Sort;
 use crate::state::meter::Meter;
@@ -52,6 +53,7 @@ pub(crate) fn event(meter: &mut Meter, place: u32, told: Told, env: &mut Env) {
         | EventCode::SwitchOpened
         | EventCode::SwitchClosed => gas_events::switched(meter, told),
         EventCode::Cleared => gas_events::ended(meter, told, env),
+        EventCode::PowerRestore => demand::told(meter, told),
         EventCode::LoadSideCurrent => {
             let rare = meter.rare_mut();
             rare.load_at = rare.load_at.max(told.at);
@@ -118,7 +120,7 @@ pub(crate) fn ordered(meter: &mut Meter, place: u32, order: &WorkOrder, env: &mu
         WorkOrderKind::BatteryReplacement | WorkOrderKind::ModuleReplacement => {
             cell::replaced(meter, at, env);
         }
-        WorkOrderKind::Repair => end(meter, &[RuleId::WTR_CUSUM], at, env),
+        WorkOrderKind::Repair => leak::repaired(meter, at, env),
         _ => {}
     }
     tamper::look(meter, place, env);

@@ -1,9 +1,12 @@
 //! #30 MTR-STOP: the register stands still while the module lives, with the zero-run limits of #18.
 //!
-//! Points: the zero run 2, the module alive 1, usually used 1, account active 1, water flowed
-//! without a pause until it stood still 1, vacant minus 3. Neighbours, load current and the other
-//! commodity of the place are not in the log and give no points. A meter that never showed use, or
-//! less than a week of it, is not evaluable.
+//! Points: the zero run 2, the module alive 1, usually used 1, account active 1, current behind a
+//! register that stands (electricity) 1, water flowed without a pause until it stood still 1, vacant
+//! minus 3, cut off minus 4. Neighbours give no points. A place where nobody is in (another
+//! commodity not used either, or the electricity down to a fifth) is no stopped meter. A meter that
+//! never showed use, or less than a week of it, is not evaluable.
+//!
+//! #53 GAS-ZERO is the same run of a gas meter in the heating season, without points.
 
 use metering::{CustomerClass, Severity, Tag};
 
@@ -11,15 +14,19 @@ use crate::alerts::{AlertKey, Report, seconds};
 use crate::cause::Cause;
 use crate::env::Env;
 use crate::local::month_of;
+use crate::params::Params;
 use crate::rule::RuleId;
 use crate::state::NEVER;
 use crate::state::channel::{Channel, RUN_BASE_S};
 use crate::state::days::{OpenDay, Slot};
 use crate::state::meter::Meter;
+use crate::state::rare::Rare;
 use crate::transition::Evidence;
 
 /// Places where no use is nothing strange.
 const IDLE_TAGS: [Tag; 4] = [Tag::Seasonal, Tag::IrrigationOnly, Tag::Fire, Tag::Hydrant];
+/// Both end together.
+const RULES: [RuleId; 2] = [RuleId::MTR_STOP, RuleId::GAS_ZERO];
 const HALF_LIFE_DAYS: i32 = 45;
 
 /// A local day of the channel closes: lengths of its zero runs, and whether it was used.
@@ -62,16 +69,20 @@ pub(crate) fn day_closes(
     channel.zero_limit_s = limit_s(channel, commodity, day.number, env);
 }
 
+/// The heating season by the calendar.
+pub(crate) fn is_heating(month: u8, params: &Params) -> bool {
+    let (from, to) = (params.heating_from_month, params.heating_to_month);
+    let month = i64::from(month);
+    if from <= to { (from..=to).contains(&month) } else { month >= from || month <= to }
+}
+
 /// `clamp(3 * q99(own zero runs), z_min, z_max)` of #18, in seconds; 0 = not evaluable.
 fn limit_s(channel: &Channel, commodity: metering::Commodity, day: i32, env: &Env) -> i32 {
     let params = &env.params;
     if i64::from(channel.judged_days) < params.stop_days_min {
         return 0;
     }
-    let month = i64::from(month_of(day));
-    let (from, to) = (params.heating_from_month, params.heating_to_month);
-    let heating =
-        if from <= to { (from..=to).contains(&month) } else { month >= from || month <= to };
+    let heating = is_heating(month_of(day), params);
     let least_h = match commodity {
         metering::Commodity::Electricity => params.stop_electricity_h,
         metering::Commodity::Gas if heating => params.stop_gas_heating_h,
@@ -91,28 +102,39 @@ pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
         return;
     }
     let run_s = channel.zero_run_s();
-    if run_s < limit_s || meter.tags.has_any(&IDLE_TAGS) {
+    if run_s < limit_s || meter.tags.has_any(&IDLE_TAGS) || !meter.is_customers() {
         return;
     }
+    let from_day = env.zones.day_at(meter.zone, channel.last_flow - 1).number;
+    if env.premises.is_empty_since(meter.premises, meter.commodity, from_day) {
+        return;
+    }
+    gas_zero(meter, channel, (run_s, limit_s), env);
     let alive = env.now - meter.heard_at <= (3 * meter.cadence_s()).max(86_400);
     let used = i64::from(channel.used_days) * 365
         >= i64::from(channel.judged_days) * env.params.stop_used_days_of_365;
-    let ran_before = channel.water.as_ref().is_some_and(|water| {
-        // Flow for the last half day before it stood still.
-        water.last_zero != NEVER && {
-            let last_flow_slot = channel.last_flow.div_euclid(channel.len());
-            water.sum(last_flow_slot, 43_200 / channel.len().min(43_200)).is_some_and(|s| s > 0)
-                && (0..43_200 / channel.len().min(43_200))
-                    .all(|back| water.get(last_flow_slot - back).is_some_and(|v| v > 0))
-        }
-    });
+    let piped = meter.commodity == metering::Commodity::Water;
+    let ran_before = piped
+        && channel.water.as_ref().is_some_and(|water| {
+            // Flow for the last half day before it stood still.
+            water.last_zero != NEVER && {
+                let last_flow_slot = channel.last_flow.div_euclid(channel.len());
+                water.sum(last_flow_slot, 43_200 / channel.len().min(43_200)).is_some_and(|s| s > 0)
+                    && (0..43_200 / channel.len().min(43_200))
+                        .all(|back| water.get(last_flow_slot - back).is_some_and(|v| v > 0))
+            }
+        });
     let vacant = meter.tags.has(Tag::Vacant);
+    let loaded = meter.rare().is_some_and(|rare| rare.load_at > channel.last_flow);
+    let cut = meter.rare().is_some_and(Rare::is_cut);
     let score = 2
+        + i64::from(loaded)
         + i64::from(alive)
         + i64::from(used)
         + i64::from(meter.account_active)
         + i64::from(ran_before)
-        - if vacant { 3 } else { 0 };
+        - if vacant { 3 } else { 0 }
+        - if cut { 4 } else { 0 };
     if score < env.params.stop_score_min {
         return;
     }
@@ -141,14 +163,34 @@ pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
     env.book.assert(report, env.at, &mut env.out);
 }
 
+/// #53.
+fn gas_zero(meter: &Meter, channel: &Channel, (run_s, limit_s): (i64, i64), env: &mut Env) {
+    let day = i32::try_from(channel.last_end.div_euclid(86_400)).unwrap_or(0);
+    let closed = meter.rare().is_some_and(Rare::is_cut) || meter.tags.has(Tag::Vacant);
+    let gas = meter.commodity == metering::Commodity::Gas;
+    if !gas || closed || !is_heating(month_of(day), &env.params) {
+        return;
+    }
+    let rule = (RuleId::GAS_ZERO, Cause::StoppedMeter);
+    let mut report = super::device::report(meter, rule, (channel.last_flow, channel.last_end), env);
+    report.channel = Some(metering::ChannelNo::new(channel.no));
+    report.severity = Severity::P3;
+    report.evidence.push(Evidence::number("measured", run_s / 3_600, "h"));
+    report.evidence.push(Evidence::number("threshold", limit_s / 3_600, "h"));
+    env.book.assert(report, env.at, &mut env.out);
+}
+
 /// A late value shows use within the run that raised the alert: it never stood still so long.
 pub(crate) fn late_use(meter: &Meter, at: usize, end: i64, env: &mut Env) {
     let Some(channel) = meter.channels.get(at) else { return };
     let no = metering::ChannelNo::new(channel.no);
-    let key = AlertKey::of(meter.subject(), RuleId::MTR_STOP, Some(no));
-    let Some(active) = env.book.get(&key) else { return };
-    if end > active.start && end <= active.until {
-        env.book.retract(&key, env.at, &mut env.out);
+    for rule in RULES {
+        let key = AlertKey::of(meter.subject(), rule, Some(no));
+        let within =
+            env.book.get(&key).is_some_and(|active| end > active.start && end <= active.until);
+        if within {
+            env.book.retract(&key, env.at, &mut env.out);
+        }
     }
 }
 
@@ -161,18 +203,27 @@ pub(crate) fn note_day(
 ) {
     let subject = meter.subject();
     let Some(channel) = meter.channels.get_mut(at) else { return };
-    let key = AlertKey::of(subject, RuleId::MTR_STOP, Some(metering::ChannelNo::new(channel.no)));
-    let Some(active) = env.book.get_mut(&key) else { return };
-    if !used || day_start < active.start {
+    let key = |rule| AlertKey::of(subject, rule, Some(metering::ChannelNo::new(channel.no)));
+    let start = RULES.iter().filter_map(|rule| env.book.get(&key(*rule))).map(|a| a.start).min();
+    let Some(start) = start else { return };
+    if !used || day_start < start {
         return;
     }
     if channel.return_days == 0 {
-        active.mark = day_start;
+        for rule in RULES {
+            if let Some(active) = env.book.get_mut(&key(rule)) {
+                active.mark = day_start;
+            }
+        }
     }
     channel.return_days += 1;
-    if i64::from(channel.return_days) >= env.params.stop_return_days {
-        let end = active.mark;
-        channel.return_days = 0;
+    if i64::from(channel.return_days) < env.params.stop_return_days {
+        return;
+    }
+    channel.return_days = 0;
+    for rule in RULES {
+        let key = AlertKey::of(subject, rule, Some(metering::ChannelNo::new(channel.no)));
+        let Some(end) = env.book.get(&key).map(|active| active.mark) else { continue };
         env.book.clear(&key, end, env.at, &mut env.out);
     }
 }
@@ -181,9 +232,10 @@ pub(crate) fn note_day(
 pub(crate) fn exchanged(meter: &mut Meter, env: &mut Env) {
     let subject = meter.subject();
     for channel in &mut meter.channels {
-        let key =
-            AlertKey::of(subject, RuleId::MTR_STOP, Some(metering::ChannelNo::new(channel.no)));
         channel.return_days = 0;
-        env.book.clear(&key, meter.installed_at, env.at, &mut env.out);
+        for rule in RULES {
+            let key = AlertKey::of(subject, rule, Some(metering::ChannelNo::new(channel.no)));
+            env.book.clear(&key, meter.installed_at, env.at, &mut env.out);
+        }
     }
 }

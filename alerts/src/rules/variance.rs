@@ -40,15 +40,15 @@ const EXEMPT_TAGS: [Tag; 9] = [
 
 /// How a day compares.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Compared {
+pub(crate) struct Compared {
     class: DayClass,
-    z_x100: i64,
-    median: i64,
-    mad: i64,
-    days: i64,
+    pub(crate) z_x100: i64,
+    pub(crate) median: i64,
+    pub(crate) mad: i64,
+    pub(crate) days: i64,
 }
 
-fn compare(days: &DayRing, number: i32, env: &Env) -> Option<Compared> {
+pub(crate) fn compare(days: &DayRing, number: i32, env: &Env) -> Option<Compared> {
     let x = days.total(number)?;
     let params = &env.params;
     let mut own = [0_i64; 40];
@@ -127,7 +127,8 @@ fn key(subject: Subject, rule: RuleId, channel: &Channel) -> AlertKey {
 
 /// A day of the channel closed.
 pub(crate) fn day_closed(meter: &mut Meter, places: (u32, usize), number: i32, env: &mut Env) {
-    if !judge(meter, places.1, number, env) || meter.tags.has_any(&EXEMPT_TAGS) {
+    let others = !meter.is_customers();
+    if !judge(meter, places.1, number, env) || others || meter.tags.has_any(&EXEMPT_TAGS) {
         return;
     }
     let meter = &*meter;
@@ -231,6 +232,7 @@ pub(crate) fn decide(meters: &[Meter], group_no: u16, number: i32, env: &mut Env
     let Some(group) = env.groups.get_mut(group_no) else { return };
     let (commodity, zone) = (group.commodity, group.zone);
     let Some(found) = group.days.remove(&number) else { return };
+    super::peer::day_decided(meters, (commodity, zone), number, env);
     for rule in [RuleId::VAR_HIGH, RuleId::VAR_LOW] {
         let mut strange =
             if rule == RuleId::VAR_HIGH { found.high.clone() } else { found.low.clone() };

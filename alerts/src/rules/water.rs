@@ -24,10 +24,15 @@ const FIRE_TAGS: [Tag; 2] = [Tag::Fire, Tag::Hydrant];
 /// Places that draw much at times: only more than the meter is made for is a burst.
 const THIRSTY_TAGS: [Tag; 3] = [Tag::PoolFill, Tag::Irrigation, Tag::IrrigationOnly];
 
+/// More dwellings than this are judged by night flow.
+const UNITS_MAX: u16 = 8;
 const HOUR_S: i64 = 3_600;
 
 /// A slot of the channel was filled: `slot` is its end over its length.
 pub(crate) fn slot_filled(meter: &Meter, at: usize, slot: i64, env: &mut Env) {
+    if !meter.is_customers() {
+        return;
+    }
     let Some(channel) = meter.channels.get(at) else { return };
     let Some(water) = channel.water.as_deref() else { return };
     continuous(meter, channel, (water, slot), env);
@@ -115,7 +120,9 @@ fn look_back(channel: &Channel, water: &Water, env: &Env) -> Option<Continuous> 
 }
 
 fn continuous(meter: &Meter, channel: &Channel, (water, slot): (&Water, i64), env: &mut Env) {
-    let exempt = meter.tags.has_any(&ALWAYS_TAGS) || meter.class == CustomerClass::MultiDwelling;
+    let many = meter.units > UNITS_MAX
+        || (meter.units == 0 && meter.class == CustomerClass::MultiDwelling);
+    let exempt = meter.tags.has_any(&ALWAYS_TAGS) || many;
     let key = key(meter, channel, RuleId::WTR_CONT);
     let active = env.book.get(&key).copied();
     if exempt && active.is_none() {
@@ -191,8 +198,11 @@ fn report_continuous(
     report.commodity = Some(meter.commodity);
     report.severity = severity;
     report.until = water.head * len_s;
-    // P4 is for the record; old data are annunciated once they prove to be of now.
-    report.annunciate = severity < Severity::P4 && env.is_timely(channel.last_end, channel.lag_s);
+    // P4 is for the record until the customer is told; old data are annunciated once they prove to
+    // be of now.
+    let told = report.until - start >= params.cont_notice_h * HOUR_S;
+    report.annunciate =
+        (severity < Severity::P4 || told) && env.is_timely(channel.last_end, channel.lag_s);
     report.ranked.push((Cause::LeakIntermittent, -200));
     report.evidence = vec![
         Evidence::number("channel", i64::from(channel.no), ""),
@@ -207,7 +217,7 @@ fn report_continuous(
 }
 
 /// Says it, and looks again at the next tick when the data are old but not ancient.
-fn finish(report: Report, channel: &Channel, env: &mut Env) {
+pub(crate) fn finish(report: Report, channel: &Channel, env: &mut Env) {
     let key = report.key();
     let silent = !report.annunciate && report.severity < Severity::P4;
     let fresh = env.is_fresh(channel.last_end, channel.lag_s);

@@ -5,6 +5,7 @@ use metering::{ChannelAsset, ChannelKind, Commodity, Flow, Quantity};
 use super::NEVER;
 use super::days::{DayRing, OpenDay, Slot};
 use super::hist::HalfOctaves;
+use super::months::Months;
 use super::water::Water;
 use crate::local::LocalDay;
 use crate::snapshot::snap_struct;
@@ -85,6 +86,7 @@ pub(crate) struct Channel {
     pub(crate) idle_days: u16,
     /// Days with use since MTR-STOP fired.
     pub(crate) return_days: u8,
+    pub(crate) months: Months,
     pub(crate) water: Option<Box<Water>>,
 }
 
@@ -109,6 +111,7 @@ snap_struct!(Channel {
     used_days,
     idle_days,
     return_days,
+    months,
     water,
 });
 
@@ -146,6 +149,7 @@ impl Channel {
             used_days: 0,
             idle_days: 0,
             return_days: 0,
+            months: Months::NEW,
             water: None,
         }
     }
@@ -156,7 +160,8 @@ impl Channel {
         self.resolution = asset.resolution;
         self.used = used;
         self.sort = Sort::of(asset, used);
-        if used && commodity == Commodity::Water && self.water.is_none() {
+        let flows = matches!(commodity, Commodity::Water | Commodity::Gas);
+        if used && flows && self.water.is_none() {
             self.water = Some(Box::new(Water::new(i64::from(self.len_s))));
         }
     }

@@ -8,6 +8,7 @@ use metering::{
 use super::NEVER;
 use super::cell::Cell;
 use super::channel::{Channel, NO_TIMER, used_channels};
+use super::months::{Demand, Months};
 use super::rare::Rare;
 use crate::snapshot::{snap_by, snap_struct};
 
@@ -233,6 +234,11 @@ impl Meter {
         self.network_zone = detail.network_zone.map_or(0, ZoneId::get);
         self.premises = detail.premises;
         self.units = u16::try_from(detail.dwelling_units).unwrap_or(0);
+        if detail.contract_demand_mw > 0 {
+            let new = Demand { largest: Months::NEW, contract: 0, restored_at: NEVER };
+            let demand = self.rare_mut().demand.get_or_insert_with(|| Box::new(new));
+            demand.contract = detail.contract_demand_mw;
+        }
         self.serial_hash = crc32c::crc32c(detail.serial.as_bytes());
         if let Some(battery) = &detail.battery {
             let chemistry = Chemistry::ALL.iter().position(|one| *one == battery.chemistry);

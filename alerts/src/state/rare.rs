@@ -5,6 +5,7 @@ use metering::{EventCode, WorkOrder, WorkOrderKind, WorkOrderStatus};
 
 use super::NEVER;
 use super::cell::Cell;
+use super::months::Demand;
 use crate::snapshot::snap_struct;
 
 /// An event of the device, by its code's number.
@@ -122,6 +123,7 @@ pub(crate) struct Rare {
     /// Newest supply voltage in mV, and when.
     pub(crate) volt_mv: i64,
     pub(crate) volt_at: i64,
+    pub(crate) demand: Option<Box<Demand>>,
     pub(crate) cell: Option<Box<Cell>>,
 }
 
@@ -151,6 +153,7 @@ snap_struct!(Rare {
     reverse_register,
     volt_mv,
     volt_at,
+    demand,
     cell,
 });
 
@@ -199,6 +202,7 @@ impl Rare {
             reverse_register: None,
             volt_mv: 0,
             volt_at: NEVER,
+            demand: None,
             cell: None,
         }
     }
@@ -253,6 +257,7 @@ impl Rare {
             + self.visits.capacity() * size_of::<Visit>()
             + self.back_minor.capacity() * size_of::<i64>()
             + self.reverse.capacity() * size_of::<(i32, i64)>()
+            + self.demand.as_ref().map_or(0, |_| size_of::<Demand>())
             + self.cell.as_ref().map_or(0, |_| size_of::<Cell>())
     }
 }

@@ -2,7 +2,8 @@
 
 use super::NEVER;
 use super::hist::HalfOctaves;
-use crate::snapshot::{Reader, Snap, SnapshotError, Writer};
+use super::nights::Nights;
+use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
 use crate::stats::{CODE_BAD, CODE_MISSING, code16, decode16};
 
 /// Hours that are kept slot by slot.
@@ -21,6 +22,28 @@ pub(crate) struct Water {
     pub(crate) last_zero: i64,
     codes: Box<[u16]>,
     pub(crate) hours: HalfOctaves<HOUR_CLASSES>,
+    pub(crate) nights: Nights,
+    /// Gas only.
+    pub(crate) gas: Option<Box<GasRun>>,
+}
+
+/// #50: the run of hours above the limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct GasRun {
+    /// Start of its first hour; [`NEVER`] when the newest hour was below.
+    pub(crate) from: i64,
+    /// Hours that are known of it.
+    pub(crate) hours: i64,
+    /// In mL/h.
+    pub(crate) limit: i64,
+    /// Hours in a row that were below.
+    pub(crate) below: i64,
+}
+
+snap_struct!(GasRun { from, hours, limit, below });
+
+impl GasRun {
+    pub(crate) const NONE: Self = Self { from: NEVER, hours: 0, limit: 0, below: 0 };
 }
 
 impl Water {
@@ -31,6 +54,8 @@ impl Water {
             last_zero: NEVER,
             codes: vec![CODE_MISSING; slots].into_boxed_slice(),
             hours: HalfOctaves::EMPTY,
+            nights: Nights::NEW,
+            gas: None,
         }
     }
 
@@ -78,7 +103,8 @@ impl Water {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        size_of::<Self>() + self.codes.len() * size_of::<u16>()
+        let gas = self.gas.as_ref().map_or(0, |_| size_of::<GasRun>());
+        size_of::<Self>() + gas + self.codes.len() * size_of::<u16>()
     }
 }
 
@@ -87,6 +113,8 @@ impl Snap for Water {
         self.head.save(to);
         self.last_zero.save(to);
         self.hours.counts.save(to);
+        self.nights.save(to);
+        self.gas.save(to);
         to.unsigned(self.codes.len() as u64);
         for code in &self.codes {
             code.save(to);
@@ -96,11 +124,12 @@ impl Snap for Water {
     fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let (head, last_zero) = (i64::load(from)?, i64::load(from)?);
         let hours = HalfOctaves { counts: Snap::load(from)? };
+        let (nights, gas) = (Snap::load(from)?, Snap::load(from)?);
         let codes: Vec<u16> = Snap::load(from)?;
         if codes.len() < 2 {
             return Err(SnapshotError::Damaged);
         }
-        Ok(Self { head, last_zero, codes: codes.into_boxed_slice(), hours })
+        Ok(Self { head, last_zero, codes: codes.into_boxed_slice(), hours, nights, gas })
     }
 }
 
