@@ -60,6 +60,14 @@ fn family_ticks(path: &str, with_ended: bool) -> u64 {
     if with_ended { own + ended } else { own }
 }
 
+/// Memory of this process that is in RAM, in MiB.
+pub(super) fn resident_mib() -> u64 {
+    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) / 1_024
+}
+
 /// Median seconds of an 8 kB write with fsync.
 ///
 /// # Errors

@@ -6,9 +6,11 @@
 //! both. Part two takes single-reading messages through a broker that shares the machine.
 
 mod cpu;
+mod day_close;
 mod load;
 mod messages;
 mod path;
+pub mod rules;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -138,3 +138,30 @@ impl BenchArgs {
         }
     }
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:  headend bench rules --channels 100000 --days 5 --output json")]
+pub(super) struct RulesBenchArgs {
+    /// Meters, each with one 15-min channel.
+    #[arg(
+        long,
+        default_value_t = 20_000,
+        value_parser = clap::value_parser!(u32).range(100..=10_000_000)
+    )]
+    pub(super) channels: u32,
+    /// Days of readings.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=400))]
+    pub(super) days: u32,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+impl RulesBenchArgs {
+    pub(super) fn options(&self) -> crate::bench::rules::RulesBench {
+        crate::bench::rules::RulesBench {
+            channels: self.channels,
+            days: self.days,
+            output: self.output.format(),
+        }
+    }
+}

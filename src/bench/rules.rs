@@ -1,0 +1,331 @@
+//! `headend bench rules`: what the whole rule catalogue costs, on one core.
+//!
+//! A fleet of one-channel meters (15 min; half electricity, three tenths water, the rest gas) sends
+//! every slot of some days, in the order in which it would arrive. Only the time inside the engine
+//! counts; the records are made outside of it. Then one meter in a hundred falls silent at an
+//! instant of its own, and the time until the engine says so is compared with the time at which
+//! the parameters say that it must.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::time::Duration;
+
+use alerts::{Engine, Params, TransitionKind};
+use metering::{
+    ChannelAsset, ChannelKind, ChannelNo, Commodity, CustomerClass, DeviceFlags, LogRecord,
+    LoggedFrame, MeterAsset, MeterDetail, MeterId, QualityStatus, ReadingType, RuleMask, SlotCode,
+    Subject, UsagePointId, UtcTime,
+};
+use serde::Serialize;
+
+use crate::clock::{Clock, SystemClock};
+use crate::output::OutputFormat;
+
+const CHANNEL: ChannelNo = ChannelNo::new(1);
+const LEN_S: i64 = 900;
+const DAY_S: i64 = 86_400;
+const FRAME_RECORDS: usize = 10_000;
+const TICK_S: i64 = 60;
+/// 2026-03-02 00:00 UTC, a Monday.
+const START_S: i64 = 1_772_409_600;
+/// One meter in so many falls silent.
+const SILENT_EVERY: u32 = 100;
+/// After its silence a meter is lost at the latest; watched for so long, in days.
+const SILENCE_DAYS: i64 = 4;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct RulesBench {
+    /// Meters, each with one 15-min channel.
+    pub channels: u32,
+    /// Days of readings.
+    pub days: u32,
+    pub output: OutputFormat,
+}
+
+/// What `--output json` prints.
+#[derive(Debug, Default, Serialize)]
+pub struct RuleFigures {
+    /// Interval values a second through the engine, day closes of the engine included.
+    pub readings_per_s_per_core: f64,
+    /// Mean bytes of state of a channel, with its share of the meter's.
+    pub bytes_per_channel: usize,
+    /// Validation of one closed channel-day (`vee`), in microseconds.
+    pub day_close_us: f64,
+    /// Engine time of the frames in which local days close, by channel and day, in microseconds.
+    pub engine_day_us: f64,
+    pub readings: u64,
+    pub channels: u32,
+    pub days: u32,
+    pub transitions: u64,
+    /// Size of a snapshot of the whole state, by channel.
+    pub snapshot_bytes_per_channel: usize,
+    /// Resident memory of the process, in MiB, while the engine holds all channels.
+    pub resident_mib: u64,
+    pub silence: SilenceFigures,
+}
+
+/// How late silence is told, in seconds of log time behind the instant the parameters name.
+#[derive(Debug, Default, Serialize)]
+pub struct SilenceFigures {
+    pub meters: usize,
+    pub told: usize,
+    pub told_wrongly: usize,
+    pub error_s_p50: i64,
+    pub error_s_max: i64,
+}
+
+/// Runs it and prints the figures.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn run(options: &RulesBench) -> anyhow::Result<()> {
+    let clock = SystemClock::shared();
+    let figures = measure(options, &*clock);
+    print(&figures, options.output)
+}
+
+struct Bench<'a> {
+    clock: &'a dyn Clock,
+    engine: Engine,
+    next_seq: i64,
+    out: Vec<alerts::AlertTransition>,
+    spent: Duration,
+    transitions: u64,
+    /// Meters that were told lost, and when.
+    lost: BTreeMap<i32, i64>,
+}
+
+fn measure(options: &RulesBench, clock: &dyn Clock) -> RuleFigures {
+    let mut bench = Bench {
+        clock,
+        engine: Engine::new(Params::default()),
+        next_seq: 1,
+        out: Vec::new(),
+        spent: Duration::ZERO,
+        transitions: 0,
+        lost: BTreeMap::new(),
+    };
+    bench.provision(options.channels);
+    bench.spent = Duration::ZERO;
+    let (mut readings, mut closing) = (0_u64, Duration::ZERO);
+    for slot in 1..=i64::from(options.days) * DAY_S / LEN_S {
+        let before = bench.spent;
+        readings += bench.slot(slot, options.channels, |_| true);
+        // Electricity days close with their delivery lag, in the third hour of the next day.
+        if slot * LEN_S % DAY_S <= 3 * 3_600 {
+            closing += bench.spent.saturating_sub(before);
+        }
+    }
+    let spent = bench.spent.as_secs_f64();
+    let channel_days = f64::from(options.channels) * f64::from(options.days);
+    let mut figures = RuleFigures {
+        readings_per_s_per_core: readings as f64 / spent.max(1e-9),
+        bytes_per_channel: bench.engine.state_bytes_per_channel(),
+        day_close_us: super::day_close::micros(clock),
+        engine_day_us: closing.as_secs_f64() * 1e6 / channel_days.max(1.0),
+        readings,
+        channels: options.channels,
+        days: options.days,
+        transitions: bench.transitions,
+        snapshot_bytes_per_channel: bench.engine.snapshot().len()
+            / usize::try_from(options.channels.max(1)).unwrap_or(1),
+        resident_mib: super::cpu::resident_mib(),
+        silence: SilenceFigures::default(),
+    };
+    figures.silence = bench.silence(options);
+    figures
+}
+
+impl Bench<'_> {
+    fn provision(&mut self, channels: u32) {
+        let at = UtcTime::from_seconds(START_S - DAY_S);
+        let mut records = Vec::with_capacity(FRAME_RECORDS);
+        for number in 1..=channels {
+            records.push(LogRecord::Meter(Box::new(asset(number))));
+            if records.len() == FRAME_RECORDS {
+                self.apply(at, std::mem::take(&mut records));
+            }
+        }
+        self.apply(at, records);
+    }
+
+    /// All meters that speak send the slot that ends `slot` quarter hours after the start; then a
+    /// tick. Gives the number of readings.
+    fn slot(&mut self, slot: i64, channels: u32, speaks: impl Fn(u32) -> bool) -> u64 {
+        let end = START_S + slot * LEN_S;
+        let log_time = UtcTime::from_seconds(end + 30);
+        let (mut sent, mut records) = (0, Vec::with_capacity(FRAME_RECORDS));
+        for number in (1..=channels).filter(|number| speaks(*number)) {
+            records.push(reading(number, slot, end));
+            sent += 1;
+            if records.len() == FRAME_RECORDS {
+                self.apply(log_time, std::mem::take(&mut records));
+            }
+        }
+        self.apply(log_time, records);
+        for tick in 1..=LEN_S / TICK_S - 1 {
+            self.apply(UtcTime::from_seconds(end + 30 + tick * TICK_S), vec![LogRecord::Tick]);
+        }
+        sent
+    }
+
+    fn apply(&mut self, log_time: UtcTime, records: Vec<LogRecord>) {
+        let count = i64::try_from(records.len()).unwrap_or(0);
+        if count == 0 {
+            return;
+        }
+        let frame = LoggedFrame { shard: 0, first_seq: self.next_seq, log_time, records };
+        self.next_seq += count;
+        let start = self.clock.monotonic();
+        self.engine.apply(&frame, &mut self.out);
+        self.spent += self.clock.monotonic().saturating_sub(start);
+        self.transitions += self.out.len() as u64;
+        for transition in self.out.drain(..) {
+            if transition.rule.no.get() == 59
+                && transition.kind == TransitionKind::Raised
+                && let Subject::Meter(meter) = transition.subject
+            {
+                self.lost.entry(meter.get()).or_insert(transition.at.seconds());
+            }
+        }
+    }
+
+    /// Every hundredth meter stops at a slot of its own within the next day.
+    fn silence(&mut self, options: &RulesBench) -> SilenceFigures {
+        self.lost.clear();
+        let first = i64::from(options.days) * DAY_S / LEN_S;
+        let stops_at = |number: u32| first + i64::from(number / SILENT_EVERY) % 96;
+        let is_silent = |number: u32| number.is_multiple_of(SILENT_EVERY);
+        for slot in first + 1..=first + SILENCE_DAYS * DAY_S / LEN_S {
+            self.slot(slot, options.channels, |number| {
+                !is_silent(number) || slot <= stops_at(number)
+            });
+        }
+        let mut errors = Vec::new();
+        for number in (1..=options.channels).filter(|number| is_silent(*number)) {
+            let heard_s = START_S + stops_at(number) * LEN_S + 30;
+            let id = i32::try_from(number).unwrap_or(i32::MAX);
+            if let Some(told) = self.lost.remove(&id) {
+                errors.push(told - heard_s - lost_after_s(commodity(number)));
+            }
+        }
+        errors.sort_unstable();
+        let silent = usize::try_from(options.channels / SILENT_EVERY).unwrap_or(0);
+        SilenceFigures {
+            meters: silent,
+            told: errors.len(),
+            told_wrongly: self.lost.len(),
+            error_s_p50: errors.get(errors.len() / 2).copied().unwrap_or(0),
+            error_s_max: errors.iter().map(|error| error.abs()).max().unwrap_or(0),
+        }
+    }
+}
+
+/// COM-STALE calls a meter lost after this much silence when more slots than `k` are missing.
+fn lost_after_s(commodity: Commodity) -> i64 {
+    if commodity == Commodity::Electricity { DAY_S } else { 3 * DAY_S }
+}
+
+const fn commodity(number: u32) -> Commodity {
+    match number % 10 {
+        0..=4 => Commodity::Electricity,
+        5..=7 => Commodity::Water,
+        _ => Commodity::Gas,
+    }
+}
+
+fn asset(number: u32) -> MeterAsset {
+    let id = i32::try_from(number).unwrap_or(i32::MAX);
+    let commodity = commodity(number);
+    let electric = commodity == Commodity::Electricity;
+    MeterAsset {
+        meter: MeterId::new(id),
+        usage_point: UsagePointId::new(id),
+        commodity,
+        class: CustomerClass::Residential,
+        zone: "UTC".to_owned(),
+        tags: Vec::new(),
+        battery_powered: !electric,
+        account_active: true,
+        primary_collector: None,
+        installed_at: UtcTime::from_seconds(START_S - 1_000 * DAY_S),
+        contact_every_s: 900,
+        flow_rated_lph: if electric { 0 } else { 2_500 },
+        detail: MeterDetail::default(),
+        channels: vec![ChannelAsset {
+            channel: CHANNEL,
+            reading_type: if electric { ReadingType::ENERGY_IMPORT } else { ReadingType::VOLUME },
+            kind: ChannelKind::Interval,
+            len_s: 900,
+            resolution: if electric { 1_000 } else { 1_000_000 },
+            cap_per_hour: 0,
+            delivery_lag_s: 7_200,
+        }],
+    }
+}
+
+/// A household: little at night, a morning and an evening peak, with noise from the numbers alone.
+fn reading(number: u32, slot: i64, end: i64) -> LogRecord {
+    let hour = slot * LEN_S % DAY_S / 3_600;
+    let noise = mix(u64::from(number) << 32 | slot.cast_unsigned());
+    let level = match hour {
+        0..=4 => 1,
+        6..=8 | 18..=21 => 6,
+        _ => 3,
+    };
+    let value = match commodity(number) {
+        Commodity::Electricity => 50_000 * level + 1_000 * i64::from((noise & 63) as u8),
+        // Water and gas flow in some of the slots only, hardly at night.
+        _ if noise % 10 < level.cast_unsigned() && hour > 4 => {
+            1_000_000 * i64::from((noise >> 8 & 15) as u8)
+        }
+        _ => 0,
+    };
+    LogRecord::Interval {
+        meter: MeterId::new(i32::try_from(number).unwrap_or(i32::MAX)),
+        channel: CHANNEL,
+        end: UtcTime::from_seconds(end),
+        len_s: 900,
+        value,
+        code: SlotCode::new(QualityStatus::Raw, DeviceFlags::NONE),
+        failed: RuleMask::EMPTY,
+    }
+}
+
+const fn mix(seed: u64) -> u64 {
+    let mut x = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    x ^= x >> 31;
+    x = x.wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x ^ x >> 29
+}
+
+fn print(figures: &RuleFigures, output: OutputFormat) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    if output == OutputFormat::Json {
+        writeln!(out, "{}", serde_json::to_string_pretty(figures)?)?;
+        return Ok(());
+    }
+    let silence = &figures.silence;
+    let rows = [
+        ("readings_per_s_per_core", format!("{:.0}", figures.readings_per_s_per_core)),
+        ("bytes_per_channel", figures.bytes_per_channel.to_string()),
+        ("day_close_us", format!("{:.1}", figures.day_close_us)),
+        ("engine_day_us", format!("{:.1}", figures.engine_day_us)),
+        ("snapshot_bytes_per_channel", figures.snapshot_bytes_per_channel.to_string()),
+        ("resident_mib", figures.resident_mib.to_string()),
+        ("transitions", figures.transitions.to_string()),
+        ("silence.told", format!("{} of {}", silence.told, silence.meters)),
+        ("silence.told_wrongly", silence.told_wrongly.to_string()),
+        ("silence.error_s_p50", silence.error_s_p50.to_string()),
+        ("silence.error_s_max", silence.error_s_max.to_string()),
+    ];
+    for (name, value) in rows {
+        if output == OutputFormat::Csv {
+            writeln!(out, "{name},{value}")?;
+        } else {
+            writeln!(out, "{name:<28} {value:>16}")?;
+        }
+    }
+    Ok(())
+}
