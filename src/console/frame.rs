@@ -19,6 +19,7 @@ pub(super) enum Section {
     Fleet,
     Issues,
     Meters,
+    Readings,
     Collectors,
     Commissioning,
     DeadLetters,
@@ -76,10 +77,11 @@ impl ClockFace {
 impl Nav {
     fn of(section: Section, counts: &NavCounts) -> Self {
         let waiting = &counts.waiting;
-        let all: [(Section, &'static str, &'static str, &'static str, i64); 8] = [
+        let all: [(Section, &'static str, &'static str, &'static str, i64); 9] = [
             (Section::Fleet, "fleet", "/", "Fleet", 0),
             (Section::Issues, "issues", "/issues", "Issues", counts.issues),
             (Section::Meters, "meters", "/meters", "Meters", 0),
+            (Section::Readings, "readings", "/readings", "Readings", 0),
             (Section::Collectors, "collectors", "/collectors", "Collectors", waiting.collectors),
             (
                 Section::Commissioning,

@@ -1,4 +1,5 @@
-// Keys: / searches, ? shows help, j and k move through a list, Enter opens, a and s act on an issue.
+// Keys: / searches, ? shows help, j and k move through a list, Enter opens, a and s act on an issue,
+// Enter, e and u on a day to review.
 // Filters apply when they are chosen. Everything here also works without it, by links and buttons.
 
 const ROWS = "[data-list] > tr:not(.sub), [data-list] > li";
@@ -17,6 +18,8 @@ document.addEventListener("keydown", (event) => {
     Enter: () => open(event),
     a: () => press("[data-key=a]"),
     s: () => press("[data-key=s]"),
+    e: () => press("[data-key=e]"),
+    u: () => press("[data-key=u]"),
   }[event.key];
   if (!act) return;
   if (event.key !== "Enter") event.preventDefault();
@@ -53,7 +56,9 @@ function move(by) {
 /** Enter on the row itself; a focused link or button does it by itself. */
 function open(event) {
   if (event.target.closest("a, button, summary, [role=slider]")) return;
-  document.querySelector(".at th a, .at a")?.click();
+  const row = document.querySelector(".at th a, .at a");
+  if (row) row.click();
+  else press("[data-key=Enter]");
 }
 
 function press(selector) {

@@ -4,6 +4,8 @@ pub(super) mod collectors;
 pub(super) mod commissioning;
 pub(super) mod dead_letters;
 pub(super) mod error;
+pub(super) mod estimate;
+pub(super) mod estimates;
 pub(super) mod fleet;
 mod fleet_rate;
 pub(super) mod issue;
@@ -20,6 +22,11 @@ mod meter_tabs;
 pub(super) mod meters;
 pub(super) mod node;
 mod payload;
+pub(super) mod reading_acts;
+pub(super) mod reading_day;
+mod reading_methods;
+mod reading_words;
+pub(super) mod readings;
 pub(super) mod rule;
 pub(super) mod rules;
 pub(super) mod search;
@@ -65,6 +72,7 @@ pub(super) enum View {
     Issue(i64),
     Meters(Uri),
     Meter(String, Uri),
+    Readings(Uri),
     Collectors,
     Collector(String),
     Commissioning(Uri),
@@ -94,6 +102,7 @@ impl View {
             ),
             "meters" => Self::Meters(uri.clone()),
             "meter" => Self::Meter(asked.key, uri.clone()),
+            "readings" => Self::Readings(uri.clone()),
             "collectors" => Self::Collectors,
             "collector" => Self::Collector(asked.key),
             "commissioning" => Self::Commissioning(uri.clone()),
@@ -113,6 +122,7 @@ impl View {
             Self::Meter(number, uri) => {
                 (Section::Meters, meter::fragments(console, number, uri).await?)
             }
+            Self::Readings(uri) => (Section::Readings, readings::fragments(console, uri).await?),
             Self::Collectors => (Section::Collectors, collectors::fragments(console).await?),
             Self::Collector(code) => {
                 (Section::Collectors, collectors::detail_fragments(console, code).await?)
