@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alerts::Cause;
 use serde::Serialize;
-use simulators::Scenario;
+use simulators::{Scenario, TrialFault};
 
 use super::book::Issue;
 use super::matching::{Matching, Verdict, matching};
@@ -49,6 +49,8 @@ pub struct ScenarioScore {
     pub detected: u64,
     pub exact: u64,
     pub ttd_p50_s: i64,
+    /// Some that were not found: subject, onset, and what was said of the subject.
+    pub missed: Vec<String>,
 }
 
 /// False issues of one cause and class of look-alike ("" = an ordinary day).
@@ -59,6 +61,8 @@ pub struct FalseScore {
     pub look_alike: String,
     pub issues: u64,
     pub for_record: u64,
+    /// Some of them: subject and log time.
+    pub examples: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -116,7 +120,7 @@ pub(super) struct Tally {
     card: Card,
     meter_days: u64,
     causes: BTreeMap<&'static str, Counts>,
-    wrong: BTreeMap<(String, String, String), (u64, u64)>,
+    wrong: BTreeMap<(String, String, String), FalseCount>,
     planted: BTreeMap<&'static str, u64>,
     confusion: BTreeMap<(String, String), u64>,
     told: u64,
@@ -131,8 +135,27 @@ struct Counts {
     ttd: Vec<i64>,
     transport: Vec<i64>,
     algorithm: Vec<i64>,
-    scenarios: BTreeMap<&'static str, (u64, u64, u64, Vec<i64>)>,
+    scenarios: BTreeMap<&'static str, ScenarioCount>,
 }
+
+#[derive(Debug, Default)]
+struct ScenarioCount {
+    injected: u64,
+    detected: u64,
+    exact: u64,
+    ttd: Vec<i64>,
+    missed: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct FalseCount {
+    issues: u64,
+    for_record: u64,
+    examples: Vec<String>,
+}
+
+/// Examples that are printed of each kind of mistake.
+const EXAMPLES: usize = 6;
 
 /// Whose issues are scored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,7 +184,7 @@ impl Tally {
             *self.planted.entry(negative.class).or_default() += 1;
         }
         self.faults(outcome, issues, &matched);
-        self.issues(issues, &matched);
+        self.issues(outcome, issues, &matched);
     }
 
     fn faults(&mut self, outcome: &Outcome, issues: &[Issue], matched: &Matching) {
@@ -170,7 +193,7 @@ impl Tally {
             let counts = self.causes.entry(cause).or_default();
             let scenario = counts.scenarios.entry(fault.scenario.name).or_default();
             counts.score.injected += 1;
-            scenario.0 += 1;
+            scenario.injected += 1;
             if fault.scenario.name == "collector_outage" {
                 self.card.collectors.outages += 1;
                 self.card.collectors.with_one_issue += u64::from(found.issues == 1);
@@ -179,21 +202,24 @@ impl Tally {
             let Some((issue, at)) = found.issue.map(|at| &issues[at]).zip(found.at) else {
                 let key = (cause.to_owned(), "(nothing)".to_owned());
                 *self.confusion.entry(key).or_default() += 1;
+                if scenario.missed.len() < EXAMPLES {
+                    scenario.missed.push(missed(outcome, fault, issues));
+                }
                 continue;
             };
             counts.score.detected += 1;
-            scenario.1 += 1;
+            scenario.detected += 1;
             let right = |cause: &Cause| fault.scenario.is_answered_by(cause.word());
             let exact = issue.causes.iter().any(|(_, cause)| right(cause));
             counts.score.exact += u64::from(exact);
-            scenario.2 += u64::from(exact);
+            scenario.exact += u64::from(exact);
             let second = issue.ranked.iter().take(2).any(right);
             counts.score.top2 += u64::from(exact || second);
             let total = at.seconds_since(fault.onset).max(0);
             let under_way =
                 issue.data_until.map_or(0, |data| at.seconds_since(data).clamp(0, total));
             counts.ttd.push(total);
-            scenario.3.push(total);
+            scenario.ttd.push(total);
             counts.transport.push(under_way);
             counts.algorithm.push(total - under_way);
             let said = if exact { cause } else { issue.cause().word() };
@@ -201,7 +227,7 @@ impl Tally {
         }
     }
 
-    fn issues(&mut self, issues: &[Issue], matched: &Matching) {
+    fn issues(&mut self, outcome: &Outcome, issues: &[Issue], matched: &Matching) {
         for (at, (issue, verdict)) in issues.iter().zip(&matched.verdicts).enumerate() {
             if issue.child {
                 continue;
@@ -225,11 +251,15 @@ impl Tally {
                         class.to_owned(),
                     );
                     let wrong = self.wrong.entry(key).or_default();
+                    if wrong.examples.len() < EXAMPLES {
+                        let name = outcome.directory.name(issue.view.subject);
+                        wrong.examples.push(format!("{name} {}", issue.detected_at));
+                    }
                     if issue.record_only {
-                        wrong.1 += 1;
+                        wrong.for_record += 1;
                         self.false_records += 1;
                     } else {
-                        wrong.0 += 1;
+                        wrong.issues += 1;
                         self.false_told += 1;
                     }
                 }
@@ -258,14 +288,15 @@ impl Tally {
         card.issues = self.told;
         card.grouping_ratio = share(self.told, card.alerts_raised).unwrap_or(0.0);
         let mut by_class: BTreeMap<&str, u64> = BTreeMap::new();
-        for ((cause, rule, look_alike), (issues, for_record)) in &self.wrong {
-            *by_class.entry(look_alike).or_default() += issues;
+        for ((cause, rule, look_alike), wrong) in &self.wrong {
+            *by_class.entry(look_alike).or_default() += wrong.issues;
             card.false_issues.push(FalseScore {
                 cause: cause.clone(),
                 rule: rule.clone(),
                 look_alike: look_alike.clone(),
-                issues: *issues,
-                for_record: *for_record,
+                issues: wrong.issues,
+                for_record: wrong.for_record,
+                examples: wrong.examples.clone(),
             });
         }
         card.false_issues.sort_by_key(|one| std::cmp::Reverse((one.issues, one.for_record)));
@@ -298,18 +329,29 @@ fn finish_cause(cause: &str, counts: Counts, why_not: Option<&String>) -> CauseS
     score.ttd_transport_s = Percentiles::of(counts.transport);
     score.ttd_algorithm_s = Percentiles::of(counts.algorithm);
     score.not_injected = why_not.filter(|_| score.injected == 0).cloned();
-    let scenario =
-        |(name, (injected, detected, exact, times)): (&str, (u64, u64, u64, Vec<i64>))| {
-            ScenarioScore {
-                name: name.to_owned(),
-                injected,
-                detected,
-                exact,
-                ttd_p50_s: Percentiles::of(times).p50,
-            }
-        };
+    let scenario = |(name, counts): (&str, ScenarioCount)| ScenarioScore {
+        name: name.to_owned(),
+        injected: counts.injected,
+        detected: counts.detected,
+        exact: counts.exact,
+        ttd_p50_s: Percentiles::of(counts.ttd).p50,
+        missed: counts.missed,
+    };
     score.scenarios = counts.scenarios.into_iter().map(scenario).collect();
     score
+}
+
+/// Where and when, and what was said of the subject instead.
+fn missed(outcome: &Outcome, fault: &TrialFault, issues: &[Issue]) -> String {
+    let subjects = outcome.directory.subjects(&fault.subject);
+    let name = subjects.first().map_or_else(String::new, |one| outcome.directory.name(*one));
+    let said: Vec<String> = issues
+        .iter()
+        .filter(|issue| subjects.contains(&issue.view.subject))
+        .map(|issue| format!("{} {} {}", issue.cause(), issue.rule.name, issue.detected_at))
+        .collect();
+    let end = fault.end.map_or("..".to_owned(), |end| end.to_string());
+    format!("{name} {} to {end} size {}: {}", fault.onset, fault.magnitude, said.join("; "))
 }
 
 /// Causes that a rule may name, without those that only staff find.

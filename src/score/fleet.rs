@@ -97,6 +97,18 @@ impl Directory {
         }
     }
 
+    /// The name of a subject, for people.
+    pub(super) fn name(&self, subject: Subject) -> String {
+        let number = subject.number();
+        let at = usize::try_from(number - 1).unwrap_or(usize::MAX);
+        let name = match subject {
+            Subject::Meter(_) => self.registry.meters.get(at).map(|one| one.number.clone()),
+            Subject::Collector(_) => self.registry.collectors.get(at).map(|one| one.code.clone()),
+            _ => None,
+        };
+        name.unwrap_or_else(|| format!("{} {number}", subject.kind()))
+    }
+
     /// The first records of the log: what provisioning says.
     pub(super) fn records(&self) -> Vec<LogRecord> {
         let zones = self.zones.iter().copied().map(LogRecord::Zone);

@@ -77,6 +77,7 @@ fn write_card(title: &str, card: &Card, out: &mut impl Write) -> io::Result<()> 
             "  false {:<22} {:<14} {:<18} {:>5} issues {:>5} records",
             one.cause, one.rule, one.look_alike, one.issues, one.for_record
         )?;
+        writeln!(out, "        {}", one.examples.join(", "))?;
     }
     for one in &card.look_alikes {
         writeln!(
@@ -120,6 +121,9 @@ fn write_cause(cause: &CauseScore, out: &mut impl Write) -> io::Result<()> {
             one.exact,
             time(one.ttd_p50_s)
         )?;
+        for missed in &one.missed {
+            writeln!(out, "        {missed}")?;
+        }
     }
     Ok(())
 }
