@@ -13,6 +13,7 @@
 #[cfg(all(feature = "sabotage-no-dedupe", not(debug_assertions)))]
 compile_error!("a sabotage build is for tests alone, never for a release");
 
+pub mod alarms;
 pub mod assets;
 pub mod batch;
 pub mod bench;

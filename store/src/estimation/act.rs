@@ -7,7 +7,7 @@ use vee::estimation::{EstimationState, Trigger, next_state};
 use super::apply::{Values, ensure, write};
 use super::rows::{self, Step};
 use super::slots::{SlotRange, locked, undo_in};
-use super::{StoredEstimation, by_number, issue};
+use super::{StoredEstimation, by_number, issue, settle};
 use crate::database::{Connection, Database};
 use crate::error::StoreError;
 use crate::tx::Tx;
@@ -84,7 +84,10 @@ async fn accept(
     };
     write(client, (record.meter, record.channel), &values, at).await?;
     match &record.issue_id {
-        Some(id) => issue::note(client, id, &values, at).await,
+        Some(id) => {
+            issue::note(client, id, &values, at).await?;
+            settle::close_gap_issue(client, id, (at, record.to)).await
+        }
         None => Ok(()),
     }
 }

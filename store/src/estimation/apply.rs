@@ -6,7 +6,7 @@ use vee::estimation::{EstimationState, Trigger, next_state};
 
 use super::rows::{self, Step, stored, stored_columns};
 use super::slots::best_slots;
-use super::{Kept, NewEstimation, StoredEstimation, issue};
+use super::{Kept, NewEstimation, StoredEstimation, issue, settle};
 use crate::database::{Connection, Database};
 use crate::error::StoreError;
 use crate::partitions::{Table, Touched};
@@ -98,6 +98,7 @@ async fn apply_in(
         };
         kept.versions = write(client, (record.meter, record.channel), &values, at).await?;
         issue::note(client, &kept.issue_id, &values, at).await?;
+        settle::close_gap_issue(client, &kept.issue_id, (at, record.gap.to)).await?;
     }
     Ok(kept)
 }

@@ -16,8 +16,8 @@ use crate::types::Stamp;
 const WHAT: &str = "finding the issue behind an estimate";
 
 /// Issues of the meter, of its collector or of its transformer that were open during the gap, those
-/// that explain missing or wrong values first. Data issues of the meter that are open come before a
-/// new one.
+/// that explain missing or wrong values first. Data issues of the meter that are open, and gaps that
+/// closed in the last 30 days, come before a new one.
 const EXPLAINING: &str = "\
     SELECT x.issue_id FROM meter_issue x JOIN meter m ON m.meter_id = $1 \
     LEFT JOIN LATERAL (SELECT u.transformer_id FROM installation i JOIN usage_point u \
@@ -30,7 +30,8 @@ const EXPLAINING: &str = "\
             AND x.condition_start < $3 \
             AND coalesce(x.date_fixed, x.cleared_at, x.closed_at, 'infinity') >= $2) \
           OR (x.family = 'DATA' AND x.state IN ('DETECTED', 'OPEN', 'WORK_ORDERED', \
-            'FIXED_PENDING', 'REOPENED'))) \
+            'FIXED_PENDING', 'REOPENED')) \
+          OR (x.cause_detected = 'DATA_GAP' AND x.closed_at > $4 - interval '30 days')) \
     ORDER BY x.family = 'DATA', x.subject_kind <> 'meter', x.condition_start, x.number LIMIT 1";
 
 const NOTE: &str = "\
@@ -51,7 +52,10 @@ pub(super) async fn explaining(
     let statement = client.prepare_cached(EXPLAINING).await.map_err(&query)?;
     let (from, to) = (Stamp(record.gap.from), Stamp(record.gap.to));
     let found =
-        client.query_opt(&statement, &[&record.meter.get(), &from, &to]).await.map_err(&query)?;
+        client
+        .query_opt(&statement, &[&record.meter.get(), &from, &to, &Stamp(at)])
+        .await
+        .map_err(&query)?;
     if let Some(row) = found {
         return Ok(row.get(0));
     }
@@ -72,6 +76,7 @@ pub(super) async fn explaining(
         severity: Severity::P4,
         rule: RuleId { no, name: "INT-GAP" },
         condition_start: record.gap.from,
+        billing_hold_from: None,
         detected_at: at,
         parent_issue_id: None,
         evidence: Vec::new(),

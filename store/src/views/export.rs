@@ -81,15 +81,25 @@ const CHANNELS: &str = concat!(
      ORDER BY m.number, c.channel LIMIT $14"
 );
 
-/// Which intervals of these channels start in `[$3, $4)`, each in its highest version?
-const READS: &str = "SELECT c.n, r.starts_at, coalesce(e.value, r.value), \
-     coalesce(e.status, r.flags & 15)::int2, coalesce(e.version, 1::int2) \
+/// How do the intervals of these channels that start in `[$3, $4)` stand?
+const READS: &str = "SELECT c.n, b.starts_at, b.value, CASE WHEN b.status = 1 AND d.validated \
+       AND b.received_at <= d.closed_at THEN 3::int2 ELSE b.status END, b.version \
      FROM unnest($1::int4[], $2::int2[]) WITH ORDINALITY c(meter_id, channel, n) \
-     JOIN read_interval r ON r.meter_id = c.meter_id AND r.channel = c.channel \
-     LEFT JOIN LATERAL (SELECT x.value, x.status, x.version FROM interval_exception x \
-       WHERE r.flags < 0 AND x.meter_id = r.meter_id AND x.channel = r.channel \
-       AND x.starts_at = r.starts_at ORDER BY x.version DESC LIMIT 1) e ON true \
-     WHERE r.starts_at >= $3 AND r.starts_at < $4 ORDER BY c.n, r.starts_at";
+     CROSS JOIN LATERAL (SELECT coalesce(r.starts_at, e.starts_at) AS starts_at, \
+         coalesce(e.value, r.value) AS value, coalesce(e.status, r.flags & 15)::int2 AS status, \
+         coalesce(e.version, 1::int2) AS version, r.received_at \
+       FROM (SELECT * FROM read_interval i WHERE i.meter_id = c.meter_id \
+         AND i.channel = c.channel AND i.starts_at >= $3 AND i.starts_at < $4) r \
+       FULL JOIN (SELECT DISTINCT ON (x.starts_at) * FROM interval_exception x \
+         WHERE x.meter_id = c.meter_id AND x.channel = c.channel AND x.starts_at >= $3 \
+         AND x.starts_at < $4 AND x.lane = 0 ORDER BY x.starts_at, x.version DESC) e \
+       ON e.starts_at = r.starts_at) b \
+     LEFT JOIN LATERAL (SELECT h.validated, h.closed_at FROM closed_day h WHERE b.status = 1 \
+       AND h.meter_id = c.meter_id AND h.channel = c.channel AND h.starts_at <= b.starts_at \
+       AND h.starts_at > b.starts_at - interval '26 hours' AND h.ends_at > b.starts_at \
+       AND h.starts_at > $3::timestamptz - interval '26 hours' AND h.starts_at < $4 \
+       ORDER BY h.starts_at DESC LIMIT 1) d ON true \
+     WHERE b.status <> 0 ORDER BY c.n, b.starts_at";
 
 /// The readings whose interval starts in `[from, to)`. Nothing is read before
 /// [`ReadStream::next`].

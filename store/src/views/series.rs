@@ -63,11 +63,11 @@ pub struct Bucket {
     pub max: i64,
     /// Milli-units.
     pub sum: i64,
-    /// Intervals inside that arrived.
+    /// Intervals inside that have a value: received, estimated or edited.
     pub n: i32,
     /// Slots inside that were due.
     pub expected: i32,
-    /// Due slots that have not arrived.
+    /// Due slots without a value.
     pub missing: i32,
     /// Intervals inside that are suspect or rejected.
     pub suspect: i32,
@@ -97,7 +97,7 @@ pub struct IntervalRow {
 }
 
 /// One version or rival value of an interval, oldest first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IntervalVersion {
     pub kind: VersionKind,
     /// Version of a judged value; arrival number 2.. of a rival value.
@@ -108,6 +108,18 @@ pub struct IntervalVersion {
     pub failed: RuleMask,
     /// When it arrived or was recorded.
     pub at: UtcTime,
+    /// Estimation method (`metering-rules` 6.4); 0 = none.
+    pub method: i16,
+    /// Why: 0 first, 1 late data, 2 re-estimated, 3 edited, 4 conflict, 5 undo, 6 day close, 7 staff.
+    pub reason: i16,
+    /// 1 device, 2 judged, 3 estimation, 4 staff.
+    pub source: i16,
+    pub estimation_no: Option<i64>,
+    /// The version that this one takes back.
+    pub undoes: Option<i16>,
+    /// Empty for what a device sent.
+    pub actor: String,
+    pub note: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

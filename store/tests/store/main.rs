@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic, as tests do")]
 
 mod assets;
+mod days;
 mod dead_letters;
 mod embedded;
 mod event_log;

@@ -14,10 +14,13 @@ use crate::views::sql::open_states;
 const REST: &str = "SELECT x.cause_detected, x.identified_cause, x.identified_at, x.identified_by, \
      x.cause_ranked, x.rule_no, x.rule, x.channel, x.date_fixed, x.suppressed, \
      p.number, coalesce(p.identified_cause, p.cause_detected), \
-     coalesce(m.number, k.code, 'head-end') \
+     coalesce(m.number, k.code, t.code, n.code, 'head-end') \
      FROM meter_issue x LEFT JOIN meter_issue p ON p.issue_id = x.parent_issue_id \
      LEFT JOIN meter m ON p.subject_kind = 'meter' AND m.meter_id = p.subject_id \
      LEFT JOIN collector k ON p.subject_kind = 'collector' AND k.collector_id = p.subject_id \
+     LEFT JOIN transformer t ON p.subject_kind = 'transformer' \
+       AND t.transformer_id = p.subject_id \
+     LEFT JOIN network_zone n ON p.subject_kind = 'zone' AND n.zone_id = p.subject_id \
      WHERE x.issue_id = $1";
 
 /// Which issues are folded under `$1`, worst first?

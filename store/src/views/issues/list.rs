@@ -17,8 +17,8 @@ macro_rules! row_sql {
         concat!(
             "SELECT x.issue_id, x.number, x.severity, \
              coalesce(x.identified_cause, x.cause_detected), x.family, x.state, x.subject_kind, \
-             x.subject_id, coalesce(m.number, k.code, 'head-end'), \
-             coalesce(u.address, k.name, ''), \
+             x.subject_id, coalesce(m.number, k.code, t.code, n.code, 'head-end'), \
+             coalesce(u.address, k.name, n.name, ''), \
              coalesce(z.code, ''), coalesce(z.name, ''), coalesce(x.commodity, m.commodity), \
              u.time_zone, x.condition_start, x.detected_at, x.updated_at, x.cleared_at, \
              x.closed_at, x.acknowledged_at, x.acknowledged_by, x.snoozed_until, x.assignee, \
@@ -38,7 +38,11 @@ macro_rules! row_from {
          LEFT JOIN installation i ON i.meter_id = m.meter_id AND i.valid_to = 'infinity' \
          LEFT JOIN usage_point u ON u.usage_point_id = i.usage_point_id \
          LEFT JOIN collector k ON x.subject_kind = 'collector' AND k.collector_id = x.subject_id \
-         LEFT JOIN network_zone z ON z.zone_id = coalesce(u.zone_id, k.zone_id) "
+         LEFT JOIN transformer t ON x.subject_kind = 'transformer' \
+           AND t.transformer_id = x.subject_id \
+         LEFT JOIN network_zone n ON x.subject_kind = 'zone' AND n.zone_id = x.subject_id \
+         LEFT JOIN network_zone z ON z.zone_id = coalesce(u.zone_id, k.zone_id, t.zone_id, \
+           n.zone_id) "
     };
 }
 

@@ -25,9 +25,11 @@ const METERS: &str = "SELECT m.number, m.serial, m.commodity, coalesce(u.address
 
 /// Which issues have the number, or the text in cause or subject? Open ones first.
 const ISSUES: &str = "SELECT x.number, x.severity, coalesce(x.identified_cause, x.cause_detected), \
-     x.state, coalesce(m.number, k.code, 'head-end') FROM meter_issue x \
+     x.state, coalesce(m.number, k.code, t.code, z.code, 'head-end') FROM meter_issue x \
      LEFT JOIN meter m ON x.subject_kind = 'meter' AND m.meter_id = x.subject_id \
      LEFT JOIN collector k ON x.subject_kind = 'collector' AND k.collector_id = x.subject_id \
+     LEFT JOIN transformer t ON x.subject_kind = 'transformer' AND t.transformer_id = x.subject_id \
+     LEFT JOIN network_zone z ON x.subject_kind = 'zone' AND z.zone_id = x.subject_id \
      WHERE x.number::text = ltrim($2::text, '#') OR m.number ILIKE $1 OR k.code ILIKE $1 \
      OR replace(coalesce(x.identified_cause, x.cause_detected), '_', ' ') ILIKE $1 \
      ORDER BY x.number::text <> ltrim($2::text, '#'), x.closed_at IS NOT NULL, x.severity, \

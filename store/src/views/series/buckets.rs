@@ -8,7 +8,7 @@ use metering::time::DAY_S;
 use metering::{ChannelKind, DeviceFlags, LocalCalendar, QualityStatus, UtcTime};
 
 use super::{BUCKETS_MAX, Bucket, RANGE_S_MAX, Series, SeriesQuery};
-use crate::database::Database;
+use crate::database::{Connection, Database};
 use crate::error::StoreError;
 use crate::types::Stamp;
 use crate::views::ask::Columns;
@@ -16,18 +16,25 @@ use crate::views::meters::{self, ChannelInfo};
 
 const WHAT: &str = "reading a series";
 
-/// Which intervals of a channel start in `[$3, $4)`, each in its highest version?
-const INTERVALS: &str = "SELECT r.starts_at, coalesce(e.value, r.value), \
-     coalesce(e.status, r.flags & 15)::int2, r.flags, coalesce(e.version, 1::int2) \
-     FROM read_interval r LEFT JOIN LATERAL (SELECT x.value, x.status, x.version \
-       FROM interval_exception x WHERE r.flags < 0 AND x.meter_id = r.meter_id \
-       AND x.channel = r.channel AND x.starts_at = r.starts_at \
-       ORDER BY x.version DESC LIMIT 1) e ON true \
-     WHERE r.meter_id = $1 AND r.channel = $2 AND r.starts_at >= $3 AND r.starts_at < $4 \
-     ORDER BY r.starts_at";
+/// How do the slots of a channel that start in `[$3, $4)` stand: as judged or estimated last, else as
+/// received, and when then?
+const INTERVALS: &str = "SELECT coalesce(r.starts_at, e.starts_at), coalesce(e.value, r.value), \
+     coalesce(e.status, r.flags & 15)::int2, coalesce(r.flags, e.flags), \
+     coalesce(e.version, 1::int2), CASE WHEN e.starts_at IS NULL THEN r.received_at END \
+     FROM (SELECT starts_at, value, flags, received_at FROM read_interval \
+       WHERE meter_id = $1 AND channel = $2 AND starts_at >= $3 AND starts_at < $4) r \
+     FULL JOIN (SELECT DISTINCT ON (starts_at) starts_at, value, status, flags, version \
+       FROM interval_exception WHERE meter_id = $1 AND channel = $2 AND starts_at >= $3 \
+       AND starts_at < $4 AND lane = 0 ORDER BY starts_at, version DESC) e \
+     ON e.starts_at = r.starts_at ORDER BY 1";
+
+/// Which of its days were found good, and when?
+const VALIDATED: &str = "SELECT starts_at, ends_at, closed_at FROM closed_day \
+     WHERE meter_id = $1 AND channel = $2 AND ends_at > $3 AND starts_at < $4 \
+     AND starts_at > $3::timestamptz - interval '26 hours' AND validated ORDER BY starts_at";
 
 /// Which momentary values of a channel were read in `[$3, $4)`?
-const INSTANTS: &str = "SELECT read_at, value, (flags & 15)::int2, flags, 1::int2 \
+const INSTANTS: &str = "SELECT read_at, value, (flags & 15)::int2, flags, 1::int2, NULL::timestamptz \
      FROM register_read WHERE meter_id = $1 AND channel = $2 AND read_at >= $3 AND read_at < $4 \
      ORDER BY read_at";
 
@@ -65,19 +72,58 @@ pub async fn series(
     let (from, to) = (Stamp(query.from), Stamp(query.to));
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
         [&query.meter.get(), &query.channel.get(), &from, &to];
+    let mut good = Validated::load(&client, &params).await?;
     let rows = client.query_raw(&statement, params).await.map_err(StoreError::query(WHAT))?;
     let mut rows = pin!(rows);
     while let Some(row) = rows.try_next().await.map_err(StoreError::query(WHAT))? {
         let mut c = Columns::of(&row, WHAT);
-        folding.add(Value {
+        let mut value = Value {
             start: c.time()?,
             value: c.get()?,
             status: c.status()?,
             flags: c.code()?.flags(),
             version: c.get()?,
-        });
+        };
+        let received_at = c.maybe_time()?;
+        if value.status == QualityStatus::Raw && good.covers(value.start, received_at) {
+            value.status = QualityStatus::Validated;
+        }
+        // An undo may have left nothing.
+        if value.status != QualityStatus::Missing {
+            folding.add(value);
+        }
     }
     Ok(Some(folding.finish(query, &channel)))
+}
+
+/// Days of a channel that were found good: what had arrived by then and has no version of its own
+/// is validated. Asked in order of time.
+pub(super) struct Validated {
+    /// Start, end, time of the closing.
+    days: std::collections::VecDeque<(UtcTime, UtcTime, UtcTime)>,
+}
+
+impl Validated {
+    /// For meter, channel, from and to.
+    pub(super) async fn load(
+        client: &Connection,
+        params: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> Result<Self, StoreError> {
+        let query = StoreError::query(WHAT);
+        let statement = client.prepare_cached(VALIDATED).await.map_err(&query)?;
+        let rows = client.query(&statement, params).await.map_err(&query)?;
+        let time = |row: &tokio_postgres::Row, at: usize| row.get::<_, Stamp>(at).0;
+        let days = rows.iter().map(|row| (time(row, 0), time(row, 1), time(row, 2))).collect();
+        Ok(Self { days })
+    }
+
+    fn covers(&mut self, start: UtcTime, received_at: Option<UtcTime>) -> bool {
+        while self.days.front().is_some_and(|day| day.1 <= start) {
+            self.days.pop_front();
+        }
+        let Some(received_at) = received_at else { return false };
+        self.days.front().is_some_and(|day| day.0 <= start && received_at <= day.2)
+    }
 }
 
 /// Refuses ranges that are empty or that no chart can mean.

@@ -10,20 +10,29 @@ use crate::types::Stamp;
 use crate::views::ask;
 use crate::views::page::LIMIT_MAX;
 
-/// Which intervals start in `[$3, $4)`, newest first, and what became of each?
-const INTERVALS: &str = "SELECT r.starts_at, c.len_s, coalesce(e.value, r.value), \
-     coalesce(e.status, r.flags & 15)::int2, r.flags, coalesce(e.version, 1::int2), \
-     r.received_at, coalesce(e.rule_mask, 0), (SELECT count(*) FROM read_conflict k \
-       WHERE k.meter_id = r.meter_id AND k.channel = r.channel \
-       AND k.starts_at = r.starts_at)::int4 \
-     FROM read_interval r JOIN meter_channel c ON c.meter_id = r.meter_id \
-       AND c.channel = r.channel \
-     LEFT JOIN LATERAL (SELECT x.value, x.status, x.version, x.rule_mask \
-       FROM interval_exception x WHERE r.flags < 0 AND x.meter_id = r.meter_id \
-       AND x.channel = r.channel AND x.starts_at = r.starts_at \
-       ORDER BY x.version DESC LIMIT 1) e ON true \
-     WHERE r.meter_id = $1 AND r.channel = $2 AND r.starts_at >= $3 AND r.starts_at < $4 \
-     ORDER BY r.starts_at DESC LIMIT $5";
+/// How do the intervals that start in `[$3, $4)` stand, newest first?
+const INTERVALS: &str = "SELECT b.starts_at, c.len_s, b.value, CASE WHEN b.status = 1 \
+       AND d.validated AND b.received_at <= d.closed_at THEN 3::int2 ELSE b.status END, b.flags, \
+     b.version, b.received_at, b.rule_mask, (SELECT count(*) FROM read_conflict k \
+       WHERE k.meter_id = $1 AND k.channel = $2 AND k.starts_at = b.starts_at)::int4 \
+     FROM (SELECT coalesce(r.starts_at, e.starts_at) AS starts_at, \
+         coalesce(e.value, r.value) AS value, coalesce(e.status, r.flags & 15)::int2 AS status, \
+         coalesce(r.flags, e.flags) AS flags, coalesce(e.version, 1::int2) AS version, \
+         coalesce(r.received_at, e.recorded_at) AS received_at, \
+         coalesce(e.rule_mask, 0) AS rule_mask, e.starts_at IS NULL AS dense \
+       FROM (SELECT * FROM read_interval WHERE meter_id = $1 AND channel = $2 \
+         AND starts_at >= $3 AND starts_at < $4 ORDER BY starts_at DESC LIMIT $5) r \
+       FULL JOIN (SELECT DISTINCT ON (starts_at) * FROM interval_exception \
+         WHERE meter_id = $1 AND channel = $2 AND starts_at >= $3 AND starts_at < $4 \
+         AND lane = 0 ORDER BY starts_at DESC, version DESC LIMIT $5) e \
+       ON e.starts_at = r.starts_at) b \
+     JOIN meter_channel c ON c.meter_id = $1 AND c.channel = $2 \
+     LEFT JOIN LATERAL (SELECT h.validated, h.closed_at FROM closed_day h WHERE b.dense \
+       AND h.meter_id = $1 AND h.channel = $2 AND h.starts_at <= b.starts_at \
+       AND h.starts_at > b.starts_at - interval '26 hours' AND h.ends_at > b.starts_at \
+       AND h.starts_at > $3::timestamptz - interval '26 hours' AND h.starts_at < $4 \
+       ORDER BY h.starts_at DESC LIMIT 1) d ON true \
+     WHERE b.status <> 0 ORDER BY b.starts_at DESC LIMIT $5";
 
 /// The intervals that start in `[from, to)`, newest first, at most 1,000.
 ///
@@ -63,12 +72,15 @@ fn mask(bits: i64) -> RuleMask {
 }
 
 /// Which values are known for the slot that starts at `$3`? Kind 0 received, 1 judged, 2 rival.
-const VERSIONS: &str = "SELECT 0::int2, 1::int2, value, flags, 0::int8, received_at \
+const VERSIONS: &str = "SELECT 0::int2, 1::int2, value, flags, 0::int8, received_at, \
+     0::int2, 0::int2, 1::int2, NULL::int8, NULL::int2, ''::text, ''::text \
      FROM read_interval WHERE meter_id = $1 AND channel = $2 AND starts_at = $3 \
      UNION ALL SELECT 1::int2, version, value, (flags & -16 | status)::int2, rule_mask, \
-     recorded_at FROM interval_exception WHERE meter_id = $1 AND channel = $2 AND starts_at = $3 \
+     recorded_at, method, reason, source, estimation_no, undoes, actor, note \
+     FROM interval_exception WHERE meter_id = $1 AND channel = $2 AND starts_at = $3 \
      UNION ALL SELECT 2::int2, (1 + row_number() OVER (ORDER BY received_at))::int2, value, flags, \
-     0::int8, received_at FROM read_conflict \
+     0::int8, received_at, 0::int2, 4::int2, 1::int2, NULL::int8, NULL::int2, ''::text, ''::text \
+     FROM read_conflict \
      WHERE meter_id = $1 AND channel = $2 AND starts_at = $3 \
      ORDER BY 6, 1, 2 LIMIT 1000";
 
@@ -104,6 +116,13 @@ pub async fn interval_versions(
             flags: code.flags(),
             failed: mask(c.get()?),
             at: c.time()?,
+            method: c.get()?,
+            reason: c.get()?,
+            source: c.get()?,
+            estimation_no: c.get()?,
+            undoes: c.get()?,
+            actor: c.get()?,
+            note: c.get()?,
         })
     })
     .await
