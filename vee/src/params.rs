@@ -4,6 +4,8 @@
 //! All are integers. [`PARAMS`] describes each one for rule bundles and for the pages ("default, not
 //! from a standard").
 
+use metering::RuleMask;
+
 /// Where a number comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mark {
@@ -51,11 +53,17 @@ macro_rules! params {
     })*) => {
         /// The limits of all checks; the defaults are those of the rule catalogue.
         #[derive(Clone, PartialEq, Eq, Debug)]
-        pub struct Params { $($(#[doc = $doc] pub $key: i64,)*)* }
+        pub struct Params {
+            $($(#[doc = $doc] pub $key: i64,)*)*
+            /// Rules of a closed day that are switched off: they are not looked at.
+            pub off: RuleMask,
+            /// Rules of a closed day that run in shadow: they tell, and hold nothing.
+            pub shadow: RuleMask,
+        }
 
         impl Default for Params {
             fn default() -> Self {
-                Self { $($($key: $default,)*)* }
+                Self { $($($key: $default,)*)* off: RuleMask::EMPTY, shadow: RuleMask::EMPTY }
             }
         }
 

@@ -158,6 +158,9 @@ impl<'a> Desk<'a> {
     /// Says it of a window `(from, to]`. A rule that cannot be evaluated says nothing.
     pub(super) fn say_of(&mut self, rule: Rule, saying: Saying, (from, to): (UtcTime, UtcTime)) {
         let mask = rule.mask();
+        if self.params.off.bits() & mask.bits() != 0 {
+            return;
+        }
         match saying.outcome {
             Outcome::Fail => self.summary.failing = union(self.summary.failing, mask),
             Outcome::Warn => self.summary.warned = union(self.summary.warned, mask),
@@ -178,20 +181,29 @@ impl<'a> Desk<'a> {
     }
 
     pub(super) fn hold(&mut self, kind: HoldKind, rule: Rule, (from, to): (UtcTime, UtcTime)) {
-        self.holds.push(Hold { kind, rule, from, to });
+        if self.acts(rule) {
+            self.holds.push(Hold { kind, rule, from, to });
+        }
+    }
+
+    /// Neither switched off nor in shadow.
+    fn acts(&self, rule: Rule) -> bool {
+        (self.params.off.bits() | self.params.shadow.bits()) & rule.mask().bits() == 0
     }
 
     /// The rule failed this slot and forbids its use.
     pub(super) fn suspect(&mut self, at: usize, rule: Rule) {
         self.flag(at, rule);
+        let acts = self.acts(rule);
         if let Some(place) = self.places.get_mut(at) {
-            place.suspect = true;
+            place.suspect |= acts;
         }
     }
 
     /// The rule failed this slot; it stays usable.
     pub(super) fn flag(&mut self, at: usize, rule: Rule) {
-        if let Some(place) = self.places.get_mut(at) {
+        let acts = self.acts(rule);
+        if let Some(place) = self.places.get_mut(at).filter(|_| acts) {
             place.failed = union(place.failed, rule.mask());
         }
     }

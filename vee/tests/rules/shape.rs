@@ -96,6 +96,19 @@ fn skipped_messages_are_told() {
 }
 
 #[test]
+fn a_rule_in_shadow_tells_and_holds_nothing_and_one_that_is_off_is_silent() {
+    let mut rig = Rig::home("2026-06-01");
+    rig.arrive(|at| if at == 50 { Some(9_000_000) } else { usual(at) });
+    assert_eq!((rig.judge(Default::default()).suspect.len(), rig.params.off.is_empty()), (1, true));
+    rig.params.shadow = Rule::Spike.mask();
+    let shadow = rig.judge(Default::default());
+    assert_eq!(told(&shadow), "INT-SPIKE Fail 1 9000000");
+    assert!(shadow.suspect.is_empty() && shadow.flagged.is_empty() && shadow.holds.is_empty());
+    rig.params.off = Rule::Spike.mask();
+    assert_eq!(told(&rig.judge(Default::default())), "");
+}
+
+#[test]
 fn what_staff_decided_is_not_judged_anew() {
     let mut rig = Rig::home("2026-06-01");
     rig.arrive(|at| if at == 50 { Some(9_000_000) } else { usual(at) });
