@@ -2,4 +2,5 @@
 //! while, and what people decide of intervals.
 
 pub mod fleet;
+pub mod rules;
 pub mod vee;

@@ -8,6 +8,7 @@ use metering::UtcTime;
 
 use super::args::{BenchArgs, DemoArgs, RulesBenchArgs, SimulateArgs};
 use super::exit::{Exit, Failure};
+use super::rules_args::RulesVerb;
 use super::score::ScoreArgs;
 use super::vee_args::VeeVerb;
 use crate::config::{BrokerUrl, Override, Sources};
@@ -105,6 +106,9 @@ pub(super) enum Verb {
     /// Decides suspect intervals: accept, reject, estimate, edit, undo.
     #[command(subcommand, before_help = "Example:  headend vee queue")]
     Vee(VeeVerb),
+    /// Shows, checks, tries and changes the rules.
+    #[command(subcommand, before_help = "Example:  headend rules apply rules.toml --dry-run")]
+    Rules(RulesVerb),
     /// Dead letters: messages that could not become readings.
     #[command(subcommand, before_help = "Example:  headend dlq list")]
     Dlq(DlqVerb),

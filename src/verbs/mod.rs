@@ -14,6 +14,9 @@ mod provision;
 pub mod provision_file;
 mod reads;
 pub mod replay;
+mod rules;
+mod rules_args;
+mod rules_report;
 mod score;
 mod vee;
 mod vee_args;
@@ -107,7 +110,8 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             runtime()?.block_on(crate::bench::ingest(args.options(common.data_dir), config))
         }
         Verb::Bench(BenchVerb::Rules(args)) => crate::bench::rules::run(&args.options()),
-        Verb::Meters(_) | Verb::Reads(_) | Verb::Issues(_) | Verb::Vee(_) | Verb::Dlq(_) => {
+        Verb::Rules(verb) if verb.is_offline() => rules::run_offline(verb),
+        Verb::Meters(_) | Verb::Rules(_) | Verb::Reads(_) | Verb::Issues(_) | Verb::Vee(_) | Verb::Dlq(_) => {
             let config = load()?;
             start_log(&quiet(&config))?;
             let place = Place { config, account: environment.account().to_owned() };
@@ -149,6 +153,7 @@ async fn ask(verb: &Verb, place: &Place, opened: &Opened) -> anyhow::Result<()> 
         }
         Verb::Reads(args) => reads::run(database, args, now).await,
         Verb::Issues(verb) => issues::run(database, verb, &place.account, (zone, now)).await,
+        Verb::Rules(verb) => rules::run(database, verb, &place.account, (zone, now)).await,
         Verb::Vee(verb) => vee::run(database, verb, &place.account, now).await,
         Verb::Dlq(DlqVerb::List { reason, source, replayed, page, output }) => {
             let filter = store::views::intake::DeadLetterFilter {

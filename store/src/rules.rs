@@ -1,6 +1,8 @@
 //! Versions of the rules: every one that was ever made active or shadow is kept, and the event log
 //! says from where on it holds.
 
+pub mod history;
+
 use metering::{LogRecord, RuleBundle, UtcTime};
 use tokio_postgres::Row;
 

@@ -1,0 +1,302 @@
+//! Versions of the rules: what a file says, what it would change, and what it would have said of
+//! the past. Console, API and verbs all come here.
+
+pub mod backtest;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alerts::bundle::{Failed, Foreign};
+use alerts::params::{Mark, ParamInfo};
+use alerts::{BUILT_IN, Bundle, BundleErrors, Params, RuleId};
+use metering::UtcTime;
+use store::rules::{BundleRow, NewBundle};
+use store::{Database, StoreError};
+
+/// Why rules were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// Every fault of the text, a line each.
+    #[error("{0}")]
+    Text(BundleErrors),
+    #[error("{}", failed_text(.0))]
+    Tests(Vec<Failed>),
+    #[error("a change of the rules needs a name and a reason")]
+    NoReason,
+    #[error(
+        "rule {0} goes live without 7 days in shadow; give it mode = \"shadow\" first, or --force"
+    )]
+    NotWatched(RuleId),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn failed_text(failed: &[Failed]) -> String {
+    let lines: Vec<String> = failed
+        .iter()
+        .map(|one| format!("line {}: test `{}`: {}", one.line, one.name, one.why))
+        .collect();
+    lines.join("\n")
+}
+
+/// An operator's rule is watched in shadow for so long before it may speak.
+const WATCH_S: i64 = 7 * 86_400;
+/// Versions that are looked through for the time in shadow.
+const VERSIONS_MAX: u32 = 1_000;
+
+/// One parameter or setting that differs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    pub rule: String,
+    pub key: String,
+    pub before: String,
+    pub after: String,
+}
+
+/// Who changes the rules, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Person<'a> {
+    pub actor: &'a str,
+    pub reason: &'a str,
+    pub now: UtcTime,
+}
+
+/// Parameters of the rules that validation judges, as the catalogue has them.
+pub fn checks() -> Vec<ParamInfo> {
+    vee::params::PARAMS
+        .iter()
+        .map(|info| ParamInfo {
+            rule: info.rule,
+            key: info.key,
+            unit: info.unit,
+            default: info.default,
+            min: info.min,
+            max: info.max,
+            mark: match info.mark {
+                vee::params::Mark::Std => Mark::Std,
+                vee::params::Mark::Default => Mark::Default,
+            },
+            doc: info.doc,
+        })
+        .collect()
+}
+
+/// Reads a file's text; every key is checked, those of validation too.
+///
+/// # Errors
+/// [`RulesError::Text`] with every fault.
+pub fn parse(text: &str) -> Result<Bundle, RulesError> {
+    Bundle::parse(text, Foreign::Known(&checks())).map_err(RulesError::Text)
+}
+
+/// The bundle that holds; the empty one is `built-in`.
+///
+/// # Errors
+/// The database is away.
+pub async fn active(database: &Database) -> Result<(String, Bundle), StoreError> {
+    match store::rules::active(database).await? {
+        Some(row) if !row.text.is_empty() => {
+            let bundle = of_row(&row)?;
+            Ok((row.version, bundle))
+        }
+        _ => Ok((BUILT_IN.to_owned(), Bundle::default())),
+    }
+}
+
+/// The bundle of a stored version. Its keys were checked when it was applied.
+///
+/// # Errors
+/// It cannot be read any more.
+pub fn of_row(row: &BundleRow) -> Result<Bundle, StoreError> {
+    if row.text.is_empty() {
+        return Ok(Bundle::default());
+    }
+    Bundle::parse(&row.text, Foreign::Ignore)
+        .map_err(|error| StoreError::Corrupt { what: "rule bundle", detail: error.to_string() })
+}
+
+/// Limits of validation with what the bundle says of rules #1 to #24.
+pub fn limits(bundle: &Bundle) -> vee::Params {
+    let mut params = vee::Params::default();
+    for (_, key, value) in bundle.foreign_values() {
+        // Checked against its range when the bundle was applied.
+        let _ = params.set(key, value);
+    }
+    params
+}
+
+/// What changes from one bundle to another, in the order of the catalogue.
+pub fn differences(before: &Bundle, after: &Bundle) -> Vec<Difference> {
+    let (old, new) = (flat(before), flat(after));
+    let keys: BTreeSet<&(u8, String, String)> = old.keys().chain(new.keys()).collect();
+    let defaults = defaults();
+    let usual = |(_, rule, key): &(u8, String, String)| {
+        let known = defaults.get(&(rule.clone(), key.clone()));
+        known.map_or_else(|| "as in the catalogue".to_owned(), ToString::to_string)
+    };
+    keys.into_iter()
+        .filter(|key| old.get(key) != new.get(key))
+        .map(|key| Difference {
+            rule: key.1.clone(),
+            key: key.2.clone(),
+            before: old.get(key).cloned().unwrap_or_else(|| usual(key)),
+            after: new.get(key).cloned().unwrap_or_else(|| usual(key)),
+        })
+        .filter(|one| one.before != one.after)
+        .collect()
+}
+
+fn defaults() -> BTreeMap<(String, String), i64> {
+    let own = alerts::PARAMS.iter().copied();
+    own.chain(checks())
+        .map(|info| ((info.rule.to_owned(), info.key.to_owned()), info.default))
+        .collect()
+}
+
+/// Every explicit key of a bundle by rule number, rule and key.
+fn flat(bundle: &Bundle) -> BTreeMap<(u8, String, String), String> {
+    let mut all = BTreeMap::new();
+    let mut put = |no: u8, rule: &str, key: &str, value: String| {
+        all.insert((no, rule.to_owned(), key.to_owned()), value);
+    };
+    for (key, value) in &bundle.engine {
+        put(0, "engine", key, value.to_string());
+    }
+    if !bundle.holidays.is_empty() {
+        put(0, "calendar", "holidays", format!("{} days", bundle.holidays.len()));
+    }
+    for (rule, patch) in &bundle.rules {
+        let Some(id) = RuleId::from_number(rule.get()) else { continue };
+        for line in patch.to_string().lines() {
+            if let Some((key, value)) = line.split_once(" = ") {
+                put(rule.get(), id.name, key, value.to_owned());
+            }
+        }
+    }
+    for (rule, tags) in &bundle.exclude_tags {
+        let Some(id) = RuleId::from_number(rule.get()) else { continue };
+        let words: Vec<&str> = tags.iter().map(|tag| tag.word()).collect();
+        put(rule.get(), id.name, "exclude_tags", words.join(", "));
+    }
+    for own in &bundle.overrides {
+        let key = format!("override when {}", own.when);
+        let value = own.patch.to_string().trim().replace('\n', ", ");
+        put(own.rule.no.get(), own.rule.name, &key, value);
+    }
+    for rule in &bundle.custom {
+        for line in rule.to_string().lines() {
+            if let Some((key, value)) = line.split_once(" = ") {
+                put(rule.id.no.get(), rule.id.name, key, value.to_owned());
+            }
+        }
+    }
+    all
+}
+
+/// Makes the rules of a text the active ones, after its own tests pass.
+///
+/// # Errors
+/// The text is wrong, a test fails, an operator's rule was not watched long enough (unless
+/// `force`), or the database is away.
+pub async fn apply(
+    database: &Database,
+    text: &str,
+    person: Person<'_>,
+    force: bool,
+) -> Result<BundleRow, RulesError> {
+    let bundle = ready(text)?;
+    person.check()?;
+    if !force {
+        watched(database, &bundle, person.now).await?;
+    }
+    let hash = bundle.hash();
+    let new = NewBundle {
+        version: &bundle.version,
+        text,
+        hash: &hash,
+        actor: person.actor,
+        reason: person.reason,
+    };
+    Ok(store::rules::apply(database, &new, person.now).await?)
+}
+
+/// Reads a text and runs its tests.
+///
+/// # Errors
+/// The text is wrong or a test fails.
+pub fn ready(text: &str) -> Result<Bundle, RulesError> {
+    let bundle = parse(text)?;
+    let failed = bundle.run_tests();
+    if failed.is_empty() { Ok(bundle) } else { Err(RulesError::Tests(failed)) }
+}
+
+impl Person<'_> {
+    fn check(&self) -> Result<(), RulesError> {
+        if self.actor.trim().is_empty() || self.reason.trim().is_empty() {
+            return Err(RulesError::NoReason);
+        }
+        Ok(())
+    }
+}
+
+/// An operator's rule that speaks must have stood in shadow, unchanged, for 7 days.
+async fn watched(database: &Database, bundle: &Bundle, now: UtcTime) -> Result<(), RulesError> {
+    let live = |bundle: &Bundle, id: RuleId| {
+        let own = bundle.custom.iter().find(|rule| rule.id == id);
+        own.is_some_and(|rule| rule.patch.mode == Some(alerts::Mode::Live))
+    };
+    let speaking: Vec<_> = bundle.custom.iter().filter(|rule| live(bundle, rule.id)).collect();
+    if speaking.is_empty() {
+        return Ok(());
+    }
+    let rows = store::rules::versions(database, VERSIONS_MAX).await?;
+    for rule in speaking {
+        let same = |row: &BundleRow| {
+            of_row(row).is_ok_and(|old| {
+                let own = old.custom.iter().find(|old| old.id == rule.id);
+                own.is_some_and(|own| (&own.scope, &own.when) == (&rule.scope, &rule.when))
+            })
+        };
+        // Newest first: as long as the rule stood there as it is.
+        let first = rows.iter().take_while(|row| same(row)).last();
+        if first.is_none_or(|row| now.seconds_since(row.applied_at) < WATCH_S) {
+            return Err(RulesError::NotWatched(rule.id));
+        }
+    }
+    Ok(())
+}
+
+/// Makes an earlier version active again; `built-in` ends all bundles.
+///
+/// # Errors
+/// There is no such version, or the database is away.
+pub async fn rollback(
+    database: &Database,
+    version: &str,
+    person: Person<'_>,
+) -> Result<BundleRow, RulesError> {
+    person.check()?;
+    if version == BUILT_IN {
+        let hash = Bundle::default().hash();
+        let none = NewBundle {
+            version: BUILT_IN,
+            text: "",
+            hash: &hash,
+            actor: person.actor,
+            reason: person.reason,
+        };
+        return Ok(store::rules::apply(database, &none, person.now).await?);
+    }
+    let who = (person.actor, person.reason);
+    Ok(store::rules::rollback(database, version, who, person.now).await?)
+}
+
+/// Value of a parameter under a bundle, of validation or of the engine.
+pub fn value_of(bundle: &Bundle, info: &ParamInfo) -> i64 {
+    let params = bundle.params(&Params::default());
+    let checked = || {
+        let mut own = bundle.foreign_values();
+        own.find(|(rule, key, _)| rule.name == info.rule && *key == info.key)
+            .map_or(info.default, |(_, _, value)| value)
+    };
+    params.get(info.key).unwrap_or_else(checked)
+}

@@ -1,0 +1,376 @@
+//! `headend rules`: what the rules are, and how they are changed.
+
+use std::path::Path;
+
+use alerts::features::FEATURES;
+use alerts::rule::Judge;
+use alerts::{Bundle, CATALOGUE, Mode, PARAMS, Params, RuleId, RuleInfo, RuleSettings};
+use jiff::tz::TimeZone;
+use metering::UtcTime;
+use store::Database;
+use store::rules::NewBundle;
+
+use super::cli::instant;
+use super::exit::{Exit, Failure};
+use super::reads::stamp;
+use super::rules_args::{RulesVerb, Who};
+use crate::output::{Cell, List, OutputFormat, Record};
+use crate::services::rules::{self, Person, RulesError, backtest};
+
+/// Verbs that need no database.
+pub(super) fn run_offline(verb: &RulesVerb) -> anyhow::Result<()> {
+    match verb {
+        RulesVerb::Features { output } => features(output.format()),
+        RulesVerb::Check { file } => check(file),
+        RulesVerb::Test { file } => test(file),
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn run(
+    database: &Database,
+    verb: &RulesVerb,
+    account: &str,
+    (zone, now): (&TimeZone, UtcTime),
+) -> anyhow::Result<()> {
+    match verb {
+        RulesVerb::List { output } => list(database, output.format()).await,
+        RulesVerb::Show { name, output } => show(database, name, output.format()).await,
+        RulesVerb::Apply { file, who, dry_run, force, output } => {
+            let text = read(file)?;
+            if *dry_run {
+                return rehearse(database, (file, &text), output.format()).await;
+            }
+            let person = who.person(account, now);
+            let row = rules::apply(database, &text, person, *force)
+                .await
+                .map_err(|error| failure(file, error))?;
+            println!("rules {} hold from log record {}", row.version, row.log_seq);
+            Ok(())
+        }
+        RulesVerb::Backtest { file, from, to, output } => {
+            let at = |text: &str, option: &str| {
+                instant(text, zone)
+                    .map_err(|what| Failure::new(Exit::Usage, format!("{option}: {what}")))
+            };
+            let from = at(from, "--from")?;
+            let to = to.as_deref().map_or(Ok(now), |text| at(text, "--to"))?;
+            try_past(database, file, (from, to), (zone, output.format())).await
+        }
+        RulesVerb::Shadow { file, who, .. } => {
+            shadow(database, file.as_deref(), who, account, now).await
+        }
+        RulesVerb::Rollback { version, who } => {
+            let row = rules::rollback(database, version, who.person(account, now))
+                .await
+                .map_err(|error| failure(Path::new(version), error))?;
+            println!("rules {} hold from log record {}", row.version, row.log_seq);
+            Ok(())
+        }
+        RulesVerb::History { limit, output } => {
+            history(database, *limit, (zone, output.format())).await
+        }
+        RulesVerb::Features { .. } | RulesVerb::Check { .. } | RulesVerb::Test { .. } => Ok(()),
+    }
+}
+
+impl Who {
+    fn person<'a>(&'a self, account: &'a str, now: UtcTime) -> Person<'a> {
+        Person { actor: self.actor.as_deref().unwrap_or(account), reason: &self.reason, now }
+    }
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| {
+        Failure::because(Exit::Io, format!("cannot read {}", file.display()), error)
+    })
+}
+
+/// Faults of a text begin with the file and the line, so that editors find them.
+fn failure(file: &Path, error: RulesError) -> anyhow::Error {
+    let name = file.display();
+    let message = match &error {
+        RulesError::Text(errors) => {
+            let lines = errors.0.iter().map(|one| format!("{name}:{}: {}", one.line, one.message));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+        RulesError::Tests(failed) => {
+            let line = |one: &alerts::bundle::Failed| {
+                format!("{name}:{}: test `{}`: {}", one.line, one.name, one.why)
+            };
+            failed.iter().map(line).collect::<Vec<_>>().join("\n")
+        }
+        RulesError::NoReason => {
+            return Failure::new(Exit::Usage, "say why with --reason").into();
+        }
+        RulesError::NotWatched(_) => error.to_string(),
+        RulesError::Store(_) => return error.into(),
+    };
+    Failure::new(Exit::Data, message).into()
+}
+
+fn check(file: &Path) -> anyhow::Result<()> {
+    let bundle = rules::parse(&read(file)?).map_err(|error| failure(file, error))?;
+    println!("{}: ok, version {}, hash {}", file.display(), bundle.version, bundle.hash());
+    println!(
+        "{} rules changed, {} overrides, {} operators' rules, {} tests",
+        bundle.rules.len(),
+        bundle.overrides.len(),
+        bundle.custom.len(),
+        bundle.tests.len()
+    );
+    for rule in &bundle.custom {
+        let mode = if rule.patch.mode == Some(Mode::Live) { "live" } else { "shadow" };
+        println!("{} {}: {} operations, {mode}", rule.id, rule.name, rule.cost());
+    }
+    Ok(())
+}
+
+fn test(file: &Path) -> anyhow::Result<()> {
+    let bundle = rules::ready(&read(file)?).map_err(|error| failure(file, error))?;
+    println!("{}: {} tests passed", file.display(), bundle.tests.len());
+    Ok(())
+}
+
+fn features(format: OutputFormat) -> anyhow::Result<()> {
+    let mut list = List::new(&["feature", "type", "known", "meaning"]);
+    for info in FEATURES {
+        list.push(vec![
+            Cell::text(info.name),
+            Cell::text(info.type_text()),
+            Cell::text(info.cadence.word()),
+            Cell::text(info.doc),
+        ]);
+    }
+    list.print(format)?;
+    Ok(())
+}
+
+fn joined<T: ToString>(all: &[T]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn mode(settings: RuleSettings) -> &'static str {
+    match (settings.enabled, settings.mode) {
+        (false, _) => "off",
+        (true, Mode::Live) => "live",
+        (true, Mode::Shadow) => "shadow",
+    }
+}
+
+async fn list(database: &Database, format: OutputFormat) -> anyhow::Result<()> {
+    let (version, bundle) = rules::active(database).await?;
+    let params = bundle.params(&Params::default());
+    let mut list = List::new(&[
+        "no",
+        "rule",
+        "title",
+        "for",
+        "cost",
+        "severity",
+        "causes",
+        "billing",
+        "judged_by",
+        "mode",
+    ]);
+    for info in CATALOGUE {
+        list.push(catalogue_row(info, params.settings(info.id.no)));
+    }
+    for own in &bundle.custom {
+        list.push(vec![
+            Cell::number(own.id.no.get()),
+            Cell::text(own.id.name),
+            Cell::text(&own.name),
+            Cell::text(own.scope.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string)),
+            Cell::text(own.cadence.word()),
+            Cell::text(own.severity.to_string()),
+            Cell::text(own.opens.word()),
+            Cell::text("none"),
+            Cell::text("operator"),
+            Cell::text(mode(params.settings(own.id.no))),
+        ]);
+    }
+    list.print(format)?;
+    if format == OutputFormat::Table {
+        eprintln!("version {version}");
+    }
+    Ok(())
+}
+
+fn catalogue_row(info: &RuleInfo, settings: RuleSettings) -> Vec<Cell> {
+    let judge = if info.judge() == Judge::Vee { "validation" } else { "engine" };
+    let severity = settings.severity.map_or_else(|| joined(info.severities), |own| own.to_string());
+    vec![
+        Cell::number(info.id.no.get()),
+        Cell::text(info.id.name),
+        Cell::text(info.title),
+        Cell::text(info.utilities),
+        Cell::text(info.cost.word()),
+        Cell::text(severity),
+        Cell::text(joined(info.causes)),
+        Cell::text(info.billing.word()),
+        Cell::text(judge),
+        Cell::text(mode(settings)),
+    ]
+}
+
+async fn show(database: &Database, name: &str, format: OutputFormat) -> anyhow::Result<()> {
+    let (_, bundle) = rules::active(database).await?;
+    let Some(id) = RuleId::from_name(name) else {
+        return show_version(database, name).await;
+    };
+    let Some(info) = id.info() else {
+        let own = bundle.custom.iter().find(|own| own.id == id);
+        let missing = || Failure::new(Exit::Data, format!("no rule {id} is active"));
+        print!("{}", own.ok_or_else(missing)?.to_string().trim_start());
+        return Ok(());
+    };
+    if format == OutputFormat::Table {
+        show_settings(info, &bundle, format)?;
+    }
+    let mut list =
+        List::new(&["parameter", "value", "unit", "min", "max", "default", "mark", "meaning"]);
+    let checks = rules::checks();
+    let own = PARAMS.iter().chain(&checks).filter(|one| one.rule == id.name);
+    for one in own {
+        list.push(vec![
+            Cell::text(one.key),
+            Cell::number(rules::value_of(&bundle, one)),
+            Cell::text(one.unit),
+            Cell::number(one.min),
+            Cell::number(one.max),
+            Cell::number(one.default),
+            Cell::text(one.mark.word()),
+            Cell::text(one.doc),
+        ]);
+    }
+    list.print(format)?;
+    Ok(())
+}
+
+fn show_settings(info: &RuleInfo, bundle: &Bundle, format: OutputFormat) -> anyhow::Result<()> {
+    let params = bundle.params(&Params::default());
+    let settings = params.settings(info.id.no);
+    let tags = bundle.exclude_tags.get(&info.id.no);
+    let tags: Vec<&str> = tags.into_iter().flatten().map(|tag| tag.word()).collect();
+    let record = Record::new(vec![
+        ("rule", Cell::text(format!("#{} {}", info.id.no.get(), info.id))),
+        ("title", Cell::text(info.title)),
+        ("utilities", Cell::text(info.utilities)),
+        ("causes", Cell::text(joined(info.causes))),
+        ("mandatory", Cell::text(if info.is_mandatory() { "yes" } else { "no" })),
+        ("mode", Cell::text(mode(settings))),
+        ("severity", Cell::of(settings.severity)),
+        ("for_s", Cell::number(settings.for_s)),
+        ("keep_for_s", Cell::number(settings.keep_for_s)),
+        ("rearm_s", Cell::number(settings.rearm_s)),
+        ("exclude_tags", Cell::text(tags.join(", "))),
+    ]);
+    record.print(format)?;
+    println!();
+    Ok(())
+}
+
+async fn show_version(database: &Database, version: &str) -> anyhow::Result<()> {
+    match store::rules::by_version(database, version).await? {
+        Some(row) => {
+            print!("{}", row.text);
+            Ok(())
+        }
+        None => {
+            let what = format!("there is no rule and no version `{version}`");
+            Err(Failure::new(Exit::Data, what).into())
+        }
+    }
+}
+
+async fn rehearse(
+    database: &Database,
+    (file, text): (&Path, &str),
+    format: OutputFormat,
+) -> anyhow::Result<()> {
+    let bundle = rules::ready(text).map_err(|error| failure(file, error))?;
+    let (version, active) = rules::active(database).await?;
+    let mut list = List::new(&["rule", "key", "before", "after"]);
+    for one in rules::differences(&active, &bundle) {
+        list.push(vec![
+            Cell::text(one.rule),
+            Cell::text(one.key),
+            Cell::text(one.before),
+            Cell::text(one.after),
+        ]);
+    }
+    list.print(format)?;
+    if format == OutputFormat::Table {
+        eprintln!(
+            "{version} to {}: {} differences; nothing was changed",
+            bundle.version,
+            list.len()
+        );
+    }
+    Ok(())
+}
+
+async fn shadow(
+    database: &Database,
+    file: Option<&Path>,
+    who: &Who,
+    account: &str,
+    now: UtcTime,
+) -> anyhow::Result<()> {
+    let person = who.person(account, now);
+    let by = (person.actor, person.reason);
+    let Some(file) = file else {
+        store::rules::set_shadow(database, None, by, now).await?;
+        println!("no rules run in shadow");
+        return Ok(());
+    };
+    let text = read(file)?;
+    let bundle = rules::ready(&text).map_err(|error| failure(file, error))?;
+    let hash = bundle.hash();
+    let (actor, reason) = by;
+    let new = NewBundle { version: &bundle.version, text: &text, hash: &hash, actor, reason };
+    store::rules::set_shadow(database, Some(&new), by, now).await?;
+    println!("rules {} run in shadow; their alerts open no issue", bundle.version);
+    Ok(())
+}
+
+async fn history(
+    database: &Database,
+    limit: u32,
+    (zone, format): (&TimeZone, OutputFormat),
+) -> anyhow::Result<()> {
+    let mut list = List::new(&["at", "act", "version", "who", "reason", "log_seq", "hash"]);
+    for row in store::rules::versions(database, limit).await? {
+        list.push(vec![
+            Cell::text(stamp(row.applied_at, zone)),
+            Cell::text(row.act.word()),
+            Cell::text(row.version),
+            Cell::text(row.actor),
+            Cell::text(row.reason),
+            Cell::number(row.log_seq),
+            Cell::text(row.hash.chars().take(12).collect::<String>()),
+        ]);
+    }
+    list.print(format)?;
+    Ok(())
+}
+
+async fn try_past(
+    database: &Database,
+    file: &Path,
+    (from, to): (UtcTime, UtcTime),
+    (zone, format): (&TimeZone, OutputFormat),
+) -> anyhow::Result<()> {
+    if to <= from {
+        return Err(Failure::new(Exit::Usage, "--to must be later than --from").into());
+    }
+    let text = read(file)?;
+    let bundle = rules::ready(&text).map_err(|error| failure(file, error))?;
+    let row = store::rules::active(database).await?;
+    let active = row.as_ref().map_or((alerts::BUILT_IN, ""), |row| (&row.version, &row.text));
+    let active = backtest::Version { version: active.0, text: active.1 };
+    let candidate = backtest::Version { version: &bundle.version, text: &text };
+    let report = backtest::run(database, (candidate, active), (from, to)).await?;
+    super::rules_report::print(&report, zone, format)
+}
