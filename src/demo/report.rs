@@ -179,6 +179,8 @@ fn false_issues(truth: &Truth, issues: &[IssueFact], used: &BTreeSet<i64>) -> Ve
     issues
         .iter()
         .filter(|issue| !used.contains(&issue.number) && !issue.suppressed)
+        // The book of gaps that estimation filled: closed records that nobody is told of.
+        .filter(|issue| issue.cause != "DATA_GAP")
         .filter_map(|issue| {
             let why = why_false(truth, issue)?;
             Some(FalseIssue {

@@ -13,6 +13,7 @@ mod issue;
 mod late;
 mod outages;
 mod rows;
+mod settle;
 mod slots;
 
 use metering::{ChannelNo, DeviceFlags, MeterId, QualityStatus, RuleMask, UtcTime};

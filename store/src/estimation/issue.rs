@@ -51,8 +51,7 @@ pub(super) async fn explaining(
     let query = StoreError::query(WHAT);
     let statement = client.prepare_cached(EXPLAINING).await.map_err(&query)?;
     let (from, to) = (Stamp(record.gap.from), Stamp(record.gap.to));
-    let found =
-        client
+    let found = client
         .query_opt(&statement, &[&record.meter.get(), &from, &to, &Stamp(at)])
         .await
         .map_err(&query)?;
