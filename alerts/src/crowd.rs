@@ -17,6 +17,8 @@ const LEAST: usize = 10;
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Crowd {
     seen: BTreeMap<(i64, u16, i32), Vec<u32>>,
+    /// Crowds that were told of: hour and code.
+    told: Vec<(i64, u16)>,
 }
 
 impl Crowd {
@@ -43,6 +45,18 @@ impl Crowd {
             .sum()
     }
 
+    /// A crowd is told of once.
+    pub(crate) fn tell(&mut self, code: EventCode, at: i64) -> bool {
+        let hour = at.div_euclid(HOUR_S);
+        let near = |known: &(i64, u16)| known.1 == code.number() && (known.0 - hour).abs() <= 2;
+        if self.told.iter().any(near) {
+            return false;
+        }
+        self.told.retain(|known| known.0 >= hour - KEPT_H);
+        self.told.push((hour, code.number()));
+        true
+    }
+
     /// More than one in a hundred of the fleet.
     pub(crate) fn is_mass(&self, code: EventCode, at: i64, fleet: u32) -> bool {
         let limit = usize::try_from(fleet / 100).unwrap_or(0).max(LEAST);
@@ -59,6 +73,11 @@ impl Snap for Crowd {
             scope.save(to);
             meters.save(to);
         }
+        to.unsigned(self.told.len() as u64);
+        for (hour, code) in &self.told {
+            hour.save(to);
+            code.save(to);
+        }
     }
 
     fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
@@ -67,7 +86,11 @@ impl Snap for Crowd {
             let key = (i64::load(from)?, u16::load(from)?, i32::load(from)?);
             seen.insert(key, Vec::load(from)?);
         }
-        Ok(Self { seen })
+        let mut told = Vec::new();
+        for _ in 0..from.count()? {
+            told.push((i64::load(from)?, u16::load(from)?));
+        }
+        Ok(Self { seen, told })
     }
 }
 

@@ -217,7 +217,8 @@ fn recover(meter: &mut Meter, days: i64, env: &mut Env) {
     cell.recovered += 1;
     if cell.recovered >= 2 {
         cell.recovered = 0;
-        env.book.clear(&key, cell.newest_at().max(active.start), env.at, &mut env.out);
+        let now = cell.newest_at().max(cell.vendor_at);
+        env.book.clear(&key, now.max(active.start), env.at, &mut env.out);
     }
 }
 

@@ -5,7 +5,7 @@
 //! itself first: what falls into a visit's window, or came from many meters at once, does not
 //! count. Brief outages count only where the transformer is known and no neighbour failed.
 
-use metering::{Commodity, EventCode, Severity, Tag, WorkOrderKind};
+use metering::{ChannelNo, Commodity, EventCode, Severity, Subject, Tag, WorkOrderKind};
 
 use super::device::{Told, key, look_at, report};
 use crate::cause::Cause;
@@ -132,11 +132,32 @@ fn dropped(meter: &Meter, event_at: i64, env: &Env) -> bool {
     after * 100 <= before * (100 - env.params.tamper_drop_pct)
 }
 
+/// Many meters said the same within the hour: one matter of the head-end, not theirs.
+fn tell_of_many(meter: &Meter, env: &mut Env) {
+    let Some(mark) = meter.rare().and_then(|rare| rare.marks.last()).copied() else { return };
+    let Some(code) = EventCode::from_number(mark.code) else { return };
+    let mass = env.crowd.is_mass(code, mark.at, env.fleet);
+    if !mass || code == EventCode::PowerFail || !env.crowd.tell(code, mark.at) {
+        return;
+    }
+    let count = i64::try_from(env.crowd.count((code, 0), mark.at)).unwrap_or(0);
+    let mut report =
+        report(meter, (RuleId::TMP_SCORE, Cause::TamperSuspect), (mark.at, mark.at), env);
+    report.subject = Subject::Headend;
+    report.commodity = None;
+    report.channel = Some(ChannelNo::new(i16::try_from(mark.code).unwrap_or(1)));
+    report.evidence.push(Evidence::number("meters", count, "meters"));
+    let key = report.key();
+    env.book.assert(report, env.at, &mut env.out);
+    env.book.clear(&key, mark.at, env.at, &mut env.out);
+}
+
 /// Timer, or a day closed: count the points.
 pub(crate) fn look(meter: &Meter, place: u32, env: &mut Env) {
     let Some(newest) = meter.rare().and_then(|rare| rare.marks.last()).map(|mark| mark.at) else {
         return;
     };
+    tell_of_many(meter, env);
     let key = key(meter, RuleId::TMP_SCORE);
     let active = env.book.get(&key).copied();
     let reference = newest.max(meter.rare().map_or(newest, |rare| rare.cut_use_from));

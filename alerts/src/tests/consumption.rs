@@ -30,6 +30,8 @@ fn wtr_cont_needs_every_slot_and_counts_no_estimate() {
         "11-02 00:00 +1h 0 | 11-02 01:00 +23h 5 | 11-03 00:00 +45min 5 | 11-03 00:45 +15min 0 \
          | 11-03 01:00 +12h 2 | 11-03 13:00 +1h 0e,0?,-,2 | 11-03 14:00 +14h 2",
         &expect![[r#"
+            11-03 13:32 raised REG-CAP meter 1 BAD_READ P2 since 11-03 13:15
+            11-03 14:17 cleared REG-CAP meter 1 BAD_READ P2 since 11-03 13:15 until 11-03 13:30
             11-04 01:47 raised WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P4 since 11-03 01:00 record
         "#]],
     );
@@ -73,6 +75,7 @@ fn wtr_burst_rises_after_two_slots_of_15_min_and_clears_after_a_calm_hour() {
         "11-02 00:00 +82h 0,9 | 11-05 10:00 +15min 500 | 11-05 10:15 +15min 10 \
          | 11-05 10:30 +1h 480 | 11-05 11:30 +30min 700 | 11-05 12:00 +3h 0,5",
         &expect![[r#"
+            11-05 00:02 raised WTR-INT meter 1 LEAK_INTERMITTENT P4 since 11-02 00:00
             11-05 11:02 raised WTR-BURST meter 1 BURST_CUSTOMER_SIDE P2 since 11-05 10:30
             11-05 12:02 updated WTR-BURST meter 1 BURST_CUSTOMER_SIDE P1 since 11-05 10:30
             11-05 13:02 cleared WTR-BURST meter 1 BURST_CUSTOMER_SIDE P1 since 11-05 10:30 until 11-05 12:00
@@ -87,6 +90,9 @@ fn wtr_burst_takes_one_hour_of_an_hourly_channel_and_not_what_is_suspect() {
         "11-02 00:00 +10h 0,9 | 11-02 10:00 +2h 2600? | 11-02 12:00 +2h 0 | 11-02 14:00 +1h 2600 \
          | 11-02 15:00 +3h 0",
         &expect![[r#"
+            11-02 11:02 raised REG-CAP meter 1 BAD_READ P2 since 11-02 10:00
+            11-02 12:02 updated REG-CAP meter 1 ENCODER_FAULT P2 since 11-02 10:00
+            11-02 14:02 cleared REG-CAP meter 1 ENCODER_FAULT P2 since 11-02 10:00 until 11-02 12:00
             11-02 15:02 raised WTR-BURST meter 1 BURST_CUSTOMER_SIDE P1 since 11-02 14:00
             11-02 16:02 cleared WTR-BURST meter 1 BURST_CUSTOMER_SIDE P1 since 11-02 14:00 until 11-02 15:00
         "#]],
@@ -154,8 +160,9 @@ fn mtr_stop_waits_ten_days_for_water_and_a_week_for_gas_in_winter() {
         "gas 1h",
         "11-02 00:00 +9d 0,50,20 | 11-11 00:00 +8d 0",
         &expect![[r#"
-        11-18 00:02 raised MTR-STOP meter 1 STOPPED_METER P2 since 11-11 00:00
-    "#]],
+            11-18 00:02 raised GAS-ZERO meter 1 STOPPED_METER P3 since 11-11 00:00
+            11-18 00:02 raised MTR-STOP meter 1 STOPPED_METER P2 since 11-11 00:00
+        "#]],
     );
 }
 
@@ -266,6 +273,7 @@ fn var_waits_for_the_leak_that_explains_it() {
         &expect![[r#"
             11-03 19:47 raised WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P2 since 11-02 19:45
             11-04 04:02 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P4 since 11-02 00:00 record
+            11-05 00:02 raised WTR-CUSUM meter 1 LEAK_CUSTOMER_SIDE P3 since 11-02 00:00
         "#]],
     );
 }

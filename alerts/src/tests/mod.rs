@@ -3,8 +3,11 @@
 
 mod communication;
 mod consumption;
+mod devices;
+mod flows;
 mod network;
 mod properties;
+mod rules;
 mod size;
 mod streaming;
 mod verdicts;
