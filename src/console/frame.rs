@@ -23,6 +23,7 @@ pub(super) enum Section {
     Collectors,
     Commissioning,
     DeadLetters,
+    Alarms,
     Rules,
     System,
     /// Search and refusals.
@@ -77,7 +78,7 @@ impl ClockFace {
 impl Nav {
     fn of(section: Section, counts: &NavCounts) -> Self {
         let waiting = &counts.waiting;
-        let all: [(Section, &'static str, &'static str, &'static str, i64); 9] = [
+        let all: [(Section, &'static str, &'static str, &'static str, i64); 10] = [
             (Section::Fleet, "fleet", "/", "Fleet", 0),
             (Section::Issues, "issues", "/issues", "Issues", counts.issues),
             (Section::Meters, "meters", "/meters", "Meters", 0),
@@ -97,6 +98,7 @@ impl Nav {
                 "Dead letters",
                 waiting.dead_letters,
             ),
+            (Section::Alarms, "alarms", "/alarms", "Alarms", 0),
             (Section::Rules, "rules", "/rules", "Rules", 0),
             (Section::System, "system", "/system", "System", 0),
         ];

@@ -9,6 +9,7 @@ use super::refusal::Refusal;
 use super::rule_words::RuleText;
 use super::state::ConsoleState;
 use super::words;
+use crate::services::rules;
 
 /// The rules as they hold.
 #[derive(Clone, Debug)]
@@ -46,9 +47,14 @@ pub(super) struct RuleFacts {
 
 impl Rulebook {
     /// The active version.
-    pub(super) async fn active(_: &ConsoleState) -> Result<Self, Refusal> {
-        let params = alerts::Params::default();
-        Ok(Self::of("the built-in version".to_owned(), params, &vee::Params::default()))
+    pub(super) async fn active(console: &ConsoleState) -> Result<Self, Refusal> {
+        let (version, bundle) = rules::active(&console.db).await?;
+        let version = match version.as_str() {
+            alerts::BUILT_IN => "the built-in version".to_owned(),
+            named => format!("version {named}"),
+        };
+        let params = bundle.params(&alerts::Params::default());
+        Ok(Self::of(version, params, &rules::limits(&bundle)))
     }
 
     fn of(version: String, ours: alerts::Params, theirs: &vee::Params) -> Self {

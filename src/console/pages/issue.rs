@@ -12,6 +12,7 @@ use super::issue_chart::{self, EvidenceCard};
 use super::issue_words::{
     alert_words, collector_facts, evidence_words, log_odds, log_words, meter_facts, next_words, say,
 };
+use super::issue_work::Work;
 use super::issues::{IssueLine, state_words, subject_href};
 use super::{Answer, html};
 use crate::console::causes;
@@ -28,6 +29,7 @@ struct IssuePage {
     evidence: Option<EvidenceCard>,
     side: Side,
     head: HeadLine,
+    work: Work,
     children: Children,
     timeline: Timeline,
     collector: Vec<(&'static str, String)>,
@@ -104,12 +106,14 @@ pub(in crate::console) async fn show(
         collector_of(&console, &detail),
     )
     .await?;
+    let work = Work::of(&console, &detail).await?;
     let evidence = match &meter {
         Some(meter) => issue_chart::card(&console, &detail, meter).await?,
         None => None,
     };
     html(&IssuePage {
         frame: frame.live("issue", &format!("key={}", detail.row.number)),
+        work,
         acts: Acts::of(&detail),
         side: Side::of(&detail, meter.as_ref(), collector.as_ref(), (now, &console)),
         head: HeadLine::of(&detail, now, &console),

@@ -1,5 +1,6 @@
 //! The pages, one file per subject, and which of them are live.
 
+pub(super) mod alarms;
 pub(super) mod collectors;
 pub(super) mod commissioning;
 pub(super) mod dead_letters;
@@ -12,6 +13,7 @@ pub(super) mod issue;
 pub(super) mod issue_acts;
 mod issue_chart;
 mod issue_words;
+pub(super) mod issue_work;
 pub(super) mod issues;
 pub(super) mod meter;
 mod meter_chart;
@@ -28,6 +30,7 @@ mod reading_methods;
 mod reading_words;
 pub(super) mod readings;
 pub(super) mod rule;
+pub(super) mod rule_versions;
 pub(super) mod rules;
 pub(super) mod search;
 pub(super) mod system;
@@ -73,6 +76,7 @@ pub(super) enum View {
     Meters(Uri),
     Meter(String, Uri),
     Readings(Uri),
+    Alarms,
     Collectors,
     Collector(String),
     Commissioning(Uri),
@@ -102,6 +106,7 @@ impl View {
             ),
             "meters" => Self::Meters(uri.clone()),
             "meter" => Self::Meter(asked.key, uri.clone()),
+            "alarms" => Self::Alarms,
             "readings" => Self::Readings(uri.clone()),
             "collectors" => Self::Collectors,
             "collector" => Self::Collector(asked.key),
@@ -122,6 +127,7 @@ impl View {
             Self::Meter(number, uri) => {
                 (Section::Meters, meter::fragments(console, number, uri).await?)
             }
+            Self::Alarms => (Section::Alarms, alarms::fragments(console).await?),
             Self::Readings(uri) => (Section::Readings, readings::fragments(console, uri).await?),
             Self::Collectors => (Section::Collectors, collectors::fragments(console).await?),
             Self::Collector(code) => {

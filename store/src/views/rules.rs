@@ -102,3 +102,45 @@ pub async fn recent(db: &Database, rule: RuleNo, limit: u32) -> Result<Vec<RuleA
 fn subject(kind: &str, number: i32) -> Subject {
     Subject::from_parts(kind, number).unwrap_or(Subject::Headend)
 }
+
+/// What a rule in shadow would have said.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ShadowAlert {
+    pub rule: String,
+    pub cause: String,
+    pub severity: Severity,
+    pub subject: Subject,
+    pub subject_name: String,
+    pub raised_at: UtcTime,
+    pub cleared_at: Option<UtcTime>,
+}
+
+/// What did rules in shadow say last?
+const SHADOWED: &str = "SELECT a.rule, a.cause, a.severity, a.subject_kind, a.subject_id, \
+     coalesce(m.number, k.code, t.code, z.code, 'head-end'), a.raised_at, a.cleared_at \
+     FROM shadow_alert a \
+     LEFT JOIN meter m ON a.subject_kind = 'meter' AND m.meter_id = a.subject_id \
+     LEFT JOIN collector k ON a.subject_kind = 'collector' AND k.collector_id = a.subject_id \
+     LEFT JOIN transformer t ON a.subject_kind = 'transformer' AND t.transformer_id = a.subject_id \
+     LEFT JOIN network_zone z ON a.subject_kind = 'zone' AND z.zone_id = a.subject_id \
+     ORDER BY a.raised_at DESC, a.alert_id LIMIT $1";
+
+/// The newest alerts of rules in shadow, at most `limit`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn shadow(db: &Database, limit: u32) -> Result<Vec<ShadowAlert>, StoreError> {
+    let limit = i64::from(limit.min(LIMIT_MAX));
+    ask::all(db, "reading alerts in shadow", SHADOWED, &[&limit], |c| {
+        Ok(ShadowAlert {
+            rule: c.get()?,
+            cause: c.get()?,
+            severity: c.severity()?,
+            subject: subject(c.get()?, c.get()?),
+            subject_name: c.get()?,
+            raised_at: c.time()?,
+            cleared_at: c.maybe_time()?,
+        })
+    })
+    .await
+}
