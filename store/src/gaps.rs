@@ -59,6 +59,9 @@ const NOTE: &str = concat!(
     ON CONFLICT DO NOTHING"
 );
 
+/// Older gaps are closed by the batch that brings their values.
+pub(crate) const LOOK_BACK_DAYS: i64 = 40;
+
 /// From when to when are the gaps of the last 40 days that are still open?
 const OPEN_BOUNDS: &str = "\
     SELECT min(starts_at), max(starts_at) FROM read_gap \

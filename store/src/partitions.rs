@@ -11,7 +11,7 @@ mod range;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use self::range::{Range, Ranges, Step, name, parse_suffix, plan};
+use self::range::{NEW_PER_LOG_DAY_MAX, Range, Ranges, Step, name, parse_suffix, plan};
 use crate::database::{Connection, Database};
 use crate::error::StoreError;
 
@@ -89,6 +89,8 @@ impl Touched {
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
     known: Mutex<Known>,
+    /// Day of log time, and how many partitions may still be made on it.
+    budget: Mutex<Option<(i64, usize)>>,
 }
 
 #[derive(Debug, Default)]
@@ -108,15 +110,17 @@ impl Partitions {
         }
         let mut client = database.work_client().await?;
         let mut known = load(&client).await?;
+        let mut budget = self.budget(touched);
         for (table, days) in &touched.days {
             let ranges = known.by_table.entry(*table).or_default();
-            let mut missing = plan(*table, days, ranges)?;
+            let mut missing = plan(*table, days, ranges, &mut budget)?;
             while !missing.is_empty() {
                 let rest = missing.split_off(missing.len().min(TABLES_PER_TRANSACTION));
                 make(&mut client, *table, &missing).await?;
                 missing = rest;
             }
         }
+        self.spend(touched, budget);
         // Read again: another program may have made some of them in other steps than planned.
         known = load(&client).await?;
         let complete = touched.days.iter().all(|(table, days)| {
@@ -131,6 +135,24 @@ impl Partitions {
                 what: "partitions",
                 detail: "another program changed them at the same time".to_owned(),
             })
+        }
+    }
+
+    /// What may still be made on the log day of the work (work without one counts on the last).
+    fn budget(&self, touched: &Touched) -> usize {
+        let known = self.budget.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let log_day = touched.days(Table::EventLog).min();
+        match *known {
+            Some((day, left)) if log_day.is_none_or(|log_day| log_day == day) => left,
+            _ => NEW_PER_LOG_DAY_MAX,
+        }
+    }
+
+    fn spend(&self, touched: &Touched, left: usize) {
+        let mut known = self.budget.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let before = known.map(|(day, _)| day);
+        if let Some(day) = touched.days(Table::EventLog).min().or(before) {
+            *known = Some((day, left));
         }
     }
 

@@ -13,16 +13,17 @@ use crate::types::{Day, Stamp};
 /// Sets what is newer than what is there; NULL leaves a column as it is.
 const METERS: &str = "\
     INSERT INTO meter_state AS m (meter_id, last_heard_at, last_event_end, battery_low, rssi_dbm, \
-        via_collector_id) \
-    SELECT u.meter_id, u.heard, u.event_end, coalesce(u.battery_low, false), u.rssi, u.via \
+        via_collector_id, battery_mv) \
+    SELECT u.meter_id, u.heard, u.event_end, coalesce(u.battery_low, false), u.rssi, u.via, u.mv \
     FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $4::bool[], $5::int2[], \
-        $6::int4[]) AS u(meter_id, heard, event_end, battery_low, rssi, via) \
+        $6::int4[], $8::int4[]) AS u(meter_id, heard, event_end, battery_low, rssi, via, mv) \
     ON CONFLICT (meter_id) DO UPDATE SET \
         last_heard_at = greatest(m.last_heard_at, excluded.last_heard_at), \
         last_event_end = greatest(m.last_event_end, excluded.last_event_end), \
         battery_low = CASE WHEN excluded.meter_id = ANY($7) THEN excluded.battery_low \
             ELSE m.battery_low END, \
         rssi_dbm = coalesce(excluded.rssi_dbm, m.rssi_dbm), \
+        battery_mv = coalesce(excluded.battery_mv, m.battery_mv), \
         via_collector_id = coalesce(excluded.via_collector_id, m.via_collector_id)";
 
 const COLLECTORS: &str = "\
@@ -43,6 +44,7 @@ struct MeterPresence {
     heard_at: UtcTime,
     event_end: Option<UtcTime>,
     battery_low: Option<bool>,
+    battery_mv: Option<i32>,
     rssi_dbm: Option<i16>,
     via: Option<CollectorId>,
 }
@@ -103,6 +105,9 @@ impl Presence {
                         EventCode::Cleared if event.detail == EventCode::BatteryLow.name() => {
                             meter.battery_low = Some(false);
                         }
+                        EventCode::BatteryVoltage if row.number > 0 => {
+                            meter.battery_mv = Some(row.number);
+                        }
                         _ => {}
                     }
                 }
@@ -144,6 +149,7 @@ impl Presence {
             heard_at,
             event_end: None,
             battery_low: None,
+            battery_mv: None,
             rssi_dbm: None,
             via: None,
         });
@@ -164,6 +170,7 @@ impl Presence {
         let battery: Vec<Option<bool>> = rows().map(|row| row.battery_low).collect();
         let rssi: Vec<Option<i16>> = rows().map(|row| row.rssi_dbm).collect();
         let via: Vec<Option<i32>> = rows().map(|row| row.via.map(CollectorId::get)).collect();
+        let mv: Vec<Option<i32>> = rows().map(|row| row.battery_mv).collect();
         let told: Vec<i32> = self
             .meters
             .iter()
@@ -172,7 +179,7 @@ impl Presence {
             .collect();
         let statement = client.prepare_cached(METERS).await.map_err(&query)?;
         client
-            .execute(&statement, &[&ids, &heard, &ends, &battery, &rssi, &via, &told])
+            .execute(&statement, &[&ids, &heard, &ends, &battery, &rssi, &via, &told, &mv])
             .await
             .map_err(&query)?;
         let ids: Vec<i32> = self.collectors.keys().map(|id| id.get()).collect();

@@ -49,6 +49,15 @@ const NOTE: &str = "\
         AND d.closed_through > u.day::timestamptz \
     ON CONFLICT (meter_id, channel, day) DO UPDATE SET touched = t.touched + 1";
 
+/// Gaps that the calendar no longer looks at, closed by what came for these days after all.
+const FILL_OLD: &str = "\
+    UPDATE read_gap g SET filled_at = $4 \
+    FROM unnest($1::int4[], $2::int2[], $3::date[]) AS u(meter_id, channel, day) \
+    WHERE g.meter_id = u.meter_id AND g.channel = u.channel AND g.filled_at IS NULL \
+        AND g.starts_at >= u.day::timestamptz AND g.starts_at < u.day::timestamptz + interval '1 day' \
+        AND EXISTS (SELECT 1 FROM read_interval r WHERE r.meter_id = g.meter_id \
+            AND r.channel = g.channel AND r.starts_at = g.starts_at)";
+
 const FORGET: &str = "\
     DELETE FROM day_touched t USING unnest($1::int4[], $2::int2[], $3::date[], $4::int8[]) \
         AS u(meter_id, channel, day, touched) \
@@ -164,6 +173,28 @@ pub(crate) async fn note_touched(
     let meters: Vec<i32> = days.iter().map(|day| day.0.get()).collect();
     let channels: Vec<i16> = days.iter().map(|day| day.1.get()).collect();
     let dates: Vec<Day> = days.iter().map(|day| Day(day.2)).collect();
+    client
+        .execute(&statement, &[&meters, &channels, &dates, &Stamp(log_time)])
+        .await
+        .map_err(&query)?;
+    fill_old_gaps(client, days, log_time).await
+}
+
+async fn fill_old_gaps(
+    client: &Connection,
+    days: &[(MeterId, ChannelNo, i64)],
+    log_time: UtcTime,
+) -> Result<(), StoreError> {
+    let known_to = log_time.utc_day() - crate::gaps::LOOK_BACK_DAYS + 1;
+    let old = || days.iter().filter(|day| day.2 < known_to);
+    if old().next().is_none() {
+        return Ok(());
+    }
+    let query = StoreError::query("closing old gaps");
+    let statement = client.prepare_cached(FILL_OLD).await.map_err(&query)?;
+    let meters: Vec<i32> = old().map(|day| day.0.get()).collect();
+    let channels: Vec<i16> = old().map(|day| day.1.get()).collect();
+    let dates: Vec<Day> = old().map(|day| Day(day.2)).collect();
     client
         .execute(&statement, &[&meters, &channels, &dates, &Stamp(log_time)])
         .await

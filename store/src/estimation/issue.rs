@@ -31,7 +31,7 @@ const EXPLAINING: &str = "\
             AND coalesce(x.date_fixed, x.cleared_at, x.closed_at, 'infinity') >= $2) \
           OR (x.family = 'DATA' AND x.state IN ('DETECTED', 'OPEN', 'WORK_ORDERED', \
             'FIXED_PENDING', 'REOPENED')) \
-          OR (x.cause_detected = 'DATA_GAP' AND x.closed_at > $4 - interval '30 days')) \
+          OR (x.cause_detected = 'DATA_GAP' AND x.closed_at > $4::timestamptz - interval '30 days')) \
     ORDER BY x.family = 'DATA', x.subject_kind <> 'meter', x.condition_start, x.number LIMIT 1";
 
 const NOTE: &str = "\

@@ -10,11 +10,16 @@ use crate::error::StoreError;
 
 /// More missing days than this in one batch, and old ones share a month.
 const NEW_DAYS_MAX: usize = 400;
+/// So many partitions may be made in a day of log time; after that, days without one share a year:
+/// a device whose clock is random for weeks must not make a table with each message.
+pub(super) const NEW_PER_LOG_DAY_MAX: usize = 1_000;
 /// More missing months than this in one batch, and they share a year.
 const NEW_MONTHS_MAX: usize = 240;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Step {
+    /// What is left between others, of no fixed length.
+    Span,
     Day,
     Month,
     Year,
@@ -43,6 +48,15 @@ impl Ranges {
         self.by_start.range(..range.end).next_back().is_some_and(|(_, last)| last.end > range.start)
     }
 
+    /// What is free around `day` within `year`.
+    fn between(&self, day: i64, year: Range) -> Range {
+        let before = self.by_start.range(..=day).next_back().map(|(_, range)| range.end);
+        let after = self.by_start.range(day..).next().map(|(start, _)| *start);
+        let start = before.map_or(year.start, |end| end.max(year.start));
+        let end = after.map_or(year.end, |start| start.min(year.end));
+        Range { start, end, step: Step::Span }
+    }
+
     pub(super) fn insert(&mut self, range: Range) {
         self.by_start.insert(range.start, range);
     }
@@ -53,14 +67,15 @@ pub(super) fn plan(
     table: Table,
     days: &BTreeSet<i64>,
     ranges: &mut Ranges,
+    budget: &mut usize,
 ) -> Result<Vec<Range>, StoreError> {
     let mut step = table.by();
     let missing: Vec<i64> =
         days.iter().copied().filter(|day| ranges.containing(*day).is_none()).collect();
-    if step == Step::Day && missing.len() > NEW_DAYS_MAX {
+    if step == Step::Day && missing.len() > NEW_DAYS_MAX.min(*budget) {
         step = Step::Month;
     }
-    if step == Step::Month && count_ranges(&missing, Step::Month)? > NEW_MONTHS_MAX {
+    if step == Step::Month && count_ranges(&missing, Step::Month)? > NEW_MONTHS_MAX.min(*budget) {
         step = Step::Year;
     }
     let mut made = Vec::new();
@@ -74,8 +89,12 @@ pub(super) fn plan(
             .filter(|finer| *finer <= step)
             .map(|finer| range_of(day, finer))
             .find(|range| range.as_ref().map_or(true, |range| !ranges.overlaps(*range)));
-        let Some(range) = fitting.transpose()? else { continue };
+        let Some(mut range) = fitting.transpose()? else { continue };
+        if range.step < step && *budget == 0 {
+            range = ranges.between(day, range_of(day, Step::Year)?);
+        }
         ranges.insert(range);
+        *budget = budget.saturating_sub(1);
         made.push(range);
     }
     Ok(made)
@@ -91,7 +110,7 @@ fn range_of(day: i64, step: Step) -> Result<Range, StoreError> {
     let beyond = || StoreError::DateRange { day };
     let date = date_of(day).ok_or_else(beyond)?;
     let (first, length) = match step {
-        Step::Day => (date, 1.day()),
+        Step::Day | Step::Span => (date, 1.day()),
         Step::Month => (date.first_of_month(), 1.month()),
         Step::Year => (date.first_of_year(), 1.year()),
     };
@@ -116,6 +135,10 @@ pub(super) fn name(table: Table, range: Range) -> Result<String, StoreError> {
     let year = date.year().unsigned_abs();
     let table = table.name();
     Ok(match range.step {
+        Step::Span => {
+            let days = range.end - range.start;
+            format!("{table}_{sign}{year:04}{:02}{:02}x{days}", date.month(), date.day())
+        }
         Step::Day => format!("{table}_{sign}{year:04}{:02}{:02}", date.month(), date.day()),
         Step::Month => format!("{table}_{sign}{year:04}{:02}", date.month()),
         Step::Year => format!("{table}_{sign}{year:04}"),
@@ -128,6 +151,10 @@ pub(super) fn parse_suffix(suffix: &str) -> Option<Range> {
         Some(digits) => (-1, digits),
         None => (1, suffix),
     };
+    let (digits, span) = match digits.split_once('x') {
+        Some((digits, days)) => (digits, Some(days.parse::<u16>().ok()?)),
+        None => (digits, None),
+    };
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -139,7 +166,14 @@ pub(super) fn parse_suffix(suffix: &str) -> Option<Range> {
         _ => return None,
     };
     let date = Date::new(sign * year, month.parse().ok()?, day.parse().ok()?).ok()?;
-    range_of(day_of(date), step).ok()
+    let range = range_of(day_of(date), step).ok()?;
+    match span {
+        None => Some(range),
+        Some(days) if step == Step::Day && days > 0 => {
+            Some(Range { end: range.start + i64::from(days), step: Step::Span, ..range })
+        }
+        Some(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -164,19 +198,40 @@ mod tests {
     fn a_file_of_ten_years_gets_days_and_a_broken_clock_gets_years() {
         let mut ranges = Ranges::default();
         let year: BTreeSet<i64> = (0..366).collect();
-        assert_eq!(plan(Table::ReadInterval, &year, &mut ranges).unwrap().len(), 366);
+        assert_eq!(plan(Table::ReadInterval, &year, &mut ranges, &mut 9_999).unwrap().len(), 366);
         let random: BTreeSet<i64> = (0..10_000).map(|n| n * 263).collect();
-        let made = plan(Table::ReadInterval, &random, &mut ranges).unwrap();
+        let made = plan(Table::ReadInterval, &random, &mut ranges, &mut 9_999).unwrap();
         assert!(made.iter().all(|range| range.step == Step::Year || range.start < 730));
         assert!(random.iter().all(|day| ranges.containing(*day).is_some()));
     }
 
     #[test]
+    fn a_random_clock_makes_no_table_with_each_message() {
+        let mut ranges = Ranges::default();
+        let mut budget = NEW_PER_LOG_DAY_MAX;
+        let random = |n: i64| (n * 104_729) % 40_000;
+        for n in 0..20_000 {
+            let made =
+                plan(Table::ReadInterval, &BTreeSet::from([random(n)]), &mut ranges, &mut budget)
+                    .unwrap();
+            for range in made {
+                let name = name(Table::ReadInterval, range).unwrap();
+                let suffix = name.strip_prefix("read_interval_").unwrap();
+                assert_eq!(parse_suffix(suffix), Some(range), "{name}");
+            }
+        }
+        let all: Vec<Range> = ranges.by_start.values().copied().collect();
+        assert!(all.windows(2).all(|pair| pair[0].end <= pair[1].start));
+        assert!(ranges.by_start.len() <= NEW_PER_LOG_DAY_MAX * 3, "{}", ranges.by_start.len());
+        assert!((0..20_000).all(|n| ranges.containing(random(n)).is_some()));
+    }
+
+    #[test]
     fn coarse_ranges_never_overlap_existing_days() {
         let mut ranges = Ranges::default();
-        plan(Table::ReadInterval, &BTreeSet::from([1_000]), &mut ranges).unwrap();
+        plan(Table::ReadInterval, &BTreeSet::from([1_000]), &mut ranges, &mut 9_999).unwrap();
         let many: BTreeSet<i64> = (500..1_500).collect();
-        plan(Table::ReadInterval, &many, &mut ranges).unwrap();
+        plan(Table::ReadInterval, &many, &mut ranges, &mut 9_999).unwrap();
         let all: Vec<Range> = ranges.by_start.values().copied().collect();
         assert!(all.windows(2).all(|pair| pair[0].end <= pair[1].start));
         assert!(many.iter().all(|day| ranges.containing(*day).is_some()));

@@ -90,8 +90,12 @@ const DEAD: &str = "\
         last_seen = greatest(d.last_seen, excluded.last_seen), reason = excluded.reason, \
         detail = excluded.detail, replayed_at = NULL";
 
-/// Does the table of dead letters take more room than it may?
-const DEAD_FULL: &str = "SELECT pg_total_relation_size('dead_letter') > $1";
+/// Do the dead letters take more room than they may? The file is only a bound: what was swept
+/// leaves room in it that the next letters fill.
+const DEAD_FULL: &str = "\
+    SELECT CASE WHEN pg_total_relation_size('dead_letter') <= $1 THEN false \
+        ELSE (SELECT coalesce(sum(octet_length(payload) + octet_length(topic) \
+            + octet_length(detail) + 200), 0) > $1 FROM dead_letter) END";
 
 /// Lists unknown devices, up to `$9` of them.
 const UNKNOWN: &str = "\

@@ -15,9 +15,9 @@ const SET: i16 = 4;
 /// The scale is taken from the newest read of the channel, which has both.
 const INSERT: &str = "\
     INSERT INTO register_read (read_at, received_at, raw, value, meter_id, channel, source, flags) \
-    SELECT $3, $4, $5, coalesce((SELECT round(g.value::numeric / g.raw * $5)::int8 \
+    SELECT $3, $4, $5::int8, coalesce((SELECT round(g.value::numeric / g.raw * $5::int8)::int8 \
             FROM register_read g WHERE g.meter_id = $1 AND g.channel = $2 AND g.raw <> 0 \
-            AND g.source <= 2 ORDER BY g.read_at DESC LIMIT 1), $5 * c.resolution), \
+            AND g.source <= 2 ORDER BY g.read_at DESC LIMIT 1), $5::int8 * c.resolution), \
         $1, $2, $6, 1 \
     FROM meter_channel c WHERE c.meter_id = $1 AND c.channel = $2 \
     ON CONFLICT DO NOTHING";

@@ -1,0 +1,210 @@
+//! Estimates in the database: kept with versions and an issue, superseded, undone, audited.
+
+use std::collections::BTreeSet;
+
+use metering::{ChannelNo, MeterId, QualityStatus, Ratio, UtcTime};
+use store::day::{self, Verdicts};
+use store::estimation::{self, Decision, NewEstimation, SeriesSpan, SlotRange};
+use store::gaps::Gaps;
+use store::views::{estimates, review, series};
+use store::{Batch, Database, Writer};
+use vee::day::SlotVersion;
+use vee::estimate::{
+    Confidence, ConfidenceClass, Estimate, Gap, Inputs, Method, Review, Scaling, Unscaled,
+};
+use vee::estimation::{Estimation, EstimationState, Origin, Trigger};
+
+use crate::days::{day_start, judged, meters, suspect};
+use crate::support::{T0, batch, database, number, quarter};
+
+const METER: MeterId = MeterId::new(1);
+const CHANNEL: ChannelNo = ChannelNo::new(1);
+
+fn slot_end(slot: i64) -> UtcTime {
+    T0.plus_seconds((slot + 1) * 900)
+}
+
+/// Slots `[first, first + values.len())` by `method`.
+fn estimated(first: i64, values: &[i64], method: Method, review: Vec<Review>) -> NewEstimation {
+    let to = first + i64::try_from(values.len()).unwrap();
+    let status =
+        if method == Method::Edit { QualityStatus::Edited } else { QualityStatus::Estimated };
+    let estimate = Estimate {
+        gap: Gap::new(T0.plus_seconds(first * 900), T0.plus_seconds(to * 900)),
+        method,
+        values: values.to_vec(),
+        status,
+        scaling: Scaling::Unscaled(Unscaled::NoRegisters),
+        residual: Ratio::whole(0),
+        inputs: Inputs::default(),
+        confidence: Confidence {
+            class: ConfidenceClass::B,
+            p10: None,
+            p90: None,
+            error_milli: Some(80),
+            bias_milli: None,
+        },
+        alternatives: Vec::new(),
+        review,
+    };
+    let origin = Origin {
+        meter: METER,
+        channel: CHANNEL,
+        len_s: 900,
+        before: QualityStatus::Missing,
+        base_version: 0,
+        issue: None,
+        created_by: "engine".to_owned(),
+        tamper: false,
+        billed: false,
+        register: false,
+    };
+    let record = Estimation::new(&estimate, origin);
+    NewEstimation { record, alternatives: estimate.alternatives, note: String::new() }
+}
+
+/// A day of which slots 4 to 7 lack, closed.
+async fn day_with_hole(database: &Database) -> Writer {
+    meters(database, 1).await;
+    let mut writer = Writer::new(database.clone());
+    let intervals = (0..96).filter(|s| !(4..8).contains(s)).map(|s| quarter(1, s, 10)).collect();
+    let _ = writer.append(&Batch { intervals, ..batch(day_start(1)) }).await.unwrap();
+    let _ = Gaps::new(database.clone()).check(day_start(2)).await.unwrap();
+    close(database, Vec::new()).await;
+    writer
+}
+
+async fn close(database: &Database, changes: Vec<SlotVersion>) {
+    let mut one = judged(1, 0);
+    one.verdict.summary.suspect = u16::try_from(changes.len()).unwrap();
+    one.verdict.changes = changes;
+    let verdicts = Verdicts { days: vec![one], ..Verdicts::default() };
+    day::commit(database, &verdicts, day_start(2)).await.unwrap();
+}
+
+async fn statuses(database: &Database, slots: std::ops::Range<i64>) -> Vec<(i64, &'static str)> {
+    let range = (T0.plus_seconds(slots.start * 900), T0.plus_seconds(slots.end * 900));
+    let mut rows = series::intervals(database, (METER, CHANNEL), range, 100).await.unwrap();
+    rows.reverse();
+    rows.iter().map(|row| (row.value, row.status.word())).collect()
+}
+
+fn range(first: i64, last: i64) -> SlotRange {
+    SlotRange {
+        meter: METER,
+        channel: CHANNEL,
+        from: T0.plus_seconds(first * 900),
+        to: slot_end(last),
+        ends: BTreeSet::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_hole_is_estimated_owned_shown_and_superseded_by_late_data() {
+    let name = "a_hole_is_estimated_owned_shown_and_superseded_by_late_data";
+    let Some(database) = database(name).await else { return };
+    let mut writer = day_with_hole(&database).await;
+    let holes = estimation::holes(&database, (T0, day_start(1)), 100).await.unwrap();
+    assert_eq!(holes.len(), 1);
+    assert_eq!(holes[0].ends, (4..8).map(slot_end).collect::<Vec<_>>());
+
+    let new = estimated(4, &[11, 12, 13, 14], Method::Linear, Vec::new());
+    let kept = estimation::apply(&database, &new, day_start(3)).await.unwrap();
+    assert_eq!((kept.is_new, kept.state, kept.versions), (true, EstimationState::Applied, 4));
+    let again = estimation::apply(&database, &new, day_start(3)).await.unwrap();
+    assert_eq!((again.is_new, again.estimation_no), (false, kept.estimation_no));
+    let shown = statuses(&database, 3..9).await;
+    let want = [(10, "validated"), (11, "estimated"), (12, "estimated"), (13, "estimated")];
+    assert_eq!(shown[..4], want);
+    assert_eq!(estimation::holes(&database, (T0, day_start(1)), 100).await.unwrap(), []);
+    let sum = number(
+        &database,
+        "SELECT volume_affected FROM meter_issue WHERE cause_detected = 'DATA_GAP' \
+         AND estimation_started_at = '2026-10-01T01:00Z' \
+         AND estimation_ended_at = '2026-10-01T02:00Z'",
+    )
+    .await;
+    assert_eq!(sum, 50);
+    assert_eq!(estimation::violations(&database, T0).await.unwrap(), []);
+    assert_eq!(estimation::unscaled(&database, T0, 10).await.unwrap().len(), 1);
+
+    // An estimate never replaces what was measured.
+    let over = estimated(8, &[1], Method::Linear, Vec::new());
+    assert!(estimation::apply(&database, &over, day_start(3)).await.is_err());
+
+    let intervals = (4..8).map(|slot| quarter(1, slot, 20)).collect();
+    let _ = writer.append(&Batch { intervals, ..batch(day_start(1)) }).await.unwrap();
+    assert_eq!(statuses(&database, 4..5).await, [(11, "estimated")], "until the day is judged");
+    close(&database, Vec::new()).await;
+    let late = estimation::late_actuals(&database, T0, 100).await.unwrap();
+    assert_eq!(late.len(), 4);
+    assert_eq!(estimation::supersede(&database, &late, day_start(4)).await.unwrap(), 4);
+    assert_eq!(statuses(&database, 4..5).await, [(20, "validated")]);
+    let record = estimation::by_number(&database, kept.estimation_no).await.unwrap().unwrap();
+    assert_eq!(record.state, EstimationState::SupersededByActual);
+    assert_eq!(record.true_up, Some(30));
+    assert_eq!(estimation::late_actuals(&database, T0, 100).await.unwrap(), []);
+    let page = estimates::by_number(&database, kept.estimation_no).await.unwrap().unwrap();
+    assert_eq!((page.log.len(), page.true_ups.len(), page.slots.len()), (2, 4, 4));
+}
+
+#[tokio::test]
+async fn proposals_wait_edits_replace_and_undo_restores() {
+    let Some(database) = database("proposals_wait_edits_replace_and_undo_restores").await else {
+        return;
+    };
+    let _writer = day_with_hole(&database).await;
+    let waiting = estimated(4, &[1, 2, 3, 4], Method::ClassProfile, vec![Review::ClassProfile]);
+    let kept = estimation::apply(&database, &waiting, day_start(3)).await.unwrap();
+    assert_eq!((kept.state, kept.versions), (EstimationState::Proposed, 0));
+    assert_eq!(statuses(&database, 4..8).await, []);
+    let by = ("ann", "looks right");
+    let state =
+        estimation::act(&database, kept.estimation_no, Trigger::Accept, by, day_start(3)).await;
+    assert_eq!(state.unwrap(), EstimationState::Applied);
+    assert_eq!(statuses(&database, 4..6).await, [(1, "estimated"), (2, "estimated")]);
+
+    let mut edit = estimated(4, &[9], Method::Edit, Vec::new());
+    edit.note = "read from the display".to_owned();
+    let edited = estimation::apply(&database, &edit, day_start(3)).await.unwrap();
+    assert_eq!(statuses(&database, 4..6).await, [(9, "edited"), (2, "estimated")]);
+    let first = estimation::by_number(&database, kept.estimation_no).await.unwrap().unwrap();
+    assert_eq!(first.state, EstimationState::Edited);
+
+    let why = ("ann", "wrong meter");
+    let changed = estimation::undo(&database, &range(4, 4), why, day_start(4)).await;
+    assert_eq!(changed.unwrap(), 1);
+    assert_eq!(statuses(&database, 4..5).await, [(1, "estimated")]);
+    let second = estimation::by_number(&database, edited.estimation_no).await.unwrap().unwrap();
+    assert_eq!(second.state, EstimationState::Reversed);
+}
+
+#[tokio::test]
+async fn suspect_slots_are_accepted_rejected_and_reviewed() {
+    let Some(database) = database("suspect_slots_are_accepted_rejected_and_reviewed").await else {
+        return;
+    };
+    let _writer = day_with_hole(&database).await;
+    close(&database, vec![suspect(20, 10), suspect(21, 10)]).await;
+    let filter = review::ReviewFilter::default();
+    let queue = review::queue(&database, &filter, (10, 0), day_start(2)).await.unwrap();
+    assert_eq!((queue.len(), queue[0].suspect), (1, 2));
+    let by = ("ann", "checked by phone");
+    let count =
+        estimation::decide(&database, &range(20, 20), Decision::Accept, by, day_start(2)).await;
+    assert_eq!(count.unwrap(), 1);
+    let count =
+        estimation::decide(&database, &range(20, 21), Decision::Reject, by, day_start(2)).await;
+    assert_eq!(count.unwrap(), 2, "what was accepted can be rejected");
+    assert_eq!(statuses(&database, 20..22).await, [(10, "rejected"), (10, "rejected")]);
+    estimation::undo(&database, &range(20, 20), by, day_start(3)).await.unwrap();
+    assert_eq!(statuses(&database, 20..21).await, [(10, "verified")]);
+    let span = SeriesSpan { meter: METER, channel: CHANNEL, from: T0, to: day_start(1) };
+    let slots = estimation::series(&database, span).await.unwrap();
+    assert_eq!(slots.len(), 92);
+    assert_eq!(slots[20 - 4].status, QualityStatus::Verified);
+    let holes = estimation::holes(&database, (T0, day_start(1)), 100).await.unwrap();
+    assert_eq!(holes[0].ends.len(), 5, "four missing and one rejected");
+    assert!(review::queue(&database, &filter, (10, 0), day_start(2)).await.unwrap().is_empty());
+    assert_eq!(estimation::violations(&database, T0).await.unwrap(), []);
+}
