@@ -16,8 +16,9 @@ use store::views::issues::{
 };
 
 use super::WebState;
+use super::body::{fault, read_json};
 use super::params::Params;
-use super::problem::{Fault, Problem};
+use super::problem::Problem;
 use super::wire::{self, At, maybe};
 
 /// Who acts until operators can log in.
@@ -333,22 +334,22 @@ fn check_seen(headers: &HeaderMap, row: &IssueRow) -> Result<Option<IssueState>,
 }
 
 fn read_act(act: &str, headers: &HeaderMap, body: &[u8]) -> Result<UserAct, Problem> {
-    let body = read_body(headers, body)?;
+    let body: ActBody = read_json(headers, body)?;
     match act {
         "acknowledge" => Ok(UserAct::Acknowledge),
         "snooze" => {
             let until = body.until.as_deref().and_then(UtcTime::parse_rfc3339);
             let what = "write the end as RFC 3339, for example 2026-06-01T14:00:00+02:00";
-            Ok(UserAct::Snooze { until: until.ok_or_else(|| field_fault("/until", what))? })
+            Ok(UserAct::Snooze { until: until.ok_or_else(|| fault("/until", what))? })
         }
         "comment" => {
-            let text = body.text.ok_or_else(|| field_fault("/text", "write the comment"))?;
+            let text = body.text.ok_or_else(|| fault("/text", "write the comment"))?;
             Ok(UserAct::Comment { text })
         }
         "close" => {
             let cause: Option<Cause> = body.cause.as_deref().and_then(|cause| cause.parse().ok());
             let what = "write the cause that was found, for example LEAK_CUSTOMER_SIDE";
-            let cause = cause.ok_or_else(|| field_fault("/cause", what))?;
+            let cause = cause.ok_or_else(|| fault("/cause", what))?;
             Ok(UserAct::Close { cause, note: body.note })
         }
         "false-positive" => Ok(UserAct::FalsePositive { note: body.note }),
@@ -357,22 +358,4 @@ fn read_act(act: &str, headers: &HeaderMap, body: &[u8]) -> Result<UserAct, Prob
             Err(Problem::not_found(format!("there is no such act; acts are: {acts}")))
         }
     }
-}
-
-fn read_body(headers: &HeaderMap, body: &[u8]) -> Result<ActBody, Problem> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/json") {
-        return Err(Problem::media_type());
-    }
-    if body.is_empty() {
-        return Ok(ActBody::default());
-    }
-    serde_json::from_slice(body).map_err(|error| field_fault("", &error.to_string()))
-}
-
-fn field_fault(pointer: &str, detail: &str) -> Problem {
-    let fault =
-        Fault { parameter: None, pointer: Some(pointer.to_owned()), detail: detail.to_owned() };
-    Problem::input(vec![fault])
 }

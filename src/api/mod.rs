@@ -4,6 +4,8 @@
 //! decimal text with the unit in the field's name, lists by opaque cursors, refusals as RFC 9457
 //! problem documents, every answer with `X-Request-Id`.
 
+mod alarms;
+mod body;
 mod collectors;
 mod csv_text;
 mod export;
@@ -15,6 +17,8 @@ mod issues;
 mod meters;
 mod params;
 mod problem;
+mod readings;
+mod rules;
 mod series;
 mod state;
 mod wire;
@@ -54,6 +58,18 @@ pub fn router(state: WebState) -> Router {
         .route("/issues/counts", get(issues::counts))
         .route("/issues/{number}", get(issues::one))
         .route("/issues/{number}/{act}", post(issues::act))
+        .route("/issues/{number}/work-orders", get(alarms::orders).post(alarms::order))
+        .route("/work-orders/{number}/status", post(alarms::tell))
+        .route("/review", get(readings::queue))
+        .route("/review/{act}", post(readings::act))
+        .route("/estimates", get(readings::estimates))
+        .route("/estimates/{number}", get(readings::estimate))
+        .route("/estimates/{number}/{act}", post(readings::decide))
+        .route("/rules", get(rules::list))
+        .route("/rules/versions", get(rules::versions))
+        .route("/alarms/kpis", get(alarms::kpis))
+        .route("/alarms/shelves", get(alarms::shelves).post(alarms::shelve))
+        .route("/alarms/shelves/{id}/end", post(alarms::unshelve))
         .route("/collectors", get(collectors::list))
         .route("/collectors/{code}", get(collectors::one))
         .route("/commissioning", get(intake::commissioning))
