@@ -6,16 +6,16 @@ use metering::UtcTime;
 
 use crate::active::ActiveRules;
 use crate::alerts::AlertBook;
-use crate::custom::CustomState;
 use crate::crowd::Crowd;
+use crate::custom::CustomState;
 use crate::groups::Groups;
 use crate::local::Zones;
 use crate::params::Params;
 use crate::rules::projection::Pricing;
 use crate::rules::verdicts::Verdicts;
 use crate::state::NEVER;
-use crate::state::premises::AllPremises;
 use crate::state::network::Network;
+use crate::state::premises::AllPremises;
 use crate::timer::Timers;
 use crate::transition::AlertTransition;
 

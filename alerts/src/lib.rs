@@ -16,9 +16,9 @@ mod alerts;
 pub mod bundle;
 pub mod cause;
 mod classify;
+mod crowd;
 mod custom;
 pub mod engine;
-mod crowd;
 mod env;
 pub mod expr;
 pub mod features;
@@ -42,15 +42,15 @@ mod timer;
 pub mod transition;
 mod trend;
 
-pub use cause::{Cause, Family, UnknownWord};
 pub use bundle::{BUILT_IN, Bundle, BundleErrors};
+pub use cause::{Cause, Family, UnknownWord};
 pub use engine::Engine;
 pub use params::{Mark, Mode, PARAMS, ParamError, ParamInfo, Params, RuleSettings};
-pub use rules::projection::{Pricing, project_usage};
 pub use rule::{CATALOGUE, RuleId, RuleInfo};
 pub use rules::dma::{
     ili_x100, leak_per_day_ml, net_night_flow_mlph, uarl_gal_per_day, uarl_l_per_day, water_losses,
 };
+pub use rules::projection::{Pricing, project_usage};
 pub use rules::sewer::{winter_average, winter_mean_truncated};
 pub use rules::verdicts::kind as finding_kind;
 pub use snapshot::SnapshotError;

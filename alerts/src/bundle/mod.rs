@@ -43,8 +43,8 @@ use crate::features::Cadence;
 use crate::params::{Mode, ParamInfo, Params};
 use crate::rule::RuleId;
 
-pub use error::{BundleError, BundleErrors};
 pub(crate) use error::nearest;
+pub use error::{BundleError, BundleErrors};
 pub use trial::Failed;
 
 /// The version that holds when no bundle was applied.

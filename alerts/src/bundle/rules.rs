@@ -288,8 +288,8 @@ fn value(
         Ok(value) if (info.min..=info.max).contains(&value) => Some(value),
         Ok(value) => {
             let (unit, min, max) = (info.unit, info.min, info.max);
-            let message =
-                format!("rule {rule}: {named} = {value} {unit} is outside {min} to {max}");
+            let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+            let message = format!("rule {rule}: {named} = {value}{unit} is outside {min} to {max}");
             reader.fault(field.span(), message);
             None
         }
