@@ -19,6 +19,9 @@ pub(super) struct Step<'a> {
     pub(super) modulus: i64,
 }
 
+/// A counter that shows less than this part of what it showed has started again (MTR-RESET).
+const NEAR_ZERO: i64 = 50;
+
 /// Limits of the counter, in its own steps. Where the telegram's field wraps earlier than the
 /// dial, it is the field that rolls over.
 pub(super) fn limits(channel: &ChannelEntry, told: &Told, net: bool) -> CounterLimits {
@@ -57,7 +60,7 @@ pub(super) fn follow(
     around: &Around<'_>,
     step: &Step<'_>,
 ) {
-    if channel.asset.kind != ChannelKind::Register {
+    if channel.asset.kind == ChannelKind::Instant {
         remember(channel, step);
         return;
     }
@@ -65,6 +68,11 @@ pub(super) fn follow(
         return;
     }
     tell(normaliser, channel, around, step);
+    if channel.asset.kind == ChannelKind::Interval {
+        // The meter sends its intervals itself; the register is only watched.
+        remember(channel, step);
+        return;
+    }
     let before = channel.state.counter;
     let total = before.and_then(|before| next_total(&channel.scale, before, step));
     let len_s = channel.asset.len_s;
@@ -148,15 +156,17 @@ fn tell(
     around: &Around<'_>,
     step: &Step<'_>,
 ) {
+    let before = channel.state.counter.map_or(0, |counter| counter.raw);
     let code = match step.advance {
         Advance::Rollover { .. } => EventCode::RegisterRollover,
         Advance::Decrease { .. } if fails(step.verdict, Rule::Decrease) => {
             EventCode::RegisterDecrease
         }
-        Advance::Reset => EventCode::RegisterReset,
+        // A counter that starts again starts near zero; any other fall is a decrease.
+        Advance::Reset if step.scaled.raw <= before / NEAR_ZERO => EventCode::RegisterReset,
+        Advance::Reset => EventCode::RegisterDecrease,
         _ => return,
     };
-    let before = channel.state.counter.map_or(0, |counter| counter.raw);
     normaliser.event(MeterEvent {
         subject: Subject::Meter(around.meter),
         occurred_at: step.at,

@@ -224,7 +224,7 @@ impl Normaliser<'_> {
         }
         let limits = counter::limits(channel, told, around.net);
         let fits = limits.modulus == 0 || (0..limits.modulus).contains(&scaled.raw);
-        let advance = if channel.asset.kind == ChannelKind::Register {
+        let advance = if channel.asset.kind != ChannelKind::Instant {
             counter::classify(channel, told, scaled.raw, &limits, self)
         } else {
             Advance::First

@@ -24,8 +24,6 @@ pub(super) struct Issue {
     /// For the record only (P4): no issue, but an alert that is kept.
     pub(super) record_only: bool,
     pub(super) withdrawn: bool,
-    /// Times at which it was opened again.
-    pub(super) reopened: Vec<UtcTime>,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +67,7 @@ impl Book {
             if let Some(change) = due_changes(&view, now) {
                 self.change(change, now, None);
             }
-            if self.issues[at].view.state.is_active() {
+            if self.issues[at].view.state.is_active() && !self.active.contains(&at) {
                 self.active.push(at);
             }
         }
@@ -111,7 +109,6 @@ impl Book {
             data_until,
             record_only: true,
             withdrawn: false,
-            reopened: Vec::new(),
         });
     }
 
@@ -119,10 +116,12 @@ impl Book {
         match change {
             IssueChange::Open(new) => self.open(*new, data_until),
             IssueChange::Transition { issue_id, to, cleared_at, .. } => {
+                if to == State::Reopened {
+                    self.reopen(&issue_id, now);
+                }
                 let Some(issue) = self.find(&issue_id) else { return };
                 issue.view.state = to;
                 match to {
-                    State::Reopened => issue.reopened.push(now),
                     State::Open => issue.view.cleared_at = None,
                     State::Closed => issue.view.closed_at = Some(now),
                     State::Dismissed => issue.withdrawn = true,
@@ -130,10 +129,6 @@ impl Book {
                 }
                 if cleared_at.is_some() {
                     issue.view.cleared_at = cleared_at;
-                }
-                if to == State::Reopened {
-                    issue.view.cleared_at = None;
-                    self.activate(&issue_id);
                 }
             }
             IssueChange::Evidence { issue_id, cleared_at, .. } => {
@@ -190,16 +185,24 @@ impl Book {
             data_until,
             record_only: false,
             withdrawn: false,
-            reopened: Vec::new(),
         });
     }
 
-    fn activate(&mut self, id: &str) {
-        if let Some(at) = self.by_id.get(id)
-            && !self.active.contains(at)
-        {
-            self.active.push(*at);
-        }
+    /// Each time that an issue is opened again counts as one of its own.
+    fn reopen(&mut self, id: &str, now: UtcTime) {
+        let Some(old) = self.by_id.get(id).copied() else { return };
+        let mut again = self.issues[old].clone();
+        again.detected_at = now;
+        again.causes = vec![(now, again.view.cause)];
+        again.view.cleared_at = None;
+        again.child = again.view.suppressed;
+        let at = self.issues.len();
+        self.newest.insert((again.view.subject, again.view.family), at);
+        self.by_id.insert(id.to_owned(), at);
+        self.issues[old].view.state = State::Closed;
+        self.active.retain(|known| *known != old);
+        self.active.push(at);
+        self.issues.push(again);
     }
 
     fn find(&mut self, id: &str) -> Option<&mut Issue> {
@@ -232,9 +235,8 @@ impl Issue {
         self.view.cause
     }
 
-    /// When it was open for the first time at or after `from`, at the latest by `to`.
+    /// When it was opened, if that is from `from` to `to`.
     pub(super) fn seen_within(&self, from: UtcTime, to: UtcTime) -> Option<UtcTime> {
-        let times = std::iter::once(&self.detected_at).chain(&self.reopened);
-        times.copied().filter(|at| from <= *at && *at <= to).min()
+        Some(self.detected_at).filter(|at| from <= *at && *at <= to)
     }
 }

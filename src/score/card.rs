@@ -90,6 +90,17 @@ pub struct CollectorScore {
     pub leaked: u64,
 }
 
+/// What one operator is told of a trial's fleet (alert management, `metering-rules.md` 3).
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct OperatorScore {
+    pub announcements: u64,
+    pub per_day_mean: f64,
+    pub per_day_max: u64,
+    pub mean_per_10_min: f64,
+    /// Share of windows of ten minutes in flood.
+    pub flood_share: f64,
+}
+
 /// All figures of trials of one kind.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Card {
@@ -102,7 +113,7 @@ pub struct Card {
     pub false_per_1000_meter_months: f64,
     /// The same for what is only recorded (P4).
     pub false_records_per_1000_meter_months: f64,
-    /// Issues told to staff, by alerts raised.
+    /// Announcements made to staff, by alerts raised.
     pub grouping_ratio: f64,
     pub issues: u64,
     pub alerts_raised: u64,
@@ -111,6 +122,7 @@ pub struct Card {
     pub look_alikes: Vec<LookAlikeScore>,
     pub confusion: Vec<Confusion>,
     pub collectors: CollectorScore,
+    pub operator: OperatorScore,
     pub alerts_sha256: Vec<String>,
 }
 
@@ -124,6 +136,7 @@ pub(super) struct Tally {
     planted: BTreeMap<&'static str, u64>,
     confusion: BTreeMap<(String, String), u64>,
     told: u64,
+    load: super::rig::Load,
     right: u64,
     false_told: u64,
     false_records: u64,
@@ -180,6 +193,7 @@ impl Tally {
         };
         self.card.alerts_sha256.push(outcome.alerts_sha256.clone());
         self.meter_days += outcome.meter_days;
+        self.load.join(&outcome.load);
         for negative in &outcome.negatives {
             *self.planted.entry(negative.class).or_default() += 1;
         }
@@ -229,7 +243,8 @@ impl Tally {
 
     fn issues(&mut self, outcome: &Outcome, issues: &[Issue], matched: &Matching) {
         for (at, (issue, verdict)) in issues.iter().zip(&matched.verdicts).enumerate() {
-            if issue.child {
+            // A notice of the weather stands for alerts that are not raised.
+            if issue.child || issue.cause() == Cause::WeatherEvent {
                 continue;
             }
             self.told += u64::from(!issue.record_only);
@@ -286,7 +301,15 @@ impl Tally {
         card.false_per_1000_meter_months = rate(self.false_told);
         card.false_records_per_1000_meter_months = rate(self.false_records);
         card.issues = self.told;
-        card.grouping_ratio = share(self.told, card.alerts_raised).unwrap_or(0.0);
+        card.grouping_ratio = share(self.load.announcements, card.alerts_raised).unwrap_or(0.0);
+        let (windows, days) = (self.load.windows, self.load.days.len() as u64);
+        card.operator = OperatorScore {
+            announcements: self.load.announcements,
+            per_day_mean: share(self.load.announcements, days).unwrap_or(0.0),
+            per_day_max: self.load.days.values().copied().max().unwrap_or(0),
+            mean_per_10_min: share(self.load.announcements, windows).unwrap_or(0.0),
+            flood_share: share(self.load.floods, windows).unwrap_or(0.0),
+        };
         let mut by_class: BTreeMap<&str, u64> = BTreeMap::new();
         for ((cause, rule, look_alike), wrong) in &self.wrong {
             *by_class.entry(look_alike).or_default() += wrong.issues;

@@ -166,7 +166,10 @@ fn explain(
             if verdicts[*at] != Verdict::False || !in_time {
                 continue;
             }
-            let known = issue.causes.iter().any(|(_, c)| fault.scenario.explains(c.word()));
+            let known = issue.causes.iter().any(|(_, cause)| {
+                // Days without usable data follow from most faults.
+                *cause == Cause::DataGap || fault.scenario.explains(cause.word())
+            });
             let silent = matches!(issue.view.family, Family::Comm | Family::Power);
             if issue.child || known || (is_own && window.is_compatible(fault, issue)) {
                 verdicts[*at] = Verdict::Explained(number);

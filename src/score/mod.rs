@@ -8,6 +8,7 @@
 mod book;
 mod card;
 mod close;
+mod estimation;
 mod fleet;
 mod matching;
 mod naive;
@@ -26,6 +27,7 @@ use simulators::{Scenario, Trial, TrialKind, TrialSpec};
 
 use crate::output::OutputFormat;
 use card::{Judge, Tally};
+use estimation::EstimationScore;
 
 pub use card::{Card, CauseScore};
 
@@ -47,6 +49,8 @@ pub struct ScoreOptions {
     /// Causes or scenarios; empty = all.
     pub only: Vec<String>,
     pub ablate: bool,
+    /// Also the error of estimates on masked actuals.
+    pub estimation: bool,
     pub output: OutputFormat,
 }
 
@@ -64,6 +68,8 @@ pub struct Scorecard {
     pub natural: Option<Card>,
     /// Simple thresholds over the same log.
     pub naive: Yardstick,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimation: Option<EstimationScore>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub naive_natural: Option<Yardstick>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -114,7 +120,11 @@ pub fn measure(options: &ScoreOptions) -> anyhow::Result<Scorecard> {
             let (card, _) = options.trials(kind, delivery, &Params::default())?;
             ablations.push(Yardstick::of(&format!("delivery {delivery} %"), &card));
         }
-        for (name, params) in guards() {
+        for (name, values) in GUARDS {
+            let mut params = Params::default();
+            for (key, value) in values {
+                params.set(key, *value)?;
+            }
             let (card, _) = options.trials(kind, options.delivery, &params)?;
             ablations.push(Yardstick::of(name, &card));
         }
@@ -128,15 +138,29 @@ pub fn measure(options: &ScoreOptions) -> anyhow::Result<Scorecard> {
         injected,
         natural,
         naive: Yardstick::of("naive thresholds", &naive),
+        estimation: options
+            .estimation
+            .then(|| {
+                let seed = options.seeds.first().copied().unwrap_or(0);
+                estimation::measure(seed, options.start, ZONE)
+            })
+            .transpose()?,
         naive_natural,
         ablations,
     })
 }
 
-/// Each guard that parameters can take away.
-fn guards() -> Vec<(&'static str, Params)> {
-    Vec::new()
-}
+/// Each guard that parameters can take away: name, and the values that void it.
+const GUARDS: [(&str, &[(&str, i64)]); 8] = [
+    ("without the weather guard", &[("var_fleet_pct", 100), ("var_fleet_min", 1_000)]),
+    ("without two weeks of history", &[("var_days_min", 3)]),
+    ("without a floor of the deviation", &[("var_floor_pct", 1)]),
+    ("without patience for silence", &[("lost_electricity_h", 3), ("lost_other_h", 6)]),
+    ("without the collector rule", &[("collector_stale_min", 1_000), ("heartbeat_periods", 20)]),
+    ("without cohorts", &[("cohort_min", 100)]),
+    ("without the battery's evidence", &[("classify_battery_days", 1)]),
+    ("without coverage of balances", &[("xfmr_coverage_pct", 50), ("dma_coverage_pct", 50)]),
+];
 
 impl Yardstick {
     fn of(name: &str, card: &Card) -> Self {

@@ -230,7 +230,6 @@ impl Naive {
             data_until: None,
             record_only: false,
             withdrawn: false,
-            reopened: Vec::new(),
         });
     }
 }

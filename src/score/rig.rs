@@ -1,9 +1,10 @@
 //! A trial through the pipeline: bytes, decoding, the ingest core of the running program, tables in
 //! memory, day close, event log, rules, issues. Log time is simulated; nothing reads a clock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc;
 
+use alerts::manage::{Desk, DeskParams, Said};
 use alerts::{AlertTransition, Engine, Params};
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use super::book::{Book, Issue};
 use super::close::DayCloser;
 use super::fleet::Directory;
 use super::naive::Naive;
-use super::table::Table;
+use super::table::{self, Table};
 use crate::ingest::{Frame, IngestCore, Registry, Route};
 
 /// Simulated time of one call to the fleet, and of one batch of messages.
@@ -48,6 +49,18 @@ pub(super) struct Outcome {
     pub(super) meter_days: u64,
     /// SHA-256 of everything that the rules said, in order.
     pub(super) alerts_sha256: String,
+    pub(super) load: Load,
+}
+
+/// What the one operator of a trial is told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Load {
+    pub(super) announcements: u64,
+    /// Windows of ten minutes, and those of them in flood.
+    pub(super) windows: u64,
+    pub(super) floods: u64,
+    /// Announcements of each day.
+    pub(super) days: BTreeMap<i64, u64>,
 }
 
 /// Everything between messages and issues.
@@ -65,6 +78,8 @@ pub(super) struct Rig {
     due_at: UtcTime,
     said: Vec<AlertTransition>,
     hash: Sha256,
+    desk: Desk,
+    load: Load,
     dead: u64,
     orders: i64,
 }
@@ -105,6 +120,7 @@ pub(super) fn run(spec: TrialSpec, params: Params) -> anyhow::Result<Outcome> {
         end,
         meter_days: meters * days,
         alerts_sha256: hex(&rig.hash.finalize()),
+        load: rig.load,
     })
 }
 
@@ -123,6 +139,54 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+impl Load {
+    /// Another trial; days of two trials are days of their own.
+    pub(super) fn join(&mut self, other: &Self) {
+        self.announcements += other.announcements;
+        self.windows += other.windows;
+        self.floods += other.floods;
+        let after = self.days.keys().next_back().map_or(0, |day| day + 1);
+        for (nth, count) in (after..).zip(other.days.values()) {
+            self.days.insert(nth, *count);
+        }
+    }
+
+    fn add(&mut self, said: &Said) {
+        self.announcements += said.annunciations.len() as u64;
+        for row in &said.kpis {
+            self.windows += 1;
+            self.floods += u64::from(row.flood);
+            *self.days.entry(row.at.utc_day()).or_default() += u64::from(row.annunciated);
+        }
+    }
+}
+
+/// Runs the trial for its data alone: what arrived of the first channel of each meter.
+///
+/// # Errors
+/// The specification cannot be simulated.
+pub(super) fn series(spec: TrialSpec) -> anyhow::Result<Vec<(MeterAsset, Vec<table::Slot>)>> {
+    let mut trial = Trial::new(spec).context("plan the trial")?;
+    let directory = Directory::new(trial.assets())?;
+    let (start, end) = (trial.spec().start, trial.end());
+    let calendar = LocalCalendar::new(&trial.spec().zone)?;
+    let mut rig = Rig::new(&directory, calendar, Params::default(), start);
+    rig.table = Table::new(end.seconds_since(start));
+    let mut now = start;
+    while now < end {
+        now = now.plus_seconds(STEP_S).min(end);
+        let messages = trial.messages(now);
+        rig.step(now, messages, &mut Vec::new().into_iter().peekable(), &directory);
+    }
+    let mut table = rig.table;
+    let first = |meter: MeterAsset| {
+        let channel = meter.channels.first()?.channel;
+        let series = table.channels.remove(&(meter.meter, channel))?;
+        Some((meter, series.slots.into()))
+    };
+    Ok(rig.meters.into_iter().filter_map(first).collect())
+}
+
 impl Rig {
     fn new(directory: &Directory, calendar: LocalCalendar, params: Params, start: UtcTime) -> Self {
         let route = Route {
@@ -136,7 +200,7 @@ impl Rig {
             directory.registry.meters.iter().map(|one| one.asset.clone()).collect();
         let mut rig = Self {
             core: IngestCore::new("score", registry, vec![route]).keeping_raw(false),
-            table: Table::default(),
+            table: Table::new(table::KEPT_S),
             closer: DayCloser::new(calendar, start, &meters),
             engine: Engine::new(params),
             book: Book::default(),
@@ -148,6 +212,8 @@ impl Rig {
             due_at: start,
             said: Vec::new(),
             hash: Sha256::new(),
+            desk: Desk::new(DeskParams::default()),
+            load: Load::default(),
             dead: 0,
             orders: 0,
         };
@@ -258,9 +324,15 @@ impl Rig {
                 _ => None,
             };
             self.book.apply(&said, newest);
+            let mut told = Said::default();
+            self.desk.take(&said, None, &mut told);
+            self.load.add(&told);
         }
         if log_time.seconds_since(self.due_at) >= DUE_EVERY_S {
             self.due_at = log_time;
+            let mut told = Said::default();
+            self.desk.advance(log_time, &mut told);
+            self.load.add(&told);
             self.book.due(log_time);
         }
     }

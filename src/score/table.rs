@@ -10,12 +10,13 @@ use metering::{
 use store::{Batch, IntervalRow, RegisterRow};
 
 /// Slots that are kept of a channel, in seconds; what comes later is taken for new.
-const KEPT_S: i64 = 16 * 86_400;
+pub(super) const KEPT_S: i64 = 16 * 86_400;
 const REGISTERS_KEPT: usize = 40;
 
 /// Everything that arrived, by meter and channel.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
+    kept_s: i64,
     pub(super) channels: BTreeMap<(MeterId, ChannelNo), Series>,
     pub(super) readings: u64,
     pub(super) duplicates: u64,
@@ -57,6 +58,11 @@ enum Fate {
 }
 
 impl Table {
+    /// Keeps slots for so many seconds.
+    pub(super) fn new(kept_s: i64) -> Self {
+        Self { kept_s, channels: BTreeMap::new(), readings: 0, duplicates: 0, conflicts: 0 }
+    }
+
     /// Stores a batch and returns its log records: heard, registers, intervals, events, and an
     /// event for each value that stands beside a stored one.
     pub(super) fn store(&mut self, batch: &Batch) -> Vec<LogRecord> {
@@ -136,7 +142,7 @@ impl Table {
         let end = reading.interval.end();
         let slot =
             Slot { end, value: reading.value, code: row.reading.code, failed: row.reading.failed };
-        match series.put(slot) {
+        match series.put(slot, self.kept_s) {
             Fate::New => {
                 self.readings += 1;
                 records.push(LogRecord::Interval {
@@ -160,7 +166,7 @@ impl Table {
 }
 
 impl Series {
-    fn put(&mut self, slot: Slot) -> Fate {
+    fn put(&mut self, slot: Slot, kept_s: i64) -> Fate {
         let at = self.slots.partition_point(|known| known.end < slot.end);
         if let Some(known) = self.slots.get(at).filter(|known| known.end == slot.end) {
             let flags = |code: SlotCode| -> DeviceFlags { code.flags() };
@@ -170,7 +176,7 @@ impl Series {
         self.touched = Some(self.touched.map_or(slot.end, |oldest| oldest.min(slot.end)));
         self.slots.insert(at, slot);
         while let (Some(first), Some(last)) = (self.slots.front(), self.slots.back())
-            && last.end.seconds_since(first.end) > KEPT_S
+            && last.end.seconds_since(first.end) > kept_s
         {
             self.slots.pop_front();
         }

@@ -19,6 +19,25 @@ pub(super) fn write(card: &Scorecard, out: &mut impl Write) -> io::Result<()> {
     if let Some(natural) = &card.natural {
         write_card("Faults at natural rates", natural, out)?;
     }
+    if let Some(estimation) = &card.estimation {
+        writeln!(
+            out,
+            "\nEstimates on masked actuals: {} channels, {} sums that do not add up",
+            estimation.channels, estimation.inexact_sums
+        )?;
+        for line in &estimation.lines {
+            writeln!(
+                out,
+                "  {:<12} {:<9} {:<24} {:>6} tests  bias {:>7.1}%  MAPE {:>6.1}%",
+                line.gap,
+                if line.scaled { "scaled" } else { "alone" },
+                line.method,
+                line.tests,
+                line.bias_percent,
+                line.mape_percent
+            )?;
+        }
+    }
     writeln!(out, "\nCompared")?;
     let mut rows = vec![Yardstick::of("rules", &card.injected), card.naive.clone()];
     if let Some(natural) = &card.natural {
@@ -66,6 +85,15 @@ fn write_card(title: &str, card: &Card, out: &mut impl Write) -> io::Result<()> 
         card.grouping_ratio
     )?;
     let collectors = &card.collectors;
+    writeln!(
+        out,
+        "  told to one operator: {} announcements, {:.1} a day, at most {}, {:.2} in 10 min, {} in flood",
+        card.operator.announcements,
+        card.operator.per_day_mean,
+        card.operator.per_day_max,
+        card.operator.mean_per_10_min,
+        percent(Some(card.operator.flood_share))
+    )?;
     writeln!(
         out,
         "  collector outages {}, with exactly one issue {}, members told all the same {}",

@@ -25,7 +25,7 @@ pub(super) struct ScoreArgs {
     #[arg(long, default_value_t = 98, value_parser = clap::value_parser!(u16).range(10..=100))]
     delivery: u16,
     /// First day, as 2026-09-20.
-    #[arg(long, default_value = "2026-09-20", value_parser = day)]
+    #[arg(long, default_value = "2026-08-10", value_parser = day)]
     start: UtcTime,
     /// Meters of a second fleet with faults at natural rates; 0 leaves it out.
     #[arg(
@@ -40,6 +40,9 @@ pub(super) struct ScoreArgs {
     /// Also without each guard, and at other shares of delivery.
     #[arg(long)]
     ablate: bool,
+    /// Also the error of estimates on masked actuals.
+    #[arg(long)]
+    estimation: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -55,6 +58,7 @@ impl ScoreArgs {
             natural: self.natural,
             only: self.only.clone(),
             ablate: self.ablate,
+            estimation: self.estimation,
             output: self.output.format(),
         }
     }

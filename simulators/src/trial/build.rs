@@ -110,8 +110,16 @@ impl<'a> Builder<'a> {
             // Both European transitions are at 01:00 UTC.
             return room.then(|| odd.start.floor_to(DAY_S).plus_seconds(25 * HOUR_S));
         }
-        let from = self.spec.start.plus_seconds(scenario.before_d * DAY_S);
-        let room_s = self.end().seconds_since(from) - scenario.need_d * DAY_S;
+        let mut from = self.spec.start.plus_seconds(scenario.before_d * DAY_S);
+        let mut to = self.end().plus_seconds(-scenario.need_d * DAY_S);
+        let heating = |day: &&crate::calendar::Day| !(5..=9).contains(&day.month);
+        let first_cold = self.days.all().iter().find(heating).map_or(UtcTime::MAX, |d| d.start);
+        if scenario == &Scenario::STOPPED_GAS {
+            from = from.max(first_cold.plus_seconds(14 * DAY_S));
+        } else if scenario == &Scenario::GAS_CONTINUOUS {
+            to = to.min(first_cold.plus_seconds(-scenario.need_d * DAY_S));
+        }
+        let room_s = to.seconds_since(from);
         (room_s > 0).then(|| {
             let minutes = self.stream.between(0, room_s / 60 - 1);
             from.plus_seconds(minutes * 60)

@@ -173,9 +173,8 @@ impl Device {
             match part.twist {
                 Twist::Intervals(permille) => import = counts * permille / 1000,
                 Twist::Stuck(value) => (import, register) = (value, value),
-                Twist::Spike(permille) if spike > 0 => {
-                    (import, register) = (spike * permille / 1000, spike * permille / 1000);
-                }
+                // The register knows nothing of it: else it would be real use.
+                Twist::Spike(permille) if spike > 0 => import = spike * permille / 1000,
                 Twist::Backwards(permille) => {
                     import = -(counts * permille / 1000);
                     register = import;

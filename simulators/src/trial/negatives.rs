@@ -212,7 +212,6 @@ impl Builder<'_> {
         let device = self.device(Place::Home);
         let restart = Span { from: span.to, to: span.to.plus_seconds(2 * HOUR_S) };
         self.part(device, span, Twist::Dark);
-        self.outage_events(device, span.from, Some(span.to));
         self.part(device, restart, Twist::Scale(3_000));
         self.on_meter("cold_load_pickup", device, restart);
     }

@@ -3,7 +3,7 @@
 use metering::{Commodity, UtcTime};
 
 use super::device::{Device, SLOT_S, Slot};
-use super::twist::Twist;
+use super::twist::{Part, Twist};
 use crate::json::JsonText;
 
 /// When and through whom a report is sent.
@@ -25,7 +25,8 @@ impl Device {
     /// Writes the report as a JSON object and returns the number of values in it.
     pub(crate) fn report(&mut self, sending: Sending<'_>, text: &mut JsonText) -> u32 {
         let sent = sending.sent;
-        let upto = sent.floor_to(SLOT_S);
+        let length = self.length(sent);
+        let upto = sent.floor_to(length.unwrap_or(SLOT_S));
         let ready = self.state.waiting.iter().take_while(|slot| slot.end <= upto).count();
         let slots: Vec<Slot> = self.state.waiting.drain(..ready).collect();
         let ahead_s = self.clock_s(sent);
@@ -102,13 +103,10 @@ impl Device {
         if slots.is_empty() {
             return 0;
         }
-        let (field, unit) = self.field();
+        let (field, unit) = self.field(sent);
         let mut reads = 0;
         text.raw(r#","series":["#);
-        let length = self.parts.iter().find_map(|part| match part.twist {
-            Twist::Length(len_s) if part.span.contains(sent) => Some(len_s),
-            _ => None,
-        });
+        let length = self.length(sent);
         let shift_s: i64 = self
             .parts
             .iter()
@@ -117,8 +115,7 @@ impl Device {
             .sum();
         for run in slots.chunk_by(|a, b| b.end.seconds_since(a.end) == SLOT_S) {
             let mut one = |field: &str, unit: &str, value: fn(&Slot) -> i64| {
-                text.raw(if reads == 0 { "" } else { "," });
-                let series = Series { field, unit, length, shift_s, run };
+                let series = Series { field, unit, length, shift_s, run, first: reads == 0 };
                 reads += series.write(value, text);
             };
             one(field, unit, |slot| slot.import);
@@ -135,7 +132,7 @@ impl Device {
 
     fn registers(&mut self, upto: UtcTime, text: &mut JsonText) -> u32 {
         let mut reads = 0;
-        let (field, _) = self.field();
+        let (field, _) = self.field(upto);
         let unit = if self.commodity == Commodity::Electricity { "Wh" } else { "L" };
         while let Some(midnight) = self.state.midnights.front().copied() {
             if midnight.at > upto {
@@ -238,10 +235,19 @@ impl Device {
         (FULL_MV - fallen + self.state.stream().between(-8, 8)).max(1_800)
     }
 
-    fn field(&self) -> (&'static str, &'static str) {
+    /// Length of the slots, when it is not that of the asset record.
+    fn length(&self, at: UtcTime) -> Option<i64> {
+        self.parts.iter().find_map(|part| match part.twist {
+            Twist::Length(len_s) if part.span.contains(at) => Some(len_s),
+            _ => None,
+        })
+    }
+
+    fn field(&self, at: UtcTime) -> (&'static str, &'static str) {
+        let other = |part: &Part| part.twist == Twist::Unit && part.span.contains(at);
         match self.commodity {
             Commodity::Electricity => ("energy_import", "Wh"),
-            _ if self.parts.iter().any(|part| part.twist == Twist::Unit) => ("volume", "gal"),
+            _ if self.parts.iter().any(other) => ("volume", "gal"),
             _ => ("volume", "L"),
         }
     }
@@ -254,26 +260,38 @@ struct Series<'a> {
     length: Option<i64>,
     shift_s: i64,
     run: &'a [Slot],
+    first: bool,
 }
 
 impl Series<'_> {
     fn write(&self, value: fn(&Slot) -> i64, text: &mut JsonText) -> u32 {
-        let Some(first) = self.run.first() else { return 0 };
-        text.raw(r#"{"field":""#);
+        let length = self.length.unwrap_or(SLOT_S);
+        // Slots of a longer length are those of ours taken together; the odd one is not told.
+        let whole = |slot: &&Slot| slot.end.seconds().rem_euclid(length) == 0;
+        let Some(first) = self.run.iter().find(whole) else { return 0 };
+        let merged = usize::try_from(length / SLOT_S).unwrap_or(1).max(1);
+        text.raw(if self.first { r#"{"field":""# } else { r#",{"field":""# });
         text.raw(self.field);
         text.raw(r#"","unit":""#);
         text.raw(self.unit);
         text.raw(r#"","len":"#);
-        text.int(self.length.unwrap_or(SLOT_S));
-        text.raw(r#","end":""#);
+        text.int(length);
+        text.raw(r#"","end":""#);
         text.time(first.end.plus_seconds(self.shift_s));
         text.raw(r#"","values":["#);
-        for (at, slot) in self.run.iter().enumerate() {
-            text.raw(if at == 0 { "" } else { "," });
-            text.int(value(slot));
+        let mut count = 0;
+        for (at, slot) in self.run.iter().enumerate().filter(|(_, slot)| whole(slot)) {
+            text.raw(if count == 0 { "" } else { "," });
+            let from = (at + 1).saturating_sub(merged);
+            text.int(if merged == 1 {
+                value(slot)
+            } else {
+                self.run[from..=at].iter().map(value).sum()
+            });
+            count += 1;
         }
         text.raw("]");
-        if self.run.iter().any(|slot| slot.flags != 0) {
+        if merged == 1 && self.run.iter().any(|slot| slot.flags != 0) {
             text.raw(r#","flags":["#);
             for (at, slot) in self.run.iter().enumerate() {
                 text.raw(if at == 0 { "" } else { "," });
@@ -282,6 +300,6 @@ impl Series<'_> {
             text.raw("]");
         }
         text.raw("}");
-        u32::try_from(self.run.len()).unwrap_or(0)
+        count
     }
 }

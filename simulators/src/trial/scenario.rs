@@ -66,10 +66,11 @@ scenarios! {
     FREEZE = "freeze", Water, 2, 1, ["FREEZE_RISK", "FREEZE"], [];
     STOPPED_WATER = "stopped_water", Water, 16, 13, ["STOPPED_METER"], ["LOW_CONSUMPTION"];
     STOPPED_POWER = "stopped_power", Home, 16, 4, ["STOPPED_METER"], ["LOW_CONSUMPTION"];
-    STOPPED_GAS = "stopped_gas", Gas, 40, 11, ["STOPPED_METER"], ["LOW_CONSUMPTION"];
+    STOPPED_GAS = "stopped_gas", Gas, 16, 11, ["STOPPED_METER"], ["LOW_CONSUMPTION"];
     SLOW = "slow_meter", Water, 60, 300, ["SLOW_METER"], ["LOW_CONSUMPTION"];
     STUCK = "stuck_value", Home, 3, 4, ["STUCK_VALUE"], ["LOW_CONSUMPTION", "HIGH_CONSUMPTION"];
-    SPIKE = "spike", Plant, 10, 9, ["SPIKE"], ["HIGH_CONSUMPTION"];
+    SPIKE = "spike", Plant, 10, 9, ["SPIKE"],
+        ["HIGH_CONSUMPTION", "DOUBLE_COUNT", "SUM_MISMATCH", "CONFIG_MISMATCH"];
     MISSING_PULSES = "missing_pulses", Water, 3, 4, ["MISSING_PULSES", "SUM_MISMATCH"],
         ["LOW_CONSUMPTION"];
     DOUBLE_COUNT = "double_count", Home, 3, 4, ["DOUBLE_COUNT", "SUM_MISMATCH"],

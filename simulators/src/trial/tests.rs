@@ -11,7 +11,7 @@ use super::{Trial, TrialKind, TrialSpec};
 fn spec(days: u32, kind: TrialKind) -> TrialSpec {
     TrialSpec {
         seed: 5,
-        start: UtcTime::parse_rfc3339("2026-09-20T00:00:00Z").unwrap(),
+        start: UtcTime::parse_rfc3339("2026-08-10T00:00:00Z").unwrap(),
         days,
         zone: "Europe/Berlin".into(),
         kind,

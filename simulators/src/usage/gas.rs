@@ -15,7 +15,7 @@ pub(crate) struct HomeGas {
     wakes: i64,
 }
 
-/// No heating above this daily mean, in degrees Celsius.
+/// No heating above this daily mean, in degrees Celsius, and none from May to September.
 const HEATING_LIMIT: f64 = 16.0;
 
 /// Share of a day's unusual warmth or cold that reaches the heating; walls keep the rest out.
@@ -35,7 +35,8 @@ impl HomeGas {
         let season = (HEATING_LIMIT - day.usual_temperature).max(0.0);
         let throttled = 6.0 * season / (season + 2.0) + 0.25 * season;
         let degrees = (throttled + INERTIA * (day.usual_temperature - day.temperature)).max(0.0);
-        let degrees = if season > 0.0 { degrees } else { 0.0 };
+        let heats = season > 0.0 && !(5..=9).contains(&day.month);
+        let degrees = if heats { degrees } else { 0.0 };
         let mut rest = 0.0;
         for (minute, cell) in cells.iter_mut().enumerate() {
             let share = if (330..1350).contains(&minute) { 1.15 } else { 0.65 };
