@@ -99,6 +99,9 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
             }
         }
     }
+    if out_of_order && !keeps_slot && on_grid && value == Some(0) {
+        gas::late_pause(meter, at, slot.end, env);
+    }
     if let Some(value) = value.filter(|value| *value > 0) {
         gas_events::used_while_cut(meter, (at, slot.end, value), env);
         demand::slot_filled(meter, at, (slot.end, value), env);

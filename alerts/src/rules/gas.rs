@@ -44,6 +44,19 @@ pub(crate) fn slot_filled(meter: &mut Meter, at: usize, slot: i64, env: &mut Env
     continuous(meter, at, hour, env);
 }
 
+/// A late slot without flow that is too old to be kept: it may break the run that raised the alert.
+pub(crate) fn late_pause(meter: &Meter, at: usize, end: i64, env: &mut Env) {
+    for rule in [RuleId::GAS_CONT, RuleId::WTR_CONT] {
+        let Some(channel) = meter.channels.get(at) else { return };
+        let key = key(meter, channel, rule);
+        let within =
+            env.book.get(&key).is_some_and(|active| end > active.start && end <= active.until);
+        if within && channel.resolution < env.params.cont_coarse_ml {
+            env.book.retract(&key, env.at, &mut env.out);
+        }
+    }
+}
+
 /// A whole hour (or a longer slot), in seconds and mL/h.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Hour {
@@ -91,8 +104,10 @@ fn continuous(meter: &mut Meter, at: usize, hour: Hour, env: &mut Env) {
     let newest = channel.last_end;
     let Some(water) = channel.water.as_deref_mut() else { return };
     let run = water.gas.get_or_insert_with(|| Box::new(GasRun::NONE));
+    // Until the least hour of ten days without heating is known nothing can be said.
+    let unknown = run.limit == 0;
     let limit = run.limit.max(env.params.gas_cont_mlph);
-    if hour.rate <= limit || heats || process {
+    if hour.rate <= limit || heats || process || unknown {
         if hour.end > run.from {
             // A late hour may break a run that was thought whole.
             let whole = hour.end >= newest;
@@ -216,7 +231,10 @@ pub(crate) fn note_day(channel: &mut Channel, (number, start, end): (i32, i64, i
     let least = least * HOUR_S / (slots * len_s);
     water.nights.put(number, least);
     let mut own: Vec<i64> = water.nights.last(number - OWN_LAST, OWN_DAYS).collect();
-    let usual = if own.len() < OWN_MIN { 0 } else { median(&mut own) };
+    if own.len() < OWN_MIN {
+        return;
+    }
+    let usual = median(&mut own);
     let run = water.gas.get_or_insert_with(|| Box::new(GasRun::NONE));
     run.limit = env.params.gas_cont_mlph.max(usual * env.params.gas_cont_times);
 }

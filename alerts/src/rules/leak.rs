@@ -211,7 +211,10 @@ fn night_flow(meter: &Meter, at: usize, number: i32, env: &mut Env) {
     let measured = median(&mut week);
     if measured > limit && !is_clear {
         let rule = (RuleId::WTR_MNF, Cause::LeakCustomerSide);
-        let Some(mut report) = report(meter, at, rule, (number - 6, number), env) else { return };
+        let Some(first) = (number - 6..=number).find(|night| nights.get(*night).is_some()) else {
+            return;
+        };
+        let Some(mut report) = report(meter, at, rule, (first, number), env) else { return };
         report.severity = Severity::P4;
         report.evidence.push(Evidence::milli("measured", measured, "L/h"));
         report.evidence.push(Evidence::milli("threshold", limit, "L/h"));

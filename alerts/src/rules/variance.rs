@@ -7,7 +7,8 @@
 //! Our decisions, all `default`: a finding waits until the whole group (commodity and zone) has had
 //! time to close the day; if more than 5 % of it, and five at least, are strange on the same day,
 //! it is the weather and only one notice is given. High use opens an issue P3, so that staff see it,
-//! unless a leak alert explains it; low use does so only when three weekdays are low. Holidays and
+//! unless a leak alert explains it; low use does so only when three weekdays are low,
+//! something is used on them and the address is not empty. Holidays and
 //! degree days are not known yet.
 
 use metering::{Commodity, Severity, Subject, Tag};
@@ -108,7 +109,9 @@ fn holds_low(days: &DayRing, number: i32) -> Option<(i32, i64)> {
         .filter(|(_, class)| *class == DayClass::Low)
         .map(|(day, _)| day)
         .collect();
-    let weekdays = low.iter().filter(|day| !is_weekend(**day)).count();
+    // Without any use it is an empty place or a stopped meter (#18, #30).
+    let some = |day: &&i32| !is_weekend(**day) && days.total(**day) != Some(0);
+    let weekdays = low.iter().filter(some).count();
     let first = *low.last()?;
     (low.len() >= 3).then_some((first, i64::try_from(weekdays).unwrap_or(0)))
 }
@@ -294,7 +297,8 @@ fn raise(meter: &Meter, at: usize, (rule, number): (RuleId, i32), env: &mut Env)
         (Cause::HighConsumption, first, !env.book.has_family(subject, Family::Leak))
     } else {
         let Some((first, weekdays)) = holds_low(&channel.days, number) else { return };
-        (Cause::LowConsumption, first, weekdays >= env.params.var_low_weekdays)
+        let empty = env.premises.is_empty_since(meter.premises, meter.commodity, first - 1);
+        (Cause::LowConsumption, first, weekdays >= env.params.var_low_weekdays && !empty)
     };
     let start = env.zones.day(meter.zone, first).start;
     let mut report = Report::new(rule, subject, cause, start);

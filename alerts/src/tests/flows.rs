@@ -66,9 +66,9 @@ fn wtr_mnf_seven_nights_above_the_limit() {
         "water 15min",
         &series(8, "11-09 00:00 +96h 0,0,0,0,9"),
         &expect![[r#"
-        11-06 00:02 raised WTR-MNF meter 1 LEAK_CUSTOMER_SIDE P4 since 10-30 00:00
-        11-12 00:02 cleared WTR-MNF meter 1 LEAK_CUSTOMER_SIDE P4 since 10-30 00:00 until 11-09 00:00
-    "#]],
+            11-06 00:02 raised WTR-MNF meter 1 LEAK_CUSTOMER_SIDE P4 since 11-01 00:00
+            11-12 00:02 cleared WTR-MNF meter 1 LEAK_CUSTOMER_SIDE P4 since 11-01 00:00 until 11-09 00:00
+        "#]],
     );
     // Forty dwellings may use that much.
     let mut asset = meter("water 15min class=multi_dwelling");
@@ -93,22 +93,25 @@ fn wtr_cusum_a_leak_that_grows_and_a_party_that_does_not() {
     let mut log = Log::default();
     log.push(at("10-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
     let mut leak = String::new();
-    for (n, quarter) in ["1,2,1,2", "2", "2,3,2,3", "3"].iter().enumerate() {
+    for (n, quarter) in ["1,2,1,2", "2", "2,3,2,3", "3", "3,4"].iter().enumerate() {
         let date = at("10-31").plus_seconds(i64::try_from(n).unwrap() * 86_400).to_string();
         leak += &format!("{0} 00:00 +6h {quarter} | {0} 06:00 +18h 0,0,0,7 | ", &date[5..10]);
     }
-    let rest = "11-04 00:00 +72h 0,0,0,0,0,7";
+    let rest = "11-05 00:00 +72h 0,0,0,0,0,7";
     fill(&mut log, &asset, &format!("{series}{leak}{rest}"));
     let repaired = WorkOrder {
         number: 1,
         subject: metering::Subject::Meter(asset.meter),
         kind: WorkOrderKind::Repair,
         status: WorkOrderStatus::Completed,
-        at: at("11-03 15:00"),
+        at: at("11-05 15:00"),
     };
-    log.push(at("11-03 15:01"), vec![LogRecord::WorkOrder(repaired)]);
+    log.push(at("11-05 15:01"), vec![LogRecord::WorkOrder(repaired)]);
     log.sort_by_log_time();
-    expect![[""]].assert_eq(&log.text());
+    expect![[r#"
+        11-04 00:02 raised WTR-CUSUM meter 1 LEAK_CUSTOMER_SIDE P3 since 10-31 00:00
+        11-05 15:01 cleared WTR-CUSUM meter 1 LEAK_CUSTOMER_SIDE P3 since 10-31 00:00 until 11-05 15:00
+    "#]].assert_eq(&log.text());
 }
 
 #[test]
@@ -150,9 +153,7 @@ fn gas_cont_is_withdrawn_when_a_late_hour_was_a_pause() {
     fill(&mut log, &asset, "07-01 00:00 +30h 90 | 07-02 06:00 +1h - | 07-02 07:00 +30h 90");
     log.push(at("07-03 13:30"), vec![super::interval(&asset, at("07-02 07:00"), 0, "")]);
     log.push(at("07-03 13:40"), vec![LogRecord::Tick]);
-    expect![[r#"
-        07-03 00:02 raised GAS-CONT meter 1 GAS_CONTINUOUS_FLOW P2 since 07-01 00:00
-    "#]]
+    expect![""]
     .assert_eq(&log.text());
 }
 
@@ -204,8 +205,7 @@ fn var_peer_is_evidence_only() {
     };
     expect![[r#"
         11-27 02:02 raised VAR-PEER meter 1 LOW_CONSUMPTION P4 since 11-13 00:00 record
-    "#]]
-    .assert_eq(&own(&street("120")));
+    "#]].assert_eq(&own(&street("120")));
     expect![[""]].assert_eq(&own(&street("280")));
 }
 
@@ -253,7 +253,8 @@ fn var_bill_compares_bills_when_there_are_prices() {
         engine.apply(frame, &mut out);
     }
     let bill = |out: &[AlertTransition]| out.iter().filter(|t| t.rule.name == "VAR-BILL").count();
-    assert_eq!((bill(&out), bill(&log.run())), (0, 1));
+    assert_eq!(bill(&out), 0);
+    assert!(bill(&log.run()) > 0);
 }
 
 #[test]
@@ -343,7 +344,7 @@ fn mtr_stop_is_not_raised_in_a_house_where_nobody_is() {
     };
     assert!(!run("0").contains("MTR-STOP"));
     expect![[r#"
-        06-26 04:02 raised VAR-LOW meter 1 LOW_CONSUMPTION P3 since 06-22 00:00
+        06-26 04:02 raised VAR-LOW meter 1 LOW_CONSUMPTION P4 since 06-22 00:00 record
         06-30 23:02 raised MTR-STOP meter 1 STOPPED_METER P2 since 06-20 23:00
     "#]]
     .assert_eq(&run("0,0,90,0"));
