@@ -87,7 +87,7 @@ impl App {
                 rules.clone(),
                 stopped.clone(),
             )));
-            let days = DayCloseJob::new(db.clone(), parts.checks.clone());
+            let days = DayCloseJob::new(db.clone());
             tasks.push(tokio::spawn(days.run(rules.clone(), stopped.clone())));
             tasks.push(tokio::spawn(estimation::run(db.clone(), rules.clone(), stopped.clone())));
             tasks.push(tokio::spawn(calendar::run(

@@ -43,8 +43,6 @@ pub struct Parts {
     pub mqtt: MqttConfig,
     pub ingest: IngestOptions,
     pub rules: Params,
-    /// Limits of the checks of `vee` when a day closes.
-    pub checks: vee::Params,
     pub snapshot_every: Duration,
     pub keep: Keep,
     pub web: WebSettings,
@@ -70,7 +68,6 @@ impl Parts {
             mqtt: mqtt(&config.mqtt)?,
             ingest: ingest_options(config)?,
             rules: Params::default(),
-            checks: vee::Params::default(),
             snapshot_every: config.rules.snapshot_every,
             keep: Keep { raw_days: i64::try_from(keep_days)?, log_days: LOG_DAYS },
             web: WebSettings { utility: config.utility.name.clone(), zone: zone_name(config) },

@@ -72,7 +72,7 @@ impl<'a> Driver<'a> {
     ) -> Self {
         let now = clock.now();
         let estimates = EstimationJob::new(database.clone());
-        let days = DayCloseJob::new(database.clone(), vee::Params::default());
+        let days = DayCloseJob::new(database.clone());
         Self {
             app,
             database,

@@ -18,6 +18,7 @@ use vee::Params;
 
 use self::stretch::Stretch;
 use super::rules::RuleHandle;
+use crate::services::rules;
 
 /// Channels that are judged in one transaction, and days of each of them.
 const BATCH: u32 = 250;
@@ -53,24 +54,23 @@ pub struct DayCloseJob {
     params: Params,
     assets: BTreeMap<MeterId, MeterAsset>,
     asset_version: Option<i64>,
+    /// Version of the rules that `params` are of.
+    rules: Option<String>,
     calendars: BTreeMap<String, LocalCalendar>,
 }
 
 impl DayCloseJob {
-    pub fn new(database: Database, params: Params) -> Self {
+    /// With the limits of the rules that hold, whichever these are.
+    pub fn new(database: Database) -> Self {
         Self {
             log: PgLog::new(database.clone()),
             database,
-            params,
+            params: Params::default(),
             assets: BTreeMap::new(),
             asset_version: None,
+            rules: None,
             calendars: BTreeMap::new(),
         }
-    }
-
-    /// The limits of the next verdicts; closed days keep theirs until late data come.
-    pub fn set_params(&mut self, params: Params) {
-        self.params = params;
     }
 
     /// Judges all days that are due by the log's time, and those that got late data.
@@ -81,6 +81,7 @@ impl DayCloseJob {
         let now = self.log.last_log_time().await?;
         let mut closed = Closed::default();
         self.load_assets().await?;
+        self.load_params().await;
         while self.repair(now, &mut closed).await? {}
         while self.close_due(now, &mut closed).await? {}
         Ok(closed)
@@ -135,6 +136,22 @@ impl DayCloseJob {
         }
         self.asset_version = Some(version);
         Ok(())
+    }
+
+    /// The limits of the rules that hold now; closed days keep theirs until late data come. Rules
+    /// that cannot be read are no reason not to close days.
+    async fn load_params(&mut self) {
+        match rules::active(&self.database).await {
+            Ok((version, _)) if self.rules.as_ref() == Some(&version) => {}
+            Ok((version, bundle)) => {
+                self.params = rules::limits(&bundle);
+                self.rules = Some(version);
+            }
+            Err(error) => tracing::warn!(
+                error = crate::telemetry::chain(&error),
+                "The rules cannot be read: days are closed with the limits of before."
+            ),
+        }
     }
 
     /// Judges the ended days of channels that are due; false when there were none.

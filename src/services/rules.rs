@@ -121,6 +121,14 @@ pub fn limits(bundle: &Bundle) -> vee::Params {
         // Checked against its range when the bundle was applied.
         let _ = params.set(key, value);
     }
+    for (rule, patch) in bundle.rules.iter().filter(|(rule, _)| rule.get() <= 24) {
+        if patch.enabled == Some(false) {
+            params.off = params.off.with(*rule);
+        }
+        if patch.mode == Some(alerts::params::Mode::Shadow) {
+            params.shadow = params.shadow.with(*rule);
+        }
+    }
     params
 }
 
