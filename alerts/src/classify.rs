@@ -40,8 +40,6 @@ struct Known {
     battery: bool,
     /// Row 7: an event of tampering just before.
     tamper: bool,
-    /// The ratio was 98 % or better until the end.
-    delivered: bool,
     /// The ratio fell over the last days.
     decayed: bool,
     /// The signal falls by 1 dB a week or more.
@@ -64,7 +62,6 @@ impl Known {
             flapping: past.lost_at[cycles - 1] >= env.now - params.flap_days * DAY_S,
             battery: battery_explains(meter, place, env),
             tamper: before(past.tamper_at, params.classify_tamper_days),
-            delivered,
             decayed: decayed(meter, place, since, env) || !delivered,
             falls: fall >= RSSI_NOISE && per_week >= params.classify_rssi_fall_cdb,
             weak: quick != 0 && quick <= params.classify_rssi_floor_dbm * 100 + RSSI_MARGIN,

@@ -1,7 +1,7 @@
 //! How the engine feeds the rules of the network and of validation's verdicts: which record goes to
 //! which of them, and what happens once a day.
 
-use metering::{EventCode, Finding, LogRecord, MeterAsset};
+use metering::{EventCode, Finding, LogRecord, MeterAsset, Subject, ZoneId};
 
 use crate::engine::Engine;
 use crate::env::Env;
@@ -30,6 +30,14 @@ pub(crate) fn filled(
 }
 
 impl Engine {
+    /// The district or feeder that the subject belongs to.
+    pub fn area_of(&self, subject: Subject) -> Option<Subject> {
+        let Subject::Meter(id) = subject else { return None };
+        let place = self.meter_places.get(&id)?;
+        let zone = self.meters.get(*place as usize)?.network_zone;
+        (zone != 0).then(|| Subject::Zone(ZoneId::new(zone)))
+    }
+
     /// A meter was provisioned; `before` are the transformer and zone that it hung on.
     pub(crate) fn link(&mut self, place: u32, before: (i32, i32), asset: &MeterAsset) {
         let Some(meter) = self.meters.get(place as usize) else { return };

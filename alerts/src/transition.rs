@@ -64,11 +64,22 @@ pub struct AlertTransition {
     /// False: for the record only, no issue is opened for it. The condition is already over or of
     /// long ago (backfill never pages), it is severity P4, or the parent explains it.
     pub annunciate: bool,
-    /// The collector whose outage explains this alert.
+    /// What explains this alert: a collector, a transformer or zone without power, or the first meter
+    /// of a firmware cohort.
     pub parent: Option<Subject>,
     /// Other alerts of the same subject and family that are active after this transition.
     pub others_active: u16,
     pub evidence: Vec<Evidence>,
+}
+
+impl AlertTransition {
+    /// Family of the parent's issue: a node without power, else communications.
+    pub const fn parent_family(&self) -> Family {
+        match self.parent {
+            Some(Subject::Transformer(_) | Subject::Zone(_)) => Family::Power,
+            _ => Family::Comm,
+        }
+    }
 }
 
 /// One measured fact behind an alert, enough to draw it. Quantities are in milli-units of `unit`

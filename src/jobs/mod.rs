@@ -4,6 +4,7 @@
 //! [`rules`] and [`issues`] know log time only; the others are told the time by their caller, so
 //! that the demo can drive them by its stepped clock.
 
+mod alarms;
 pub mod calendar;
 pub mod day_close;
 pub mod estimation;

@@ -7,11 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alerts::manage::Kpis;
 use alerts::{AlertTransition, Engine, Params};
 use metering::{CollectorAsset, LogRecord, LoggedFrame, UtcTime};
 use store::{Database, EventLog as _, Offset, PgLog, Snapshot, StoreError};
 use tokio::sync::{Notify, watch};
 
+use super::alarms::AlarmJob;
 use super::issues::IssueJob;
 
 /// Name under which the rules keep their place in the log.
@@ -39,6 +41,7 @@ pub struct Progress {
 pub struct RuleJob {
     log: PgLog,
     issues: IssueJob,
+    alarms: AlarmJob,
     engine: Engine,
     /// Up to here the issues know what the rules said.
     offset: i64,
@@ -56,6 +59,7 @@ pub struct RuleJob {
 #[derive(Clone, Debug)]
 pub struct RuleHandle {
     progress: watch::Receiver<Progress>,
+    kpis: watch::Receiver<Kpis>,
     wake: Arc<Notify>,
 }
 
@@ -72,9 +76,11 @@ impl RuleJob {
         let log = PgLog::new(database.clone());
         let offset = log.offset(CONSUMER).await?;
         let engine = restore(&database, &log, params).await?;
+        let alarms = AlarmJob::load(database.clone(), &log, engine.position() - 1).await?;
         let progress = Progress { seq: engine.position() - 1, ..Progress::default() };
         Ok(Self {
             issues: IssueJob::new(database),
+            alarms,
             engine,
             offset: offset.seq,
             pending: Vec::new(),
@@ -89,7 +95,11 @@ impl RuleJob {
     }
 
     pub fn handle(&self) -> RuleHandle {
-        RuleHandle { progress: self.told.subscribe(), wake: Arc::clone(&self.wake) }
+        RuleHandle {
+            progress: self.told.subscribe(),
+            kpis: self.alarms.kpis(),
+            wake: Arc::clone(&self.wake),
+        }
     }
 
     /// Runs until `stop` says so; a failure of the database is waited out.
@@ -126,6 +136,7 @@ impl RuleJob {
             let end = end_of(frame);
             let before = self.pending.len();
             self.engine.apply(frame, &mut self.pending);
+            self.alarms.hear(&self.engine, &self.pending[before..], end.log_time);
             self.progress.seq = end.seq;
             self.progress.log_time = end.log_time;
             if end.seq <= self.offset {
@@ -136,6 +147,7 @@ impl RuleJob {
             }
         }
         self.settle().await?;
+        self.alarms.tell().await?;
         if !frames.is_empty() {
             self.snapshot_when_due().await?;
         }
@@ -191,6 +203,7 @@ impl RuleJob {
     async fn apply_due(&mut self, end: FrameEnd) -> Result<(), StoreError> {
         if self.due_at.is_none_or(|at| end.log_time.seconds_since(at) >= DUE_EVERY_S) {
             self.issues.apply_due(end.log_time, end.seq).await?;
+            self.alarms.look(end.log_time).await?;
             self.due_at = Some(end.log_time);
         }
         Ok(())
@@ -211,6 +224,7 @@ impl RuleJob {
     async fn save(&mut self) -> Result<(), StoreError> {
         // What the engine said and the issues have not must not fall behind the offset.
         self.settle().await?;
+        self.alarms.tell().await?;
         if self.progress.seq == 0 {
             return Ok(());
         }
@@ -221,6 +235,7 @@ impl RuleJob {
         let taken_at = self.progress.log_time;
         let snapshot = Snapshot { seq: self.progress.seq, taken_at, state: self.engine.snapshot() };
         self.log.save_snapshot(CONSUMER, &snapshot).await?;
+        self.alarms.save(&self.log, snapshot.seq, taken_at).await?;
         self.snapshot_at = Some(taken_at);
         Ok(())
     }
@@ -282,6 +297,11 @@ impl RuleHandle {
 
     pub fn progress(&self) -> Progress {
         *self.progress.borrow()
+    }
+
+    /// How much staff are told, as of now.
+    pub fn kpis(&self) -> Kpis {
+        self.kpis.borrow().clone()
     }
 
     /// False when the job has ended.

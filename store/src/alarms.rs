@@ -3,6 +3,7 @@
 //! The desk (`alerts::manage`) decides; here its word is kept. Incidents, announcements and KPIs
 //! have keys that the log gives, so telling the same again changes nothing.
 
+use alerts::Family;
 use alerts::manage::{Annunciation, Incident, KpiRow, Said, Shelve};
 use metering::{RuleNo, Subject, UtcTime};
 use tokio_postgres::Row;
@@ -230,6 +231,26 @@ pub async fn unshelve(
     let ended =
         client.execute(&statement, &[&shelve_id, &Stamp(at), &actor]).await.map_err(&query)?;
     Ok(ended > 0)
+}
+
+/// Of which subjects and families do staff know?
+const KNOWN: &str = "\
+    SELECT subject_kind, subject_id, family FROM meter_issue WHERE acknowledged_at IS NOT NULL \
+        AND state IN ('DETECTED', 'OPEN', 'WORK_ORDERED', 'FIXED_PENDING', 'REOPENED')";
+
+/// Subjects and families whose open issue somebody acknowledged.
+///
+/// # Errors
+/// When the database is away.
+pub async fn acknowledged(database: &Database) -> Result<Vec<(Subject, Family)>, StoreError> {
+    let query = StoreError::query("reading what was acknowledged");
+    let client = database.work_client().await?;
+    let statement = client.prepare_cached(KNOWN).await.map_err(&query)?;
+    let rows = client.query(&statement, &[]).await.map_err(&query)?;
+    let known = rows.iter().filter_map(|row| {
+        Some((Subject::from_parts(row.get(0), row.get(1))?, row.get::<_, &str>(2).parse().ok()?))
+    });
+    Ok(known.collect())
 }
 
 /// What is silent at `now`, in the order in which it was silenced.

@@ -4,7 +4,7 @@ use metering::{ChannelNo, Commodity, Severity, Subject, UtcTime};
 
 use super::{State, issue_id, reopen_within_s};
 use crate::cause::{Cause, Family};
-use crate::rule::RuleId;
+use crate::rule::{BillingEffect, RuleId};
 use crate::transition::{AlertTransition, Evidence, TransitionKind, hash32};
 
 /// What the planner must know of a stored issue.
@@ -48,6 +48,9 @@ pub struct NewIssue {
     pub detected_at: UtcTime,
     /// Set together with the overlay SUPPRESSED.
     pub parent_issue_id: Option<String>,
+    /// Overlay BILLING_HOLD: intervals from here on are not billed until they are validated, estimated or
+    /// accepted. `None` for rules that hold nothing.
+    pub billing_hold_from: Option<UtcTime>,
     pub evidence: Vec<Evidence>,
 }
 
@@ -91,12 +94,16 @@ pub enum IssueChange {
     SnoozeEnded {
         issue_id: String,
     },
+    /// The condition holds again although it was over: `cleared_at` is taken off.
+    Resumed {
+        issue_id: String,
+    },
 }
 
 /// The changes that `transition` causes, in the order in which they must be applied.
 ///
 /// `current` is the newest issue of the transition's subject and family, **closed or not** (a
-/// closed one may be re-opened); `parent` the active issue of `transition.parent`, family COMM. Planning a
+/// closed one may be re-opened); `parent` the active issue of `transition.parent`, of [`AlertTransition::parent_family`]. Planning a
 /// transition twice against the view that results from the first time changes nothing but evidence,
 /// so delivery at least once is enough.
 pub fn plan(
@@ -123,6 +130,10 @@ pub fn plan(
         (TransitionKind::Retracted, Some(view)) => retracted(transition, view),
         (TransitionKind::Cleared | TransitionKind::Retracted, None) => Vec::new(),
     }
+}
+
+fn holds_billing(rule: RuleId) -> bool {
+    rule.info().is_some_and(|info| info.billing == BillingEffect::Hold)
 }
 
 /// A condition that comes back with the start of an ended issue is another issue, with an id of its
@@ -154,6 +165,7 @@ fn open(
         condition_start: transition.condition_start,
         detected_at: transition.at,
         parent_issue_id: parent.map(|view| view.issue_id.clone()),
+        billing_hold_from: holds_billing(transition.rule).then_some(transition.condition_start),
         evidence: transition.evidence.clone(),
     }))
 }
@@ -195,6 +207,9 @@ fn hit(
         return reopen(transition, view, "verification failed: the condition came back");
     }
     let mut changes = Vec::new();
+    if view.cleared_at.is_some() && view.state != State::FixedPending {
+        changes.push(IssueChange::Resumed { issue_id: view.issue_id.clone() });
+    }
     match parent.filter(|parent| parent.state.is_active()) {
         Some(parent) if !view.suppressed && view.state == State::Detected => {
             changes.push(IssueChange::Suppress {

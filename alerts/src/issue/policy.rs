@@ -24,8 +24,10 @@ pub const fn verify_after_s(family: Family, cause: Cause, severity: Severity) ->
         },
         // The latch bit is down for 35 d before the rule clears; data are valid before it clears.
         (Family::Backflow | Family::Data, _) => Some(0),
-        // Tamper needs findings; a configuration needs its register check, which is not run here.
-        (Family::Tamper | Family::Config, _) => None,
+        // The register check of the next day runs over it.
+        (Family::Config, _) => Some(2 * DAY_S),
+        // Tamper needs findings.
+        (Family::Tamper, _) => None,
     }
 }
 

@@ -123,6 +123,7 @@ fn words_of(changes: &[IssueChange]) -> String {
             IssueChange::Unsuppress { .. } => "unsuppress".to_owned(),
             IssueChange::Escalate { severity, cause, .. } => format!("escalate {severity} {cause}"),
             IssueChange::SnoozeEnded { .. } => "snooze ended".to_owned(),
+            IssueChange::Resumed { .. } => "resumed".to_owned(),
         });
     }
     words.join(", ")
@@ -200,6 +201,11 @@ fn an_issue_closes_when_its_family_says_so() {
     check(Cause::BatteryLow, Some(30));
     check(Cause::HighConsumption, Some(0));
     check(Cause::TamperSuspect, None);
+    check(Cause::ConfigMismatch, Some(2));
+    check(Cause::PowerOutage, Some(1));
+    check(Cause::Backflow, Some(0));
+    check(Cause::ClockError, Some(1));
+    check(Cause::GasContinuousFlow, Some(1));
     let snoozed = IssueView { snoozed_until: Some(at(2)), ..view(State::Open, LEAK) };
     assert_eq!(due_changes(&snoozed, at(1)), None);
     assert_eq!(words_of(&[due_changes(&snoozed, at(2)).unwrap()]), "snooze ended");

@@ -63,7 +63,12 @@ pub struct Desk {
     pub(super) groups: BTreeMap<Route, Group>,
     pub(super) shelves: Vec<Shelve>,
     pub(super) meter: Meter,
+    /// When incidents were looked through.
+    pub(super) looked_at: i64,
 }
+
+/// Incidents are looked through this often at most, unless alerts changed.
+const LOOK_S: i64 = 10;
 
 impl Desk {
     pub fn new(params: DeskParams) -> Self {
@@ -78,6 +83,11 @@ impl Desk {
     /// What is silent now.
     pub fn shelves(&self) -> &[Shelve] {
         &self.shelves
+    }
+
+    /// What is silent from now on, as the store keeps it.
+    pub fn set_shelves(&mut self, shelves: Vec<Shelve>) {
+        self.shelves = shelves;
     }
 
     /// Log time moves on; it never goes back.
@@ -97,6 +107,10 @@ impl Desk {
             said.kpis.push(row);
         }
         self.now = now;
+        if now - self.looked_at < LOOK_S {
+            return;
+        }
+        self.looked_at = now;
         self.shelves.retain(|shelve| shelve.until.seconds() > now);
         let gone: Vec<AlarmKey> = self
             .alarms
@@ -325,6 +339,11 @@ impl Desk {
     }
 
     fn tell_of(&mut self, route: Route, said: &mut Said) {
+        let (now, params) = (self.now, self.params);
+        let maybe = self.groups.get(&route).and_then(|group| due(group, now, 1, &params));
+        if maybe.is_none() {
+            return;
+        }
         let (mut active, mut unacknowledged) = (0_u32, 0_u32);
         for (key, alarm) in &self.alarms {
             if !alarm.active || alarm.route != Some(route) || self.is_silent(key, alarm) {
@@ -333,7 +352,6 @@ impl Desk {
             active += 1;
             unacknowledged += u32::from(alarm.state == AlarmState::UnackActive);
         }
-        let (now, params) = (self.now, self.params);
         let Some(group) = self.groups.get(&route) else { return };
         let Some((occasion, step)) = due(group, now, unacknowledged, &params) else { return };
         let flood = self.meter.is_flood();

@@ -111,7 +111,7 @@ impl Snap for Meter {
     }
 }
 
-snap_struct!(Desk { params, now, alarms, groups, shelves, meter });
+snap_struct!(Desk { params, now, alarms, groups, shelves, meter, looked_at });
 
 impl Desk {
     /// Canonical bytes of the desk.

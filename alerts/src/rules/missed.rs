@@ -37,7 +37,9 @@ pub(crate) fn look(meter: &Meter, place: u32, collector: Option<&Collector>, env
         return;
     }
     let from = i64::from(last + 1 - DAYS) * DAY_S;
+    // A long silence is told by #59, and by its flap guard when it comes again.
     let blind = env.watch.cut_off
+        || meter.past().lost_at[0] > from
         || env.watch.jump_at > from
         || env.network.outage_of(meter).is_some()
         || collector.is_some_and(|own| own.is_out() || own.out_until > from);

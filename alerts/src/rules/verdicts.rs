@@ -124,11 +124,12 @@ snap_struct!(Fail { from, to, at, kind, detail });
 pub(crate) struct Kept {
     /// In the order of their windows.
     fails: Vec<Fail>,
-    /// Windows without the failure since the newest one with it.
+    /// Windows without the failure since the newest one with it, and the end of the last of them.
     passes: u8,
+    passed: i64,
 }
 
-snap_struct!(Kept { fails, passes });
+snap_struct!(Kept { fails, passes, passed });
 
 /// Place of the meter, rule, channel (0: the meter as a whole).
 type Key = (u32, u8, i16);
@@ -320,9 +321,10 @@ fn passes(whose: Whose<'_>, rule: RuleId, (from, to): (i64, i64), env: &mut Env)
         return;
     }
     let Some(newest) = kept.fails.last().copied() else { return };
-    if to <= newest.to {
+    if to <= newest.to.max(kept.passed) {
         return;
     }
+    kept.passed = to;
     let by_event = matches!(newest.kind, kind::EVENT | kind::EVENT_TEST);
     let clear = match (rule, by_event, from + DAY_S / 2 <= to) {
         // What an event told ends with clean readings, what a day showed with a clean day.

@@ -209,7 +209,7 @@ fn memory_errors_twice_in_a_week_and_test_mode_left_on() {
         11-05 07:00 raised ING-FLAG meter 1 METER_HARDWARE P3 since 11-03 07:00
         11-05 07:00 raised MTR-ERR meter 1 METER_HARDWARE P2 since 11-03 07:00
         11-06 11:00 cleared ING-FLAG meter 1 METER_HARDWARE P3 since 11-03 07:00 until 11-06 11:00
-        11-06 11:00 raised ING-FLAG meter 1 LEFT_IN_TEST_MODE P3 since 11-03 07:00
+        11-06 11:00 raised ING-FLAG meter 1 LEFT_IN_TEST_MODE P3 since 11-06 07:00
     "#]]
     .assert_eq(&log.text());
 }

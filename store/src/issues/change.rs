@@ -16,9 +16,9 @@ const OPEN: &str = "\
     INSERT INTO meter_issue (issue_id, subject_kind, subject_id, channel, commodity, family, \
         cause_detected, cause_ranked, identified_cause, identified_at, identified_by, state, \
         severity, rule_no, rule, condition_start, detected_at, updated_at, parent_issue_id, \
-        suppressed, evidence) \
+        suppressed, evidence, billing_hold_from) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'DETECTED', $12, $13, $14, $15, $16, \
-        $16, $17, $18, $19) \
+        $16, $17, $18, $19, $20) \
     ON CONFLICT DO NOTHING";
 
 /// Moves an issue from one state to the next; nothing when it is no longer in the first.
@@ -29,7 +29,9 @@ const MOVE: &str = "\
         date_fixed = CASE WHEN $3 IN ('REOPENED', 'OPEN') THEN NULL \
             ELSE coalesce($6, date_fixed) END, \
         closed_at = CASE WHEN $3 IN ('CLOSED', 'DISMISSED', 'FALSE_POSITIVE', 'MERGED', \
-            'CLOSED_WITH_PARENT') THEN $4 WHEN $3 = 'REOPENED' THEN NULL ELSE closed_at END \
+            'CLOSED_WITH_PARENT') THEN $4 WHEN $3 = 'REOPENED' THEN NULL ELSE closed_at END, \
+        billing_hold_to = CASE WHEN billing_hold_from IS NULL OR $3 IN ('REOPENED', 'OPEN') \
+            THEN NULL ELSE coalesce($6, billing_hold_to) END \
     WHERE issue_id = $1 AND state = $2";
 
 const ADD_EVIDENCE: &str = "\
@@ -48,6 +50,10 @@ const SUPPRESS: &str = "\
 
 const UNSUPPRESS: &str =
     "UPDATE meter_issue SET updated_at = $2, suppressed = false WHERE issue_id = $1";
+
+/// The condition holds again.
+const RESUME: &str =
+    "UPDATE meter_issue SET updated_at = $2, cleared_at = NULL WHERE issue_id = $1";
 
 const WAKE: &str =
     "UPDATE meter_issue SET updated_at = $2, snoozed_until = NULL WHERE issue_id = $1";
@@ -97,6 +103,10 @@ impl Applier<'_> {
                 let (ranked, facts) = (ranked_json(ranked), evidence_json(evidence));
                 self.escalate(issue_id, (*severity, cause.word()), ranked, facts).await?;
             }
+            IssueChange::Resumed { issue_id } => {
+                self.execute(RESUME, &[issue_id, &Stamp(self.at)]).await?;
+                self.log(issue_id, "evidence", "the condition holds again", json!([])).await?;
+            }
             IssueChange::SnoozeEnded { issue_id } => {
                 self.execute(WAKE, &[issue_id, &Stamp(self.at)]).await?;
                 self.log(issue_id, "overlay", "snooze ended", json!({ "overlay": "awake" }))
@@ -134,6 +144,7 @@ impl Applier<'_> {
                     &issue.parent_issue_id,
                     &issue.parent_issue_id.is_some(),
                     &evidence_json(&issue.evidence),
+                    &issue.billing_hold_from.map(Stamp),
                 ],
             )
             .await?;
@@ -334,6 +345,7 @@ fn change_id(change: &IssueChange) -> &str {
         | IssueChange::Suppress { issue_id, .. }
         | IssueChange::Unsuppress { issue_id, .. }
         | IssueChange::Escalate { issue_id, .. }
+        | IssueChange::Resumed { issue_id }
         | IssueChange::SnoozeEnded { issue_id } => issue_id,
     }
 }

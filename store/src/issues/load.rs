@@ -15,7 +15,10 @@ macro_rules! view_columns {
          i.severity, i.condition_start, i.cleared_at, i.closed_at, i.suppressed, \
          coalesce(p.state IN ('DETECTED', 'OPEN', 'WORK_ORDERED', 'FIXED_PENDING', 'REOPENED'), \
            false), \
-         i.snoozed_until, i.acknowledged_at IS NOT NULL \
+         i.snoozed_until, i.acknowledged_at IS NOT NULL, \
+         i.state = 'WORK_ORDERED' OR EXISTS (SELECT FROM work_order_issue l \
+           JOIN work_order o ON o.number = l.number \
+           WHERE l.issue_id = i.issue_id AND o.status IN ('created', 'assigned')) \
          FROM meter_issue i LEFT JOIN meter_issue p ON p.issue_id = i.parent_issue_id "
     };
 }
@@ -86,7 +89,7 @@ fn view(row: &Row) -> Result<IssueView, StoreError> {
         parent_open: row.get(11),
         snoozed_until: instant(12),
         acknowledged: row.get(13),
-        work_order_open: state == State::WorkOrdered,
+        work_order_open: row.get(14),
         issue_id,
     })
 }

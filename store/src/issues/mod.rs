@@ -155,7 +155,7 @@ async fn apply_one(
     let client = tx.client();
     let current = load::newest(client, transition.subject, transition.family).await?;
     let parent = match transition.parent {
-        Some(subject) => load::newest(client, subject, ::alerts::Family::Comm).await?,
+        Some(subject) => load::newest(client, subject, transition.parent_family()).await?,
         None => None,
     };
     let changes = plan(transition, current.as_ref(), parent.as_ref());

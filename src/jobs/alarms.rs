@@ -1,0 +1,90 @@
+//! What staff are told of the alerts: the desk of `alerts::manage`, fed in step with the rules.
+//!
+//! The desk's state is kept beside the snapshot of the rules and taken up at the same record. What
+//! it says has keys that the log gives, so that saying it again after a restart changes nothing.
+
+use alerts::manage::{Act, Desk, DeskParams, Kpis, Said};
+use alerts::{AlertTransition, Engine};
+use metering::UtcTime;
+use store::{Database, EventLog as _, PgLog, Snapshot, StoreError};
+use tokio::sync::watch;
+
+/// Name under which the desk's state is kept.
+const DESK: &str = "desk";
+
+/// The desk with what it said and the store has not yet.
+#[derive(Debug)]
+pub(super) struct AlarmJob {
+    database: Database,
+    desk: Desk,
+    said: Said,
+    kpis: watch::Sender<Kpis>,
+}
+
+impl AlarmJob {
+    /// The desk as it was at record `seq`, or an empty one.
+    pub(super) async fn load(
+        database: Database,
+        log: &PgLog,
+        seq: i64,
+    ) -> Result<Self, StoreError> {
+        let kept = log.snapshots(DESK).await?.into_iter().find(|snapshot| snapshot.seq == seq);
+        let desk = match kept.map(|snapshot| Desk::restore(&snapshot.state)) {
+            Some(Ok(desk)) => desk,
+            Some(Err(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "The desk's state cannot be used; what is active is told anew."
+                );
+                Desk::new(DeskParams::default())
+            }
+            None => Desk::new(DeskParams::default()),
+        };
+        let kpis = watch::Sender::new(desk.kpis());
+        Ok(Self { database, desk, said: Said::default(), kpis })
+    }
+
+    pub(super) fn kpis(&self) -> watch::Receiver<Kpis> {
+        self.kpis.subscribe()
+    }
+
+    /// The rules said something, or only time passed.
+    pub(super) fn hear(&mut self, engine: &Engine, news: &[AlertTransition], now: UtcTime) {
+        for transition in news {
+            let area = engine.area_of(transition.subject);
+            self.desk.take(transition, area, &mut self.said);
+        }
+        self.desk.advance(now, &mut self.said);
+    }
+
+    /// Hands what the desk said to the store. After an error the same call goes on.
+    pub(super) async fn tell(&mut self) -> Result<(), StoreError> {
+        store::alarms::record(&self.database, &self.said).await?;
+        self.said = Said::default();
+        Ok(())
+    }
+
+    /// Once a minute: what staff acknowledged and silenced meanwhile.
+    pub(super) async fn look(&mut self, now: UtcTime) -> Result<(), StoreError> {
+        let shelves = store::alarms::active_shelves(&self.database, now).await?;
+        self.desk.set_shelves(shelves.into_iter().map(|active| active.shelve).collect());
+        for (subject, class) in store::alarms::acknowledged(&self.database).await? {
+            let act = Act::Acknowledge { subject, class };
+            if let Err(refused) = self.desk.act(&act, now, &mut self.said) {
+                tracing::warn!(error = &refused as &dyn std::error::Error, "The desk refused.");
+            }
+        }
+        self.kpis.send_replace(self.desk.kpis());
+        Ok(())
+    }
+
+    pub(super) async fn save(
+        &self,
+        log: &PgLog,
+        seq: i64,
+        taken_at: UtcTime,
+    ) -> Result<(), StoreError> {
+        let snapshot = Snapshot { seq, taken_at, state: self.desk.snapshot() };
+        log.save_snapshot(DESK, &snapshot).await
+    }
+}
