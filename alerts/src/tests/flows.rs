@@ -150,10 +150,16 @@ fn gas_cont_is_withdrawn_when_a_late_hour_was_a_pause() {
     let asset = meter("gas 1h");
     let mut log = Log::default();
     log.push(at("07-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
-    fill(&mut log, &asset, "07-01 00:00 +30h 90 | 07-02 06:00 +1h - | 07-02 07:00 +30h 90");
+    let series = "06-10 00:00 +21d 0,0,90 | 07-01 00:00 +30h 90 | 07-02 06:00 +1h - \
+                  | 07-02 07:00 +30h 90";
+    fill(&mut log, &asset, series);
     log.push(at("07-03 13:30"), vec![super::interval(&asset, at("07-02 07:00"), 0, "")]);
     log.push(at("07-03 13:40"), vec![LogRecord::Tick]);
-    expect![""]
+    expect![[r#"
+        07-02 02:02 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 07-01 00:00
+        07-02 23:02 raised GAS-CONT meter 1 GAS_CONTINUOUS_FLOW P2 since 06-30 23:00
+        07-03 13:30 retracted GAS-CONT meter 1 GAS_CONTINUOUS_FLOW P2 since 06-30 23:00
+    "#]]
     .assert_eq(&log.text());
 }
 

@@ -10,6 +10,7 @@ mod properties;
 mod rules;
 mod size;
 mod streaming;
+mod vectors;
 mod verdicts;
 
 use std::fmt::Write;
