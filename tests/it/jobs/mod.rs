@@ -1,3 +1,4 @@
 //! The jobs over a real store, by log time.
 
 mod day_close;
+mod estimation;
