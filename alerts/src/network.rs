@@ -57,18 +57,21 @@ impl Engine {
 
     /// A reading with the rules that failed it.
     pub(crate) fn judged(&mut self, place: u32, record: &LogRecord) {
-        let (channel, from, to, failed) = match record {
-            LogRecord::Interval { channel, end, len_s, failed, .. } => {
-                (*channel, secs(*end) - i64::from(*len_s), secs(*end), *failed)
+        let (channel, from, to, failed, code) = match record {
+            LogRecord::Interval { channel, end, len_s, failed, code, .. } => {
+                (*channel, secs(*end) - i64::from(*len_s), secs(*end), *failed, *code)
             }
-            LogRecord::Register { channel, read_at, failed, .. } => {
-                (*channel, secs(*read_at), secs(*read_at), *failed)
+            LogRecord::Register { channel, read_at, failed, code, .. } => {
+                (*channel, secs(*read_at), secs(*read_at), *failed, *code)
             }
             _ => return,
         };
         let Some(meter) = self.meters.get(place as usize) else { return };
         let whose = verdicts::Whose { meter, place, channel: Some(channel) };
         verdicts::reading(whose, (from, to), failed, &mut self.env);
+        if from < to {
+            verdicts::flagged(whose, (from, to), code.flags(), &mut self.env);
+        }
         if self.env.network.link(place).is_some_and(|link| link.dark) {
             power::alive(meter, place, to, &mut self.env);
         }

@@ -278,6 +278,10 @@ impl Desk {
             group.incident.severity = transition.severity;
             (group.lead, group.lead_cause) = (key, transition.cause);
             group.step = 0;
+            if transition.severity == Severity::P1 && group.told_at != 0 {
+                // What became dangerous does not wait for the interval.
+                group.told_at = self.now + self.params.group_wait_s - self.params.group_interval_s;
+            }
         }
         group.more |= group.told_at != 0;
     }

@@ -89,10 +89,10 @@ fn alerts_of_one_district_are_one_incident_that_grows() {
         said,
         8,
         &expect![[r#"
-        1:00 new: P3 LEAK_CUSTOMER_SIDE meter 3
-        1:00 new: P3 LEAK at zone 4: 2 alerts, worst LEAK_CUSTOMER_SIDE
-        6:10 more: P1 LEAK at zone 4: 3 alerts, worst BURST_CUSTOMER_SIDE
-    "#]],
+            1:00 new: P3 LEAK_CUSTOMER_SIDE meter 3
+            1:00 new: P3 LEAK at zone 4: 2 alerts, worst LEAK_CUSTOMER_SIDE
+            1:40 more: P1 LEAK at zone 4: 3 alerts, worst BURST_CUSTOMER_SIDE
+        "#]],
     );
 }
 

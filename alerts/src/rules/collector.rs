@@ -225,8 +225,14 @@ fn look_for_end(collector: &mut Collector, _place: u32, meters: &[Meter], env: &
     let key = AlertKey::of(Subject::Collector(collector.id), RuleId::COM_COLL, None);
     if !beats {
         let is_backhaul = env.book.get(&key).is_some_and(|a| a.cause == Cause::Backhaul);
-        if is_backhaul && beyond_chance(found, env) {
+        let silent = beyond_chance(found, env);
+        let most_heard = i64::from(found.heard) * 100
+            >= i64::from(found.n.max(1)) * (100 - env.params.collector_stale_pct);
+        if is_backhaul && silent {
             report(collector, Cause::CollectorOutage, found, env);
+        } else if !is_backhaul && !silent && most_heard {
+            // Its meters are heard through others after all.
+            report(collector, Cause::Backhaul, found, env);
         }
         return;
     }

@@ -19,7 +19,8 @@ const DAYS: i32 = 7;
 pub(crate) fn look(meter: &Meter, place: u32, collector: Option<&Collector>, env: &mut Env) {
     let lens_s: Vec<i64> = meter.channels.iter().filter(|c| c.used).map(|c| c.len()).collect();
     let lag_s = meter.channels.iter().filter(|c| c.used).map(|c| c.lag_s).max().unwrap_or(0);
-    if lens_s.is_empty() || matches!(meter.silence, Silence::Unheard | Silence::Lost) {
+    // Who is silent now is #59's.
+    if lens_s.is_empty() || meter.silence != Silence::Fresh {
         return;
     }
     let last = i32::try_from((env.now - i64::from(lag_s)).div_euclid(DAY_S) - 1).unwrap_or(0);

@@ -20,6 +20,9 @@ use crate::transition::Evidence;
 const DAY_S: i64 = 86_400;
 /// A day whose readings are not all there is looked at again for so long.
 const WAIT_DAYS: i32 = 6;
+/// After this long a day is taken with four fifths of the meters: what radio lost does not come.
+const LATE_DAYS: i32 = 2;
+const COVERAGE_LATE_PCT: i64 = 80;
 /// Losses of a node that are remembered.
 const HISTORY: usize = 60;
 /// Least spread of the loss, in hundredths of a per cent.
@@ -51,7 +54,11 @@ fn look_at(subject: Subject, node: &mut Node, meters: &[Meter], env: &mut Env) {
     }
     while node.judged_through + 1 < today {
         let day = node.judged_through + 1;
-        match loss_x100(node, meters, day, env.params.xfmr_coverage_pct) {
+        let mut loss = loss_x100(node, meters, day, env.params.xfmr_coverage_pct);
+        if loss.is_none() && today - day > LATE_DAYS {
+            loss = loss_x100(node, meters, day, COVERAGE_LATE_PCT);
+        }
+        match loss {
             Some(loss) => judge((subject, node), (day, loss), (meters, zone), env),
             None if today - day > WAIT_DAYS => {}
             None => return,

@@ -10,13 +10,16 @@
 
 use std::collections::BTreeMap;
 
-use metering::{ChannelNo, Commodity, Finding, Outcome, RuleMask, Severity, WorkOrderKind};
+use metering::{
+    ChannelNo, Commodity, DeviceFlags, Finding, Outcome, RuleMask, Severity, WorkOrderKind,
+};
 
 use crate::alerts::{AlertKey, Report, seconds};
 use crate::cause::{Cause, Family};
 use crate::env::Env;
 use crate::rule::RuleId;
 use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
+use crate::state::NEVER;
 use crate::state::meter::Meter;
 use crate::transition::Evidence;
 
@@ -138,7 +141,19 @@ type Key = (u32, u8, i16);
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Verdicts {
     kept: BTreeMap<Key, Kept>,
+    /// Spells of test mode and of overflow by meter: first and last end of a slot.
+    marked: BTreeMap<u32, Marked>,
 }
+
+/// What the flags of slots say; [`NEVER`] where they said nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Marked {
+    test_from: i64,
+    test_to: i64,
+    overflow_to: i64,
+}
+
+snap_struct!(Marked { test_from, test_to, overflow_to });
 
 impl Snap for Key {
     fn save(&self, to: &mut Writer) {
@@ -154,9 +169,10 @@ impl Snap for Key {
 impl Snap for Verdicts {
     fn save(&self, to: &mut Writer) {
         self.kept.save(to);
+        self.marked.save(to);
     }
     fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        Ok(Self { kept: Snap::load(from)? })
+        Ok(Self { kept: Snap::load(from)?, marked: Snap::load(from)? })
     }
 }
 
@@ -203,9 +219,54 @@ pub(crate) fn reading(whose: Whose<'_>, (from, to): (i64, i64), failed: RuleMask
     }
 }
 
+/// A slot is flagged: test mode that lasts four hours is left on, also over midnight.
+pub(crate) fn flagged(whose: Whose<'_>, (from, to): (i64, i64), flags: DeviceFlags, env: &mut Env) {
+    let (test, overflow) =
+        (flags.contains(DeviceFlags::TEST), flags.contains(DeviceFlags::OVERFLOW));
+    if !test && !overflow {
+        return;
+    }
+    let marked = env.verdicts.marked.entry(whose.place).or_insert(Marked {
+        test_from: NEVER,
+        test_to: NEVER,
+        overflow_to: NEVER,
+    });
+    if overflow {
+        marked.overflow_to = marked.overflow_to.max(to);
+    }
+    if !test {
+        return;
+    }
+    if from - marked.test_to > HOUR_S {
+        marked.test_from = from;
+    }
+    marked.test_to = marked.test_to.max(to);
+    let (from, to) = (marked.test_from, marked.test_to);
+    if to - from >= TEST_MODE_S {
+        let fail = Fail { from, to, at: env.now, kind: kind::EVENT_TEST, detail: to - from };
+        fails(whose, RuleId::ING_FLAG, fail, env);
+    }
+}
+
+/// A share of flagged slots that test mode or overflow explains is told as those.
+fn is_told_otherwise(whose: Whose<'_>, finding: &Finding, env: &Env) -> bool {
+    let within =
+        |at: i64| at > finding.from.seconds() && at - DAY_S < finding.to.seconds() && at != NEVER;
+    finding.rule == RuleId::ING_FLAG.no
+        && finding.kind == kind::FLAG_SHARE
+        && env
+            .verdicts
+            .marked
+            .get(&whose.place)
+            .is_some_and(|marked| within(marked.test_to) || within(marked.overflow_to))
+}
+
 /// A window was judged.
 pub(crate) fn finding(whose: Whose<'_>, finding: &Finding, env: &mut Env) {
     let Some(rule) = RuleId::from_number(finding.rule.get()) else { return };
+    if finding.outcome != Outcome::Pass && is_told_otherwise(whose, finding, env) {
+        return;
+    }
     let (from, to) = (finding.from.seconds(), finding.to.seconds());
     match finding.outcome {
         Outcome::Fail | Outcome::Warn => {
@@ -419,7 +480,10 @@ fn several_in_a_week(fails: &[Fail]) -> bool {
 /// #24 keeps the issue that explains why there are no actuals, and makes it worse.
 fn prolonged_cause(whose: Whose<'_>, env: &Env) -> Cause {
     let explains = |cause: Cause| {
-        matches!(cause.family(), Some(Family::Comm | Family::Power | Family::Metrology))
+        matches!(
+            cause.family(),
+            Some(Family::Comm | Family::Power | Family::Metrology | Family::Clock | Family::Config)
+        )
     };
     env.book
         .of_subject(whose.meter.subject())

@@ -159,7 +159,7 @@ fn a_falling_register_clears_after_a_week_and_says_nothing_at_an_exchange() {
     expect![[r#"
         11-02 02:02 raised REG-DEC meter 1 REGISTER_DECREASE P2 since 11-02 01:00
         11-03 01:02 raised WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P1 since 11-02 00:00
-        11-07 00:02 raised WTR-MNF meter 1 LEAK_CUSTOMER_SIDE P4 since 10-31 00:00
+        11-07 00:02 raised WTR-MNF meter 1 LEAK_CUSTOMER_SIDE P4 since 11-02 00:00
         11-09 02:02 cleared REG-DEC meter 1 REGISTER_DECREASE P2 since 11-02 01:00 until 11-02 02:00
     "#]]
     .assert_eq(&readings(&asset, &masks).text());
