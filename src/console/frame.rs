@@ -76,13 +76,13 @@ impl ClockFace {
 }
 
 impl Nav {
-    fn of(section: Section, counts: &NavCounts) -> Self {
+    fn of(section: Section, counts: &NavCounts, review: i64) -> Self {
         let waiting = &counts.waiting;
         let all: [(Section, &'static str, &'static str, &'static str, i64); 10] = [
             (Section::Fleet, "fleet", "/", "Fleet", 0),
             (Section::Issues, "issues", "/issues", "Issues", counts.issues),
             (Section::Meters, "meters", "/meters", "Meters", 0),
-            (Section::Readings, "readings", "/readings", "Readings", 0),
+            (Section::Readings, "readings", "/readings", "Readings", review),
             (Section::Collectors, "collectors", "/collectors", "Collectors", waiting.collectors),
             (
                 Section::Commissioning,
@@ -116,26 +116,26 @@ impl Frame {
         section: Section,
         title: impl Into<String>,
     ) -> Result<Self, Refusal> {
-        let counts = fleet::nav_counts(&console.db).await?;
+        let counts = counts(console).await?;
         Ok(Self::with_counts(console, section, title.into(), &counts))
     }
 
     /// The frame when the database is away: nothing is counted.
     pub(super) fn without_counts(console: &ConsoleState, title: String) -> Self {
-        Self::with_counts(console, Section::None, title, &NavCounts::default())
+        Self::with_counts(console, Section::None, title, &(NavCounts::default(), 0))
     }
 
     fn with_counts(
         console: &ConsoleState,
         section: Section,
         title: String,
-        counts: &NavCounts,
+        (counts, review): &(NavCounts, i64),
     ) -> Self {
         Self {
             title,
             utility: console.settings.utility.clone(),
             search: String::new(),
-            nav: Nav::of(section, counts),
+            nav: Nav::of(section, counts, *review),
             clock: ClockFace::at(console.now(), console.calendar.zone()),
             stream: String::new(),
             assets: Arc::clone(&console.assets),
@@ -150,13 +150,22 @@ impl Frame {
     }
 }
 
+/// What waits, and the days that wait for a review.
+async fn counts(console: &ConsoleState) -> Result<(NavCounts, i64), Refusal> {
+    let counts = futures_util::future::try_join(
+        fleet::nav_counts(&console.db),
+        store::views::review::waiting(&console.db, console.now()),
+    );
+    Ok(counts.await?)
+}
+
 /// The navigation alone, for the stream.
 pub(super) async fn nav_fragment(
     console: &ConsoleState,
     section: Section,
 ) -> Result<String, Refusal> {
-    let counts = fleet::nav_counts(&console.db).await?;
-    Ok(Nav::of(section, &counts).render()?)
+    let (counts, review) = counts(console).await?;
+    Ok(Nav::of(section, &counts, review).render()?)
 }
 
 /// A severity as shown: shape, word and colour together.

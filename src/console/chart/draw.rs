@@ -122,6 +122,7 @@ fn bands(spec: &ChartSpec, scales: &Scales, out: &mut String) {
     for band in &spec.bands {
         let class = match band.fill {
             BandFill::Window => "f-band",
+            BandFill::Estimated => "f-estw",
             BandFill::TouNight => "f-night",
             BandFill::TouPeak => "f-peak",
         };

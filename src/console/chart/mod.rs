@@ -143,6 +143,8 @@ pub struct Band {
 pub enum BandFill {
     /// The window of a rule, or another stretch that is spoken of.
     Window,
+    /// Values that are estimates.
+    Estimated,
     TouNight,
     TouPeak,
 }

@@ -28,6 +28,8 @@ const DAY_S: i64 = 86_400;
 /// More than this in ten minutes is a flood.
 const FLOOD_FROM: i64 = 10;
 const ACTORS: u32 = 10;
+/// With fewer announcements in a week every share is large and says nothing.
+const ACTORS_FROM: i64 = 200;
 
 #[derive(Template)]
 #[template(path = "alarms.html")]
@@ -105,6 +107,7 @@ impl Facts {
         let floods = i64::try_from(self.week.iter().filter(|row| row.flood).count()).unwrap_or(0);
         let last = self.week.last();
         let chattering = last.map_or(0, |row| row.chattering);
+        let week = self.since(now.plus_seconds(-7 * DAY_S));
         let share = last.map_or(0, |row| row.bad_actor_permille);
         let tile = |label, value, unit, target: &str, over| Tile {
             label,
@@ -135,7 +138,7 @@ impl Facts {
                     tenths(i64::from(share)),
                     "%",
                     "target below 5 % of all",
-                    share > 50,
+                    share > 50 && week >= ACTORS_FROM,
                 ),
                 tile(
                     "Chattering, stale",

@@ -226,7 +226,7 @@ async fn drawing(
         from: row.starts_at,
         to: row.ends_at,
         fill: BandFill::Window,
-        label: "estimated stretch".to_owned(),
+        label: String::new(),
     });
     spec.series = vec![chart::Series {
         shape: chart::Shape::Step,
@@ -315,11 +315,15 @@ fn facts(
         Some(words::stamp(at, now, calendar.zone()))
     };
     let between = edge("open_at").zip(edge("close_at")).map(|(from, to)| format!("{from} – {to}"));
+    let cases = match (detail.p10, detail.p90) {
+        (low, high) if low == high => "exactly that: the register says it".to_owned(),
+        (low, high) => format!("{} to {}", quantity(low), quantity(high)),
+    };
     let (quality, method, reason) = &detail.nem12;
     let all = vec![
         ("Method", format!("{} (version {})", method_title(row.method), detail.method_version)),
         ("Error", class_words(&row.confidence, row.error_permille)),
-        ("In 8 of 10 cases", format!("{} to {}", quantity(detail.p10), quantity(detail.p90))),
+        ("In 8 of 10 cases", cases),
         ("Why", words::sentence_case(&row.reason.replace('_', " "))),
         ("Since", words::stamp(row.created_at, now, calendar.zone())),
         ("Value before", amount("before")),
@@ -331,7 +335,11 @@ fn facts(
         ("Scaled by", detail.scale.clone()),
         (
             "Rounding left over",
-            if detail.residual == "0" { String::new() } else { detail.residual.clone() },
+            if detail.residual.starts_with("0/") || detail.residual == "0" {
+                String::new()
+            } else {
+                detail.residual.clone()
+            },
         ),
         ("Codes", detail.iec_codes.join(", ")),
         (

@@ -13,7 +13,7 @@ use super::issues::{SelectOption, options};
 use super::{Answer, ROWS, html, query};
 use crate::console::causes;
 use crate::console::frame::{Choice, Frame, QueryText, Section};
-use crate::console::measure;
+use crate::console::measure::DisplayUnit;
 use crate::console::refusal::Refusal;
 use crate::console::state::ConsoleState;
 use crate::console::words;
@@ -194,7 +194,7 @@ fn say(all: i64, proposed: i64) -> String {
 /// A state as staff say it.
 pub(super) fn state_words(state: &str) -> &'static str {
     match state {
-        "PROPOSED" => "proposed, waits for a person",
+        "PROPOSED" => "proposed",
         "APPLIED" => "in force",
         "REJECTED" => "rejected",
         "SUPERSEDED_BY_ACTUAL" => "replaced by the real value",
@@ -238,8 +238,8 @@ impl EstimateLine {
             intervals: words::thousands(i64::from(row.intervals)),
             method: method_title(row.method),
             class: class_words(&row.confidence, row.error_permille),
-            total: measure::quantity(row.reading_type, row.total),
-            scaled: if row.scaled { "to the register" } else { "unscaled" },
+            total: DisplayUnit::choose(row.reading_type.base_unit(), row.total).rough(row.total),
+            scaled: if row.scaled { "yes" } else { "no" },
             state: if row.provisional { format!("{state}, for display only") } else { state },
             issue: row.issue_number.zip(row.issue_cause.as_ref().map(title)),
             made: words::stamp(row.created_at, now, &zone),

@@ -269,7 +269,12 @@ impl Side {
                 .map(|ranked| (causes::title(&ranked.cause), log_odds(ranked.log_odds_x100)))
                 .collect(),
             rule,
-            facts: row.evidence.iter().map(|fact| evidence_words(fact, now, console)).collect(),
+            facts: row
+                .evidence
+                .iter()
+                .filter(|fact| !matches!(fact.key.as_str(), "condition" | "channel"))
+                .map(|fact| evidence_words(fact, now, console))
+                .collect(),
             subject_title: format!("{kind}{}", row.subject_name),
             subject,
             subject_href: subject_href(row),

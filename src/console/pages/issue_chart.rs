@@ -5,13 +5,14 @@ use askama::Template;
 use metering::{ChannelKind, LocalCalendar, QualityStatus, ReadingType, UtcTime};
 use store::views::issues::IssueDetail;
 use store::views::meters::{ChannelInfo, MeterDetail};
+use store::views::orders::{self, IssueFacts};
 use store::views::series::Series;
 
 use super::meter_chart::{self, Drawn};
 use super::meter_range::Range;
 use crate::console::causes;
 use crate::console::chart::{
-    self, ChartSpec, Limit, Mark, Point, QualityMark, Role, Shape, Spread,
+    self, Band, BandFill, ChartSpec, Limit, Mark, Point, QualityMark, Role, Shape, Spread,
 };
 use crate::console::frame::{QueryText, segment};
 use crate::console::measure::{self, DisplayUnit};
@@ -56,6 +57,7 @@ pub(super) async fn card(
     }];
     spec.empty = "No reading in this stretch.".to_owned();
     meter_chart::annotate_issue(&mut spec, channel, &detail.row);
+    stretches(&mut spec, detail, &orders::facts(&console.db, detail.row.number).await?);
     if lower.is_some() {
         // The limit is drawn where the rule compares.
         spec.limits.clear();
@@ -78,6 +80,32 @@ pub(super) async fn card(
         lower_heading: lower.as_ref().map(|(heading, _)| heading.clone()).unwrap_or_default(),
         lower: lower.map(|(_, spec)| chart::draw(&spec)).unwrap_or_default(),
     }))
+}
+
+/// How long the condition lasts, and what was estimated because of it.
+fn stretches(spec: &mut ChartSpec, detail: &IssueDetail, facts: &IssueFacts) {
+    let row = &detail.row;
+    let over = detail.date_fixed.or(row.cleared_at).unwrap_or(spec.to).min(spec.to);
+    if row.condition_start < over {
+        let label = if spec.bands.is_empty() { "the condition holds" } else { "" };
+        spec.bands.insert(
+            0,
+            Band {
+                from: row.condition_start,
+                to: over,
+                fill: BandFill::Window,
+                label: label.to_owned(),
+            },
+        );
+    }
+    if let Some(from) = facts.estimation_started_at {
+        let to = facts.estimation_ended_at.unwrap_or(spec.to);
+        let label = "estimated because of it".to_owned();
+        spec.bands.push(Band { from, to, fill: BandFill::Estimated, label });
+    }
+    if let Some(fixed) = detail.date_fixed {
+        spec.marks.push(Mark { at: fixed, label: "good data again".to_owned() });
+    }
 }
 
 fn channel_of<'a>(detail: &IssueDetail, meter: &'a MeterDetail) -> Option<&'a ChannelInfo> {

@@ -102,9 +102,16 @@ pub(super) fn evidence_words(
     now: UtcTime,
     console: &ConsoleState,
 ) -> (String, String) {
-    let name = words::sentence_case(&fact.key.replace('_', " "));
+    let name = match (fact.key.as_str(), fact.unit.as_str()) {
+        ("measured", "") => "Number of the rule".to_owned(),
+        (key, _) => words::sentence_case(&key.replace('_', " ")),
+    };
     let value = if fact.unit == "us" {
         words::stamp(UtcTime::from_micros(fact.value), now, console.calendar.zone())
+    } else if fact.unit == "windows" {
+        words::count(fact.value, "window", "windows")
+    } else if fact.unit == "s" {
+        words::duration(fact.value)
     } else if let Some(exact) = causes::exact(fact) {
         exact
     } else if fact.text.is_empty() {

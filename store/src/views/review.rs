@@ -146,7 +146,7 @@ pub async fn queue(
 const ONE: &str = concat!(
     row_sql!(),
     suspect_days!(),
-    "AND d.meter_id = $3 AND d.channel = $4 AND d.starts_at = $5"
+    "AND d.meter_id = $3::int4 AND d.channel = $4::int2 AND d.starts_at = $5::timestamptz"
 );
 
 /// The day of that channel that begins at `starts_at`, when it still needs a person.
@@ -228,7 +228,7 @@ pub async fn waiting(db: &Database, now: UtcTime) -> Result<i64, StoreError> {
 
 /// What did rules of closed windows say of the channel between `$3` and `$4`?
 const FINDINGS: &str = "SELECT rule_no, outcome, kind, from_at, to_at, detail FROM finding \
-     WHERE meter_id = $1 AND channel IN (0, $2) AND to_at > $3 AND from_at < $4 \
+     WHERE meter_id = $1 AND channel IN (0::int2, $2::int2) AND to_at > $3 AND from_at < $4 \
      AND outcome IN (1, 2) ORDER BY outcome DESC, rule_no, from_at LIMIT 100";
 
 /// Warnings and failures of closed windows that touch `[from, to)`.

@@ -25,7 +25,7 @@ const HOSTILE: &str = include_str!("hostile.sql");
 const HOST: &str = "127.0.0.1:8080";
 
 /// Every kind of page of the seeded utility.
-const PAGES: [&str; 27] = [
+const PAGES: [&str; 40] = [
     "/",
     "/?range=3h",
     "/meters",
@@ -51,6 +51,19 @@ const PAGES: [&str; 27] = [
     "/collectors/C-02",
     "/commissioning",
     "/dead-letters",
+    "/readings",
+    "/readings?rule=INT-SPIKE&commodity=water&age=7&q=W",
+    "/readings/W-001/1/2026-06-09",
+    "/readings/W-001/1/2026-06-09?range=week",
+    "/estimates",
+    "/estimates?state=PROPOSED&method=5&class=C&commodity=water&q=W",
+    "/alarms",
+    "/rules",
+    "/rules/WTR-CONT",
+    "/rules/ING-TIME",
+    "/rules/versions",
+    "/rules/backtest",
+    "/zones/N",
     "/system",
     "/search?q=mill",
 ];
