@@ -276,7 +276,7 @@ impl Series<'_> {
         text.raw(self.unit);
         text.raw(r#"","len":"#);
         text.int(length);
-        text.raw(r#"","end":""#);
+        text.raw(r#","end":""#);
         text.time(first.end.plus_seconds(self.shift_s));
         text.raw(r#"","values":["#);
         let mut count = 0;

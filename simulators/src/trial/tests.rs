@@ -64,3 +64,13 @@ fn a_natural_fleet_has_few_faults() {
     assert!((15..80).contains(&faults), "{faults}");
     assert!(trial.assets().meters.len() >= 2_000);
 }
+
+#[test]
+fn every_message_is_json() {
+    let mut trial = Trial::new(spec(3, TrialKind::Injected { per_cause: 1 })).unwrap();
+    for message in trial.messages(trial.end()) {
+        let text = std::str::from_utf8(&message.payload).unwrap();
+        let parsed: Result<serde_json::Value, _> = serde_json::from_str(text);
+        assert!(parsed.is_ok(), "{parsed:?} {}", text.chars().take(600).collect::<String>());
+    }
+}
