@@ -7,6 +7,17 @@ use metering::EventCode;
 use protocols::{Format, ObservedEvent};
 
 const HOUR_US: i64 = 3_600_000_000;
+/// States that the rules follow by time (MTR-ERR, WTR-DRY, WTR-EMPTY) are told again so often while
+/// they hold, so that their end can be seen.
+const AGAIN_US: i64 = 6 * HOUR_US;
+const TOLD_AGAIN: [EventCode; 6] = [
+    EventCode::HardwareFault,
+    EventCode::HardwareWarning,
+    EventCode::MemoryError,
+    EventCode::InvalidRead,
+    EventCode::Dry,
+    EventCode::AirInPipe,
+];
 
 /// What one meter's telegrams last said of its state. Lives in memory: after a restart a state
 /// that still holds begins once more, with the time of its next telegram.
@@ -29,6 +40,8 @@ struct Level {
     /// Counters only: their values.
     value: u64,
     counter: bool,
+    /// When it was last told, in units of [`AGAIN_US`].
+    told: i64,
 }
 
 impl Levels {
@@ -54,7 +67,7 @@ impl Levels {
         self.active.retain(|level| {
             level.counter
                 || level.format != format
-                || events.iter().any(|event| event.level && Level::of(format, event) == *level)
+                || events.iter().any(|event| event.level && Level::of(format, event).is(level))
         });
     }
 
@@ -79,11 +92,14 @@ impl Levels {
     }
 
     fn begins(&mut self, level: Level) -> bool {
-        let same = |known: &&mut Level| {
-            (known.format, known.code, known.key) == (level.format, level.code, level.key)
-        };
-        match self.active.iter_mut().find(same) {
-            Some(known) if known.value == level.value => false,
+        match self.active.iter_mut().find(|known| known.is_of(&level)) {
+            Some(known) if known.value == level.value => {
+                let again = TOLD_AGAIN.contains(&level.code) && level.told > known.told;
+                if again {
+                    known.told = level.told;
+                }
+                again
+            }
             Some(known) => {
                 known.value = level.value;
                 true
@@ -98,6 +114,15 @@ impl Levels {
 }
 
 impl Level {
+    /// The same state of the same code, whatever its counters stand at.
+    fn is_of(&self, other: &Self) -> bool {
+        (self.format, self.code, self.key) == (other.format, other.code, other.key)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.is_of(other) && self.value == other.value
+    }
+
     fn of(format: Format, event: &ObservedEvent) -> Self {
         let (key, value) = if event.counter {
             // `phy=3 enc=2`: the names tell which counters, the values what they stand at.
@@ -109,7 +134,8 @@ impl Level {
         } else {
             (hash(std::iter::once(event.detail.as_str())), 0)
         };
-        Self { format, code: event.code, key, value, counter: event.counter }
+        let told = event.at.at.micros().div_euclid(AGAIN_US);
+        Self { format, code: event.code, key, value, counter: event.counter, told }
     }
 }
 
@@ -147,6 +173,18 @@ mod tests {
         check(&mut levels, Format::Rtlamr, &[leak("bin=2")], "leak bin=2 0");
         check(&mut levels, Format::Rtlamr, &[], "");
         check(&mut levels, Format::Rtlamr, &[leak("bin=2")], "leak bin=2 0");
+    }
+
+    #[test]
+    fn a_state_that_is_followed_by_time_is_told_again_while_it_holds() {
+        let mut levels = Levels::default();
+        let dry = |hour: i64| ObservedEvent::level(EventCode::Dry, at(hour * 3_600), "");
+        check(&mut levels, Format::Bundle, &[dry(1)], "dry  0");
+        check(&mut levels, Format::Bundle, &[dry(2)], "");
+        check(&mut levels, Format::Bundle, &[dry(7)], "dry  0");
+        check(&mut levels, Format::Bundle, &[dry(8)], "");
+        check(&mut levels, Format::Bundle, &[], "");
+        check(&mut levels, Format::Bundle, &[dry(9)], "dry  0");
     }
 
     #[test]

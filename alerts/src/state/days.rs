@@ -8,6 +8,9 @@ use crate::stats::{CODE_BAD, CODE_MISSING, code16, decode16};
 /// Days that are remembered: 40 weekdays and 16 days of weekends.
 pub(crate) const DAYS: i32 = 56;
 const DAYS_LEN: usize = 56;
+/// Days whose class is remembered: rules look at the last four that were judged.
+const CLASS_DAYS: i32 = 16;
+const CLASS_BYTES: usize = 8;
 
 /// A day of which slots may still come.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -130,19 +133,19 @@ const CLASSES: [DayClass; 6] = [
     DayClass::Low,
 ];
 
-/// Totals and classes of the newest [`DAYS`] closed days.
+/// Totals of the newest [`DAYS`] closed days, and classes of the newest [`CLASS_DAYS`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct DayRing {
     newest: i32,
     codes: [u16; DAYS_LEN],
-    classes: [u8; DAYS_LEN / 2],
+    classes: [u8; CLASS_BYTES],
 }
 
 snap_struct!(DayRing { newest, codes, classes });
 
 impl DayRing {
     pub(crate) const fn new(newest: i32) -> Self {
-        Self { newest, codes: [CODE_MISSING; DAYS_LEN], classes: [0; DAYS_LEN / 2] }
+        Self { newest, codes: [CODE_MISSING; DAYS_LEN], classes: [0; CLASS_BYTES] }
     }
 
     fn place(number: i32) -> usize {
@@ -151,6 +154,14 @@ impl DayRing {
 
     fn holds(&self, number: i32) -> bool {
         number <= self.newest && number > self.newest - DAYS
+    }
+
+    fn class_place(number: i32) -> usize {
+        usize::try_from(number.rem_euclid(CLASS_DAYS)).unwrap_or(0)
+    }
+
+    fn holds_class(&self, number: i32) -> bool {
+        number <= self.newest && number > self.newest - CLASS_DAYS
     }
 
     /// Total of the day as if it were whole, in milli-units.
@@ -170,6 +181,8 @@ impl DayRing {
         if number > self.newest {
             for gone in (self.newest + 1).max(number - DAYS + 1)..=number {
                 self.codes[Self::place(gone)] = CODE_MISSING;
+            }
+            for gone in (self.newest + 1).max(number - CLASS_DAYS + 1)..=number {
                 self.put_class(gone, DayClass::NotJudged);
             }
             self.newest = number;
@@ -178,22 +191,22 @@ impl DayRing {
     }
 
     pub(crate) fn class(&self, number: i32) -> DayClass {
-        if !self.holds(number) {
+        if !self.holds_class(number) {
             return DayClass::NotJudged;
         }
-        let place = Self::place(number);
+        let place = Self::class_place(number);
         let nibble = self.classes[place / 2] >> (place % 2 * 4) & 0x0F;
         CLASSES.get(usize::from(nibble)).copied().unwrap_or(DayClass::NotJudged)
     }
 
     pub(crate) fn set_class(&mut self, number: i32, class: DayClass) {
-        if self.holds(number) {
+        if self.holds_class(number) {
             self.put_class(number, class);
         }
     }
 
     fn put_class(&mut self, number: i32, class: DayClass) {
-        let place = Self::place(number);
+        let place = Self::class_place(number);
         let shift = place % 2 * 4;
         let byte = &mut self.classes[place / 2];
         *byte = *byte & !(0x0F << shift) | (class as u8) << shift;
@@ -201,7 +214,7 @@ impl DayRing {
 
     /// Classes of the judged days up to `number`, newest first.
     pub(crate) fn judged(&self, number: i32) -> impl Iterator<Item = (i32, DayClass)> {
-        (number - DAYS + 1..=number)
+        (number - CLASS_DAYS + 1..=number)
             .rev()
             .map(|day| (day, self.class(day)))
             .filter(|(_, class)| *class != DayClass::NotJudged)
@@ -233,9 +246,12 @@ mod tests {
         ring.set_class(100, DayClass::VeryHigh);
         ring.set(155, 7);
         assert_eq!((ring.total(100), ring.total(155)), (Some(5), Some(7)));
-        assert_eq!(ring.class(100), DayClass::VeryHigh);
-        ring.set(156, 8);
-        assert_eq!((ring.total(100), ring.class(156)), (None, DayClass::NotJudged));
+        assert_eq!(ring.class(100), DayClass::NotJudged);
+        ring.set_class(155, DayClass::Low);
+        ring.set(170, 8);
+        assert_eq!(ring.class(155), DayClass::Low);
+        ring.set(171, 8);
+        assert_eq!((ring.total(100), ring.class(155)), (None, DayClass::NotJudged));
         assert_eq!((ring.total(155), ring.total(120)), (Some(7), None));
         ring.set(1_000, 9);
         assert!(!ring.is_known(155) && ring.is_known(1_000));
