@@ -157,6 +157,8 @@ features! {
     BatteryAlert "battery_alert", FeatureType::Bool, Reading, "A battery alert is active.";
     GasAlert "gas_alert", FeatureType::Bool, Reading, "A gas alert is active.";
     DataAlert "data_alert", FeatureType::Bool, Reading, "A data alert is active.";
+    TamperScore "tamper_score", FeatureType::Number(Unit::ONE), Day, "Points of TMP-SCORE, decayed to now.";
+    BatteryDays "battery_days", number("d"), Day, "Days that the battery is expected to last (BAT-PROJ).";
     DailyTotal "daily_total", FeatureType::Number(Unit::USE), Day, "Use of the day, as if it were whole.";
     DailyEnergy "daily_energy", number("Wh"), Day, "The same of an electricity or heat meter.";
     DailyVolume "daily_volume", number("L"), Day, "The same of a water or gas meter.";

@@ -14,6 +14,14 @@ impl Engine {
         self.env.active.version()
     }
 
+    /// From here on the bundle holds for this engine, whatever the log says of rules: for an engine
+    /// beside the one that speaks. What changes at once is not said.
+    pub fn hold(&mut self, bundle: &RuleBundle) {
+        self.switch(bundle);
+        self.env.out.clear();
+        self.env.book.shadow.clear();
+    }
+
     /// From here on the bundle holds. A text that cannot be read changes nothing, so that a replay
     /// by another version of this program says the same up to here; `rules apply` refuses it.
     pub(crate) fn switch(&mut self, bundle: &RuleBundle) {

@@ -10,5 +10,6 @@ pub mod day_close;
 pub mod estimation;
 pub mod issues;
 pub mod rules;
+mod shadow;
 pub mod ticks;
 pub mod upkeep;

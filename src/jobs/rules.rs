@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use super::alarms::AlarmJob;
 use super::issues::IssueJob;
+use super::shadow::ShadowJob;
 
 /// Name under which the rules keep their place in the log.
 pub const CONSUMER: &str = "rules";
@@ -42,6 +43,7 @@ pub struct RuleJob {
     log: PgLog,
     issues: IssueJob,
     alarms: AlarmJob,
+    shadow: ShadowJob,
     engine: Engine,
     /// Up to here the issues know what the rules said.
     offset: i64,
@@ -75,12 +77,14 @@ impl RuleJob {
     ) -> Result<Self, StoreError> {
         let log = PgLog::new(database.clone());
         let offset = log.offset(CONSUMER).await?;
+        let shadow = ShadowJob::new(database.clone(), params.clone());
         let engine = restore(&database, &log, params).await?;
         let alarms = AlarmJob::load(database.clone(), &log, engine.position() - 1).await?;
         let progress = Progress { seq: engine.position() - 1, ..Progress::default() };
         Ok(Self {
             issues: IssueJob::new(database),
             alarms,
+            shadow,
             engine,
             offset: offset.seq,
             pending: Vec::new(),
@@ -137,6 +141,7 @@ impl RuleJob {
             let before = self.pending.len();
             self.engine.apply(frame, &mut self.pending);
             self.alarms.hear(&self.engine, &self.pending[before..], end.log_time);
+            self.shadow.hear(&mut self.engine, frame, end.seq > self.offset);
             self.progress.seq = end.seq;
             self.progress.log_time = end.log_time;
             if end.seq <= self.offset {
@@ -148,6 +153,9 @@ impl RuleJob {
         }
         self.settle().await?;
         self.alarms.tell().await?;
+        if !frames.is_empty() {
+            self.shadow.tell(&self.engine).await?;
+        }
         if !frames.is_empty() {
             self.snapshot_when_due().await?;
         }

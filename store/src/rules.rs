@@ -2,6 +2,7 @@
 //! says from where on it holds.
 
 pub mod history;
+pub mod side_list;
 
 use metering::{LogRecord, RuleBundle, UtcTime};
 use tokio_postgres::Row;

@@ -9,6 +9,7 @@ use crate::env::Env;
 use crate::expr::{FeatureSource, Value};
 use crate::local::{LocalDay, is_weekend, month_of};
 use crate::rules::variance::{Compared, compare};
+use crate::rules::{cell, tamper};
 use crate::state::NEVER;
 use crate::state::channel::Channel;
 use crate::state::days::{OpenDay, Slot};
@@ -67,6 +68,7 @@ impl FeatureSource for OfMeter<'_> {
             .or_else(|| self.of_days(feature))
             .or_else(|| self.of_slots(feature))
             .or_else(|| self.of_hours(feature))
+            .or_else(|| self.of_device(feature))
             .or_else(|| self.of_calendar(feature))
             .unwrap_or(Value::Unknown)
     }
@@ -375,6 +377,18 @@ impl OfMeter<'_> {
                     _ => count(found.flowing),
                 }))
             }
+        }
+    }
+
+    /// What takes a little longer, so at day close only.
+    fn of_device(&self, feature: Feature) -> Option<Value<'_>> {
+        self.day()?;
+        match feature {
+            Feature::TamperScore => milli(tamper::score_x1000(self.meter, self.env)),
+            Feature::BatteryDays => {
+                known(cell::days_left(self.meter, self.env).and_then(|days| count(days)))
+            }
+            _ => None,
         }
     }
 

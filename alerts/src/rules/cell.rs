@@ -162,6 +162,16 @@ fn charge(meter: &Meter, cell: &Cell, now: i64, env: &Env) -> Option<i64> {
     i64::try_from(left).ok()
 }
 
+/// Days that are left by the soonest of trend, charge and device, for operators' rules.
+pub(crate) fn days_left(meter: &Meter, env: &Env) -> Option<i64> {
+    let cell = meter.rare()?.cell.as_deref()?;
+    let now = cell.newest_at().max(cell.vendor_at);
+    let seed = u64::from(meter.id.get().unsigned_abs());
+    let trend = trend(cell, limits(cell, env), seed, env).map(|left| left.days);
+    let vendor = (cell.vendor_end != NEVER).then(|| ((cell.vendor_end - now) / DAY_S).max(0));
+    [trend, charge(meter, cell, now, env), vendor].into_iter().flatten().min()
+}
+
 /// #58, once a week.
 fn project(meter: &mut Meter, env: &mut Env) {
     let seed = u64::from(meter.id.get().unsigned_abs());

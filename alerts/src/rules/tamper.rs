@@ -76,6 +76,11 @@ struct Score {
     drop: bool,
 }
 
+/// The score of now in thousandths, for operators' rules.
+pub(crate) fn score_x1000(meter: &Meter, env: &Env) -> i64 {
+    score(meter, env.now, env).map_or(0, |score| score.x1000)
+}
+
 /// The score as of `at`; events older than three half-lives say nothing any more.
 fn score(meter: &Meter, at: i64, env: &Env) -> Option<Score> {
     let rare = meter.rare()?;

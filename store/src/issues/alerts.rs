@@ -53,7 +53,7 @@ pub(super) async fn record(
 }
 
 /// `[{"key", "value", "unit", "text"}]`.
-pub(super) fn evidence_json(evidence: &[Evidence]) -> Value {
+pub(crate) fn evidence_json(evidence: &[Evidence]) -> Value {
     evidence
         .iter()
         .map(|fact| {

@@ -16,6 +16,7 @@ use ::alerts::issue::{due_changes, plan};
 use metering::UtcTime;
 
 pub use acts::{ActError, UserAct};
+pub(crate) use self::alerts::evidence_json;
 pub use history::ChainBreak;
 
 use crate::database::Database;
