@@ -97,6 +97,15 @@ impl Directory {
         }
     }
 
+    /// The same fleet as a database numbers it.
+    pub(super) fn renumbered(mut self, registry: Registry) -> Self {
+        self.meters = registry.meters.iter().map(|m| (m.number.clone(), m.meter)).collect();
+        self.collectors =
+            registry.collectors.iter().map(|c| (c.code.clone(), c.collector)).collect();
+        self.registry = registry;
+        self
+    }
+
     /// The name of a subject, for people.
     pub(super) fn name(&self, subject: Subject) -> String {
         let number = subject.number();

@@ -12,6 +12,7 @@ mod estimation;
 mod fleet;
 mod matching;
 mod naive;
+pub mod postgres;
 mod rig;
 pub mod statistics;
 mod table;
@@ -175,12 +176,14 @@ impl Yardstick {
 }
 
 impl ScoreOptions {
-    fn injected_kind(&self) -> TrialKind {
+    /// As many events per cause as the seeds share.
+    pub fn injected_kind(&self) -> TrialKind {
         let seeds = u32::try_from(self.seeds.len()).unwrap_or(1).max(1);
         TrialKind::Injected { per_cause: self.inject.div_ceil(seeds) }
     }
 
-    fn spec(&self, kind: TrialKind, seed: u64, delivery: u16) -> TrialSpec {
+    /// The trial of one seed.
+    pub fn spec(&self, kind: TrialKind, seed: u64, delivery: u16) -> TrialSpec {
         TrialSpec {
             seed,
             start: self.start,

@@ -24,8 +24,8 @@ use super::table::{self, Table};
 use crate::ingest::{Frame, IngestCore, Registry, Route};
 
 /// Simulated time of one call to the fleet, and of one batch of messages.
-const STEP_S: i64 = 3 * 3_600;
-const BATCH_S: i64 = 300;
+pub(super) const STEP_S: i64 = 3 * 3_600;
+pub(super) const BATCH_S: i64 = 300;
 /// Messages arrive so long after they were sent.
 const WAY_S: i64 = 1;
 const FRAME_RECORDS: usize = store::frame::RECORDS_MAX;
@@ -188,7 +188,12 @@ pub(super) fn series(spec: TrialSpec) -> anyhow::Result<Vec<(MeterAsset, Vec<tab
 }
 
 impl Rig {
-    fn new(directory: &Directory, calendar: LocalCalendar, params: Params, start: UtcTime) -> Self {
+    pub(super) fn new(
+        directory: &Directory,
+        calendar: LocalCalendar,
+        params: Params,
+        start: UtcTime,
+    ) -> Self {
         let route = Route {
             filter: "ami/up/#".to_owned(),
             format: Format::Bundle,
@@ -222,7 +227,7 @@ impl Rig {
     }
 
     /// Takes the messages before `to`, batch by batch.
-    fn step(
+    pub(super) fn step(
         &mut self,
         to: UtcTime,
         messages: Vec<SimMessage>,
@@ -234,28 +239,55 @@ impl Rig {
         while until < to {
             until = until.plus_seconds(BATCH_S).min(to);
             while let Some(act) = acts.next_if(|act| act.at < until) {
-                self.act(&act, directory);
+                if let Some(record) = self.act(&act, directory) {
+                    self.append(act.at, vec![record]);
+                }
             }
-            let mut accepted = self.core.begin();
-            while let Some(message) = messages.next_if(|message| message.sent_at < until) {
-                let frame = Frame {
-                    topic: message.topic,
-                    payload: Bytes::from(message.payload),
-                    received_at: message.sent_at.plus_seconds(WAY_S),
-                    redelivered: false,
-                };
-                self.core.push(&frame, &mut accepted);
-            }
-            self.core.finish(&mut accepted, until);
-            self.dead += accepted.batch.dead.len() as u64;
-            let records = self.table.store(&accepted.batch);
-            self.closer.note(&records);
-            self.note(&records);
+            let batch = self.batch(&mut messages, until);
+            let records = self.stored(&batch);
             self.append(until, records);
-            let findings = self.closer.due(until, &mut self.table, &self.meters);
+            let findings = self.findings(until);
             self.append(until, findings);
             self.append(until, vec![LogRecord::Tick]);
         }
+    }
+
+    /// What the ingest core makes of the messages before `until`.
+    pub(super) fn batch(
+        &mut self,
+        messages: &mut std::iter::Peekable<std::vec::IntoIter<SimMessage>>,
+        until: UtcTime,
+    ) -> store::Batch {
+        let mut accepted = self.core.begin();
+        while let Some(message) = messages.next_if(|message| message.sent_at < until) {
+            let frame = Frame {
+                topic: message.topic,
+                payload: Bytes::from(message.payload),
+                received_at: message.sent_at.plus_seconds(WAY_S),
+                redelivered: false,
+            };
+            self.core.push(&frame, &mut accepted);
+        }
+        self.core.finish(&mut accepted, until);
+        accepted.batch
+    }
+
+    /// Puts the batch into the tables in memory; its new facts are returned.
+    pub(super) fn stored(&mut self, batch: &store::Batch) -> Vec<LogRecord> {
+        self.dead += batch.dead.len() as u64;
+        let records = self.table.store(batch);
+        self.closer.note(&records);
+        self.note(&records);
+        records
+    }
+
+    pub(super) fn findings(&mut self, until: UtcTime) -> Vec<LogRecord> {
+        self.closer.due(until, &mut self.table, &self.meters)
+    }
+
+    /// Of everything that the rules said so far.
+    pub(super) fn alerts_sha256(&self) -> String {
+        hex(&self.hash.clone().finalize())
     }
 
     fn note(&mut self, records: &[LogRecord]) {
@@ -272,19 +304,15 @@ impl Rig {
         }
     }
 
-    fn act(&mut self, timed: &TimedAct, directory: &Directory) {
+    pub(super) fn act(&mut self, timed: &TimedAct, directory: &Directory) -> Option<LogRecord> {
         let (TrialAct::AccountEnds { meter } | TrialAct::FieldWork { meter, .. }) = &timed.act;
-        let Some(id) = directory.meter(meter) else { return };
+        let id = directory.meter(meter)?;
         match timed.act {
             TrialAct::AccountEnds { .. } => {
                 self.closer.account_ended(id, timed.at);
-                let Some(asset) = self.places.get(&id).and_then(|at| self.meters.get_mut(*at))
-                else {
-                    return;
-                };
+                let asset = self.places.get(&id).and_then(|at| self.meters.get_mut(*at))?;
                 asset.account_active = false;
-                let record = LogRecord::Meter(Box::new(asset.clone()));
-                self.append(timed.at, vec![record]);
+                Some(LogRecord::Meter(Box::new(asset.clone())))
             }
             TrialAct::FieldWork { done, .. } => {
                 let (status, at) = if done {
@@ -300,7 +328,7 @@ impl Rig {
                     status,
                     at,
                 };
-                self.append(timed.at, vec![LogRecord::WorkOrder(order)]);
+                Some(LogRecord::WorkOrder(order))
             }
         }
     }
@@ -313,10 +341,16 @@ impl Rig {
             let count = i64::try_from(records.len()).unwrap_or(0);
             let frame = LoggedFrame { shard: 0, first_seq: self.next_seq, log_time, records };
             self.next_seq += count;
-            self.naive.apply(&frame);
-            self.engine.apply(&frame, &mut self.said);
+            self.frame(&frame);
             records = rest;
         }
+    }
+
+    /// The rules read a frame; issues and announcements follow.
+    pub(super) fn frame(&mut self, frame: &LoggedFrame) {
+        let log_time = frame.log_time;
+        self.naive.apply(frame);
+        self.engine.apply(frame, &mut self.said);
         for said in std::mem::take(&mut self.said) {
             self.hash.update(format!("{said:?}\n"));
             let newest = match said.subject {

@@ -9,5 +9,6 @@ mod jobs;
 mod journey;
 mod kit;
 mod peers;
+mod score;
 mod tidy;
 mod web;
