@@ -5,3 +5,4 @@ mod call;
 mod console;
 mod console_stream;
 mod html;
+mod review;

@@ -1,0 +1,146 @@
+//! What staff decide of readings, alarms and visits, through the pages and through the API.
+
+use axum::http::StatusCode;
+
+use super::call::Rig;
+use super::console::{ConsoleRig, words};
+
+/// The day 9 June of W-001 was closed with one suspect hour (10:00 UTC).
+const SUSPECT: &str = "
+    CREATE TABLE IF NOT EXISTS closed_day_review PARTITION OF closed_day
+        FOR VALUES FROM ('2026-06-08') TO ('2026-06-11');
+    INSERT INTO closed_day (starts_at, ends_at, closed_at, total, failed, meter_id, len_s, channel,
+        revision, slots, present, suspect, validated)
+    VALUES ('2026-06-08 22:00Z', '2026-06-09 22:00Z', '2026-06-10 06:00Z', 2300000, 32768, 1, 3600,
+        1, 1, 24, 24, 1, '\\xfffdff');
+    INSERT INTO interval_exception (starts_at, recorded_at, value, rule_mask, meter_id, channel,
+        version, status, flags)
+    VALUES ('2026-06-09 10:00Z', '2026-06-10 06:00Z', 9320000, 32768, 1, 1, 2, 2, 0);";
+
+const DAY: &str = "/readings/W-001/1/2026-06-09";
+
+#[tokio::test]
+async fn a_suspect_day_is_shown_kept_as_read_and_taken_back() {
+    let Some(rig) = ConsoleRig::seeded("review", SUSPECT).await else { return };
+    let list = words(&rig.get("/readings").await.text());
+    assert!(list.contains("1 day needs a person before their bill"), "{list}");
+    assert!(list.contains("W-001 · Tue 9 Jun Spike in a day 1 of 24"), "{list}");
+    let bulk = rig.get("/readings?rule=INT-SPIKE").await.text();
+    assert!(bulk.contains("name=\"day\""), "{bulk}");
+    let day = words(&rig.get(DAY).await.text());
+    assert!(day.contains("1 interval is of 24 suspect") || day.contains("of 24 suspect"), "{day}");
+    assert!(day.contains("Keep as read"), "{day}");
+
+    let none = rig.submit(&format!("{DAY}/accept"), "reason=").await;
+    assert_eq!(none.status, StatusCode::CONFLICT, "{}", none.text());
+    let kept = rig.submit(&format!("{DAY}/accept"), "reason=pool+filled").await;
+    assert_eq!(kept.status, StatusCode::SEE_OTHER, "{}", kept.text());
+    let list = words(&rig.get("/readings").await.text());
+    assert!(list.contains("No day waits for a person"), "{list}");
+    let client = rig.database.client().await.unwrap();
+    let row = client
+        .query_one(
+            "SELECT status, actor, note FROM interval_exception WHERE meter_id = 1 \
+             AND starts_at = '2026-06-09 10:00Z' ORDER BY version DESC LIMIT 1",
+            &[],
+        )
+        .await
+        .unwrap();
+    let told: (i16, String, String) = (row.get(0), row.get(1), row.get(2));
+    assert_eq!(told, (4, "local operator".to_owned(), "pool filled".to_owned()));
+
+    let back = rig.submit(&format!("{DAY}/undo"), "reason=looked+again").await;
+    assert_eq!(back.status, StatusCode::SEE_OTHER, "{}", back.text());
+    let list = words(&rig.get("/readings").await.text());
+    assert!(list.contains("1 day needs a person"), "{list}");
+}
+
+#[tokio::test]
+async fn many_days_of_one_rule_are_kept_at_once() {
+    let Some(rig) = ConsoleRig::seeded("review in bulk", SUSPECT).await else { return };
+    let html = rig.get("/readings?rule=INT-SPIKE").await.text();
+    let value = html.split("name=\"day\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let form = format!("rule=16&reason=all+pools&day={value}");
+    let done = rig.submit("/readings/accept", &form).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let list = words(&rig.get("/readings").await.text());
+    assert!(list.contains("No day waits for a person"), "{list}");
+    let empty = rig.submit("/readings/accept", "rule=16&reason=x").await;
+    assert_eq!(empty.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_value_is_edited_by_hand_and_shown_as_an_edit() {
+    let Some(rig) = ConsoleRig::seeded("review edit", SUSPECT).await else { return };
+    // The interval that ends at 11:00 UTC, in microseconds.
+    let end = 1_781_002_800_000_000_i64;
+    let form = format!("reason=read+again&v.{end}=0.1");
+    let done = rig.submit(&format!("{DAY}/edit"), &form).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let estimates = words(&rig.get("/estimates").await.text());
+    assert!(estimates.contains("Edited by a person"), "{estimates}");
+    let bad = rig.submit(&format!("{DAY}/edit"), &format!("reason=x&v.{end}=much")).await;
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST, "{}", bad.text());
+}
+
+#[tokio::test]
+async fn an_alarm_is_silenced_with_an_end_and_ended() {
+    let Some(rig) = ConsoleRig::seeded("alarms", "").await else { return };
+    let form = "rule=38&meter=W-001&length_s=3600&kind=shelved&reason=known+leak";
+    let done = rig.submit("/alarms/shelve", form).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let html = rig.get("/alarms").await.text();
+    assert!(words(&html).contains("Water flows without a pause · W-001"), "{}", words(&html));
+    let id = html.split("name=\"id\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let ended = rig.submit("/alarms/unshelve", &format!("id={id}")).await;
+    assert_eq!(ended.status, StatusCode::SEE_OTHER);
+    assert!(words(&rig.get("/alarms").await.text()).contains("Nothing is silenced."));
+    for form in ["length_s=3600&reason=x", "rule=38&length_s=0&reason=x", "rule=38&length_s=60"] {
+        let refused = rig.submit("/alarms/shelve", form).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{form}: {}", refused.text());
+    }
+}
+
+#[tokio::test]
+async fn somebody_is_sent_for_an_issue_and_tells_what_was_found() {
+    let Some(rig) = ConsoleRig::seeded("work orders", "").await else { return };
+    let form = "kind=repair&action=Look+at+the+valve&assignee=Kim";
+    let made = rig.submit("/issues/3/orders", form).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text());
+    let text = words(&rig.get("/issues/3").await.text());
+    assert!(text.contains("Look at the valve") && text.contains("being worked on"), "{text}");
+    let told = "status=completed&cause=LEAK_CUSTOMER_SIDE&fix=valve_or_leak_repaired&note=toilet";
+    let done = rig.submit("/issues/3/orders/1", told).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let text = words(&rig.get("/issues/3").await.text());
+    assert!(text.contains("valve or leak repaired") && text.contains("toilet"), "{text}");
+    let empty = rig.submit("/issues/3/orders", "kind=repair&action=").await;
+    assert_eq!(empty.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn the_api_serves_reviews_estimates_rules_and_alarms() {
+    let Some(rig) = Rig::seeded("api review").await else { return };
+    for path in [
+        "/api/v1/review?rule=16&commodity=water&older_than_d=1&limit=5",
+        "/api/v1/estimates?state=PROPOSED&method=5&confidence=C",
+        "/api/v1/rules",
+        "/api/v1/rules/versions",
+        "/api/v1/alarms/kpis",
+        "/api/v1/alarms/shelves?past=1",
+        "/api/v1/issues/3/work-orders",
+    ] {
+        let answer = rig.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
+        assert!(answer.json()["items"].is_array(), "{path}");
+    }
+    let rules = rig.get("/api/v1/rules").await.json();
+    assert_eq!(rules["items"].as_array().unwrap().len(), 67);
+    let marks = rules["items"][37]["parameters"].as_array().unwrap();
+    assert!(marks.iter().any(|param| param["mark"] == "std"), "{marks:?}");
+    assert!(marks.iter().any(|param| param["mark"] == "default"), "{marks:?}");
+    for path in ["/api/v1/review?rule=x", "/api/v1/estimates?nothing=1"] {
+        assert_eq!(rig.get(path).await.status, StatusCode::BAD_REQUEST, "{path}");
+    }
+    assert_eq!(rig.get("/api/v1/estimates/99").await.status, StatusCode::NOT_FOUND);
+}
