@@ -1,8 +1,8 @@
 //! Estimates what did not arrive or failed, once data that is merely late has had its chance; lets
 //! late actual values take the place of estimates; and scales estimates once their registers came.
 //!
-//! Told the time by its caller, in log time. The same stored values give the same estimates: channels
-//! are taken by number, and a repetition finds its records there already.
+//! Told the time by its caller, in log time. The same stored values give the same estimates:
+//! channels are taken by number, and a repetition finds its records there already.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

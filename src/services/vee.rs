@@ -1,8 +1,8 @@
-//! What people decide of intervals: accept, reject, estimate, edit, undo. Console, API and verbs all
+//! What people decide of intervals: accept, reject, estimate, edit, undo. Console, API and verbs
 //! come here; every act has a person and a reason, and makes new versions only.
 //!
-//! [`channel`] is what is known around a channel's gaps, and [`draft`] the records made from it; the
-//! estimation job uses both as well.
+//! [`channel`] is what is known around a channel's gaps, and [`draft`] the records made from it;
+//! the estimation job uses both as well.
 
 pub(crate) mod channel;
 pub(crate) mod draft;
@@ -134,9 +134,9 @@ pub async fn estimate(
     Ok(kept)
 }
 
-/// Puts a person's values in place of whatever stands there. Values are milli-units by interval end;
-/// each run of adjoining intervals becomes one record, rounded to the register's resolution with its
-/// sum kept.
+/// Puts a person's values in place of whatever stands there. Values are milli-units by interval
+/// end; each run of adjoining intervals becomes one record, rounded to the register's resolution
+/// with its sum kept.
 ///
 /// # Errors
 /// [`VeeError::NoReason`], [`VeeError::Range`]; refused when the database holds something final.

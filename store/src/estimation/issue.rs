@@ -16,8 +16,8 @@ use crate::types::Stamp;
 const WHAT: &str = "finding the issue behind an estimate";
 
 /// Issues of the meter, of its collector or of its transformer that were open during the gap, those
-/// that explain missing or wrong values first. Data issues of the meter that are open, and gaps that
-/// closed in the last 30 days, come before a new one.
+/// that explain missing or wrong values first. Data issues of the meter that are open, and gaps
+/// that closed in the last 30 days, come before a new one.
 const EXPLAINING: &str = "\
     SELECT x.issue_id FROM meter_issue x JOIN meter m ON m.meter_id = $1 \
     LEFT JOIN LATERAL (SELECT u.transformer_id FROM installation i JOIN usage_point u \
@@ -31,7 +31,8 @@ const EXPLAINING: &str = "\
             AND coalesce(x.date_fixed, x.cleared_at, x.closed_at, 'infinity') >= $2) \
           OR (x.family = 'DATA' AND x.state IN ('DETECTED', 'OPEN', 'WORK_ORDERED', \
             'FIXED_PENDING', 'REOPENED')) \
-          OR (x.cause_detected = 'DATA_GAP' AND x.closed_at > $4::timestamptz - interval '30 days')) \
+          OR (x.cause_detected = 'DATA_GAP' \
+            AND x.closed_at > $4::timestamptz - interval '30 days')) \
     ORDER BY x.family = 'DATA', x.subject_kind <> 'meter', x.condition_start, x.number LIMIT 1";
 
 const NOTE: &str = "\

@@ -205,8 +205,8 @@ async fn a_gap_is_filled_the_next_morning_to_the_last_unit() {
     let estimated = day.iter().filter(|slot| slot.status == QualityStatus::Estimated).count();
     assert_eq!(estimated, 13);
     // The issue that explains them was made for the purpose, and nobody has to work on it.
-    let issue = "SELECT cause_detected || ' ' || state || ' ' || (estimation_started_at IS NOT NULL) \
-                 FROM meter_issue";
+    let issue = "SELECT cause_detected || ' ' || state || ' ' \
+                 || (estimation_started_at IS NOT NULL) FROM meter_issue";
     assert_eq!(rig.text(issue).await, "DATA_GAP CLOSED true");
     assert_eq!(rig.pass(at(13, 30)).await, Told::default(), "once");
     rig.sound().await;
