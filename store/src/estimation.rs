@@ -23,7 +23,9 @@ use vee::estimation::{Estimation, EstimationState};
 pub use act::act;
 pub use apply::apply;
 pub use audit::{Violation, violations};
-pub use inputs::{Holes, RegisterRead, SeriesSpan, holes, registers, series, unscaled};
+pub use inputs::{
+    Holes, RegisterRead, SeriesSpan, billing_series, holes, registers, series, unscaled,
+};
 pub use late::{LateActual, late_actuals, supersede};
 pub use outages::circumstances;
 pub use rows::by_number;

@@ -19,7 +19,7 @@ const READ_THROUGH: &str = "\
         (SELECT min(seq) AS seq FROM rule_snapshot) s";
 
 /// What goes by age, in portions, so that no statement holds locks for long.
-const SWEEPS: [(&str, i64); 5] = [
+const SWEEPS: [(&str, i64); 9] = [
     (
         "DELETE FROM ingest_batch WHERE batch_id IN (SELECT batch_id FROM ingest_batch \
          WHERE committed_at < $1 ORDER BY batch_id LIMIT 20000)",
@@ -43,6 +43,22 @@ const SWEEPS: [(&str, i64); 5] = [
     (
         "DELETE FROM collector_hearing WHERE ctid IN (SELECT ctid FROM collector_hearing \
          WHERE day < $1::timestamptz LIMIT 20000)",
+        90,
+    ),
+    (
+        "DELETE FROM finding WHERE ctid IN (SELECT ctid FROM finding \
+         WHERE to_at < $1 LIMIT 20000)",
+        400,
+    ),
+    ("DELETE FROM alarm_kpi WHERE at IN (SELECT at FROM alarm_kpi WHERE at < $1 LIMIT 20000)", 400),
+    (
+        "DELETE FROM annunciation WHERE annunciation_id IN (SELECT annunciation_id \
+         FROM annunciation WHERE at < $1 ORDER BY at LIMIT 20000)",
+        400,
+    ),
+    (
+        "DELETE FROM shadow_alert WHERE alert_id IN (SELECT alert_id FROM shadow_alert \
+         WHERE raised_at < $1 LIMIT 20000)",
         90,
     ),
 ];

@@ -1,8 +1,9 @@
 //! What estimates are made from: holes, values around them, registers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use metering::{ChannelNo, MeterId, QualityStatus, UtcTime};
+use vee::estimate::is_usable;
 
 use super::rows::{stored, stored_columns};
 use super::slots::best_slots;
@@ -42,6 +43,10 @@ const REGISTERS: &str = "\
     SELECT read_at, value, raw, source, flags, rule_mask FROM register_read \
     WHERE meter_id = $1 AND channel = $2 AND read_at >= $3 AND read_at <= $4 \
     ORDER BY read_at, source LIMIT 20000";
+
+/// Which of these records do not count for bills yet?
+const PROVISIONAL: &str =
+    "SELECT estimation_no FROM estimation WHERE estimation_no = ANY($1) AND billing_from > $2";
 
 const UNSCALED: &str = concat!(
     stored_columns!(),
@@ -118,6 +123,31 @@ pub async fn series(database: &Database, span: SeriesSpan) -> Result<Vec<BestSlo
     let client = database.work_client().await?;
     let mut slots = best_slots(&client, (span.meter, span.channel), (span.from, span.to)).await?;
     slots.retain(|slot| slot.status != QualityStatus::Missing);
+    Ok(slots)
+}
+
+/// What bills may use of a stretch at `now`: validated, accepted, edited and, from their time on,
+/// estimated values; ascending. Slots without one are left out.
+///
+/// # Errors
+/// When the database is away.
+pub async fn billing_series(
+    database: &Database,
+    span: SeriesSpan,
+    now: UtcTime,
+) -> Result<Vec<BestSlot>, StoreError> {
+    let mut slots = series(database, span).await?;
+    slots.retain(|slot| is_usable(slot.status) && slot.status != QualityStatus::Raw);
+    let numbers: Vec<i64> = slots.iter().filter_map(|slot| slot.estimation_no).collect();
+    if numbers.is_empty() {
+        return Ok(slots);
+    }
+    let query = StoreError::query("reading what bills may use");
+    let client = database.work_client().await?;
+    let statement = client.prepare_cached(PROVISIONAL).await.map_err(&query)?;
+    let rows = client.query(&statement, &[&numbers, &Stamp(now)]).await.map_err(&query)?;
+    let early: BTreeSet<i64> = rows.iter().map(|row| row.get(0)).collect();
+    slots.retain(|slot| slot.estimation_no.is_none_or(|no| !early.contains(&no)));
     Ok(slots)
 }
 

@@ -3,11 +3,13 @@
 use std::str::FromStr;
 
 use metering::{
-    ChannelKind, ChannelNo, Commodity, CustomerClass, LogRecord, ReadingType, SourceId, Tag, Unit,
+    BatteryAsset, ChannelKind, ChannelNo, Chemistry, Commodity, CustomerClass, LogRecord,
+    MeterRole, ReadingType, SourceId, Tag, Unit, ZoneKind,
 };
 use rust_decimal::Decimal;
 use store::assets::{
-    ChannelProvision, CollectorProvision, MeterProvision, ProvisionChange, RegistryCollector,
+    ChannelProvision, CollectorProvision, MeterFacts, MeterProvision, ProvisionChange,
+    RegistryCollector, ZoneProvision,
 };
 use store::{EventLog, PgLog, StoreError};
 
@@ -34,7 +36,7 @@ pub(crate) fn water_meter(number: &str) -> MeterProvision {
         contact_every_s: 900,
         flow_rated_lph: 2_500,
         installed_at: T0,
-        facts: store::assets::MeterFacts::default(),
+        facts: MeterFacts::default(),
         channels: vec![ChannelProvision {
             field: "consumption".to_owned(),
             reading_type: ReadingType::VOLUME,
@@ -89,9 +91,69 @@ async fn what_was_provisioned_is_what_ingest_loads() {
     assert_eq!(meter.asset.channels[0].reading_type, ReadingType::VOLUME);
     let frames = PgLog::new(database.clone()).read(0, 0, 10).await.unwrap();
     let records: Vec<_> = frames.into_iter().flat_map(|frame| frame.records).collect();
-    assert!(matches!(&records[0], LogRecord::Collector(asset) if asset.heartbeat_s == 300));
-    assert_eq!(records[1], LogRecord::Meter(Box::new(meter.asset.clone())));
-    assert_eq!(records.len(), 3);
+    assert_eq!(records[0], LogRecord::Zone(registry.zones[0]), "the collector named it first");
+    assert!(matches!(&records[1], LogRecord::Collector(asset) if asset.heartbeat_s == 300));
+    assert_eq!(records[2], LogRecord::Meter(Box::new(meter.asset.clone())));
+    assert_eq!(records.len(), 4);
+}
+
+#[tokio::test]
+async fn facts_of_meters_and_zones_reach_the_rules() {
+    let Some(database) = database("facts_of_meters_and_zones_reach_the_rules").await else {
+        return;
+    };
+    let battery = BatteryAsset {
+        chemistry: Chemistry::LithiumThionyl,
+        installed_at: T0.plus_seconds(-86_400),
+        design_life_d: 5_479,
+        capacity_mah: 19_000,
+    };
+    let zone = ZoneProvision {
+        code: "DMA-2".to_owned(),
+        name: "Harbour".to_owned(),
+        utility: "SPRING".to_owned(),
+        kind: ZoneKind::Dma,
+        mains_m: 12_000,
+        connections: 800,
+        private_pipe_m: 4_000,
+        head_mm: 45_500,
+    };
+    let ids = database.provision_zones(&[zone.clone()], T0).await.unwrap();
+    let again = database.provision_zones(&[zone], T0).await.unwrap();
+    assert_eq!(ids, again);
+    let mut meter = water_meter("W-1");
+    meter.facts = MeterFacts {
+        role: MeterRole::ZoneInlet,
+        manufacturer: "Acme".to_owned(),
+        model: "H2".to_owned(),
+        firmware: String::new(),
+        premises: None,
+        battery: Some(battery),
+        dwelling_units: 12,
+        contract_demand_mw: 5,
+        phases: 3,
+    };
+    let mut beside = water_meter("W-2");
+    beside.transformer = Some("T-1".to_owned());
+    database.provision(&[meter.clone(), beside], T0).await.unwrap();
+    let registry = database.load_registry().await.unwrap();
+    assert_eq!((registry.zones.len(), registry.zones[0].head_mm), (1, 45_500));
+    let detail = &registry.meters[0].asset.detail;
+    assert_eq!((detail.role, detail.cohort.as_str()), (MeterRole::ZoneInlet, "Acme H2"));
+    assert_eq!((detail.network_zone, detail.battery), (Some(ids[0]), Some(battery)));
+    assert_eq!((detail.dwelling_units, detail.contract_demand_mw, detail.phases), (12, 5, 3));
+    assert!(detail.premises > 0 && detail.transformer.is_none());
+    let other = &registry.meters[1].asset.detail;
+    assert_eq!(other.premises, detail.premises, "both stand at one address");
+    assert!(other.transformer.is_some());
+    let outcome = database.provision(&[meter], T0).await.unwrap();
+    assert_eq!(outcome[0].change, ProvisionChange::Unchanged);
+    let frames = PgLog::new(database.clone()).read(0, 0, 10).await.unwrap();
+    let zones = frames
+        .iter()
+        .flat_map(|frame| &frame.records)
+        .filter(|record| matches!(record, LogRecord::Zone(_)));
+    assert_eq!(zones.count(), 1, "the same again is not told");
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use metering::{ChannelNo, MeterId, QualityStatus, Ratio, UtcTime};
+use metering::{ChannelNo, LocalCalendar, MeterId, QualityStatus, Ratio, UtcTime};
 use store::day::{self, Verdicts};
 use store::estimation::{self, Decision, NewEstimation, SeriesSpan, SlotRange};
 use store::gaps::Gaps;
-use store::views::{estimates, review, series};
+use store::views::export::{self, ExportFilter};
+use store::views::series::{self, SeriesQuery};
+use store::views::{estimates, review};
 use store::{Batch, Database, Writer};
 use vee::day::SlotVersion;
 use vee::estimate::{
@@ -127,6 +129,31 @@ async fn a_hole_is_estimated_owned_shown_and_superseded_by_late_data() {
     assert_eq!(sum, 50);
     assert_eq!(estimation::violations(&database, T0).await.unwrap(), []);
     assert_eq!(estimation::unscaled(&database, T0, 10).await.unwrap().len(), 1);
+
+    let day = SeriesSpan { meter: METER, channel: CHANNEL, from: T0, to: day_start(1) };
+    let at = |time| estimation::billing_series(&database, day, time);
+    assert_eq!(at(day_start(3)).await.unwrap().len(), 92, "bills wait five days");
+    assert_eq!(at(day_start(6)).await.unwrap().len(), 96);
+    let query = SeriesQuery {
+        meter: METER,
+        channel: CHANNEL,
+        from: T0,
+        to: T0.plus_seconds(7_200),
+        max_buckets: 100,
+    };
+    let calendar = LocalCalendar::new("UTC").unwrap();
+    let chart = series::series(&database, &query, &calendar, day_start(3)).await.unwrap().unwrap();
+    let shown: Vec<&str> = chart.buckets.iter().map(|bucket| bucket.status.word()).collect();
+    assert_eq!((shown[3], shown[4], shown.len()), ("validated", "estimated", 8));
+    assert_eq!((chart.missing, chart.total_usable), (0, 90));
+    let filter = ExportFilter::default();
+    let bounds = (T0, T0.plus_seconds(7_200));
+    let mut export = export::reads(&database, filter, bounds, day_start(3)).unwrap();
+    let mut statuses_exported = Vec::new();
+    while let Some(row) = export.next().await.unwrap() {
+        statuses_exported.push(row.status.word());
+    }
+    assert_eq!(statuses_exported, shown);
 
     // An estimate never replaces what was measured.
     let over = estimated(8, &[1], Method::Linear, Vec::new());
