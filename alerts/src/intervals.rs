@@ -3,12 +3,12 @@
 use metering::{ChannelNo, Commodity, DeviceFlags, QualityStatus, SlotCode};
 
 use crate::env::Env;
-use crate::rules::{
-    backflow, close, demand, gas, gas_events, leak, reverse, stopped, variance, water,
-};
+use crate::rules::{backflow, close, demand, gas, gas_events, reverse, stopped, variance, water};
 use crate::state::NEVER;
 use crate::state::channel::{Channel, NO_TIMER, Sort};
+use crate::state::days::OpenDay;
 use crate::state::meter::Meter;
+use crate::stats::CODE_BAD;
 use crate::timer::TimerKey;
 
 /// An interval value as it comes from the log. Times in seconds.
@@ -72,9 +72,14 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     }
     let Some(value) = slot.usable() else { return };
     let Some(channel) = meter.channels.get_mut(at) else { return };
-    let Some((number, day_start, repaired)) = mark(channel, zone, (slot.end, value), env) else {
-        return;
-    };
+    let Some(marked) = mark(channel, zone, (slot.end, value), env) else { return };
+    let number = marked.number;
+    let piped = meter.commodity == Commodity::Water;
+    if let Some(least) = marked.night.filter(|_| piped)
+        && let Some(water) = channel.water.as_deref_mut()
+    {
+        water.nights.put(number, least);
+    }
     let out_of_order = slot.end < channel.last_end;
     channel.last_end = channel.last_end.max(slot.end);
     if let Some(value) = value {
@@ -93,10 +98,7 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     if keeps_slot && value.is_some() {
         match meter.commodity {
             Commodity::Gas => gas::slot_filled(meter, at, number_of_slot, env),
-            _ => {
-                leak::note_night(channel, (number, day_start), slot.end);
-                water::slot_filled(meter, at, number_of_slot, env);
-            }
+            _ => water::slot_filled(meter, at, number_of_slot, env),
         }
     }
     if out_of_order && !keeps_slot && on_grid && value == Some(0) {
@@ -112,7 +114,11 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
         Some(_) if out_of_order => stopped::late_use(meter, at, slot.end, env),
         _ => {}
     }
-    if repaired {
+    if let Some((day, code)) = marked.readable {
+        // Too little of the day had come when it closed: its rules look now.
+        close::keep(meter, at, &day, env);
+        close::judge(meter, (place, at), &day, code, env);
+    } else if marked.closed {
         variance::day_repaired(meter, at, number, env);
     } else {
         close_ready(meter, (place, at), env);
@@ -120,15 +126,25 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     crate::custom::reading(meter, (place, at), (slot.end, value), env);
 }
 
-/// Marks the slot in its local day. Gives the day, its start, and whether it was closed already; `None` when
-/// the slot is known. The grid is UTC: where local midnight is not on it (Kathmandu, hourly), a slot
+/// What a slot did to its day.
+struct Marked {
+    number: i32,
+    /// The day was closed before.
+    closed: bool,
+    /// The least hour of its night, now known.
+    night: Option<i64>,
+    /// It was closed without enough data, and with this slot it has enough; its total.
+    readable: Option<(OpenDay, u16)>,
+}
+
+/// Marks the slot in its local day; `None` when the slot is known. The grid is UTC: where local midnight is not on it (Kathmandu, hourly), a slot
 /// belongs to the day in which it starts.
 fn mark(
     channel: &mut Channel,
     zone: u16,
     (end, value): (i64, Option<i64>),
     env: &mut Env,
-) -> Option<(i32, i64, bool)> {
+) -> Option<Marked> {
     let len_s = channel.len();
     let start = end - len_s;
     let newest = channel
@@ -152,14 +168,21 @@ fn mark(
     if !open.mark(index, value) {
         return None;
     }
+    let night = value.and_then(|value| open.add_to_night((start, len_s), value));
+    let mut readable = None;
     if closed {
+        let before = channel.days.total(day.number);
+        let open = channel.open_day(day)?;
         let (code, complete) = (open.code(env.params.var_coverage_pct), open.is_complete());
+        if code != CODE_BAD && before.is_none() {
+            readable = Some((open.clone(), code));
+        }
         channel.days.set(day.number, code);
         if complete {
             channel.open.retain(|open| open.number != day.number);
         }
     }
-    Some((day.number, day.start, closed))
+    Some(Marked { number: day.number, closed, night, readable })
 }
 
 /// Closes the days that are whole or that the watermark has passed, in order.

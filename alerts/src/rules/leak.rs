@@ -33,23 +33,6 @@ fn exempt(meter: &Meter) -> bool {
     !meter.is_customers() || meter.tags.has_any(&ALWAYS_TAGS)
 }
 
-/// A slot of the night was filled: the least hour of its night is known anew.
-pub(crate) fn note_night(channel: &mut Channel, (number, day_start): (i32, i64), end: i64) {
-    let len_s = channel.len();
-    let from = day_start + 2 * HOUR_S;
-    let start = end - len_s;
-    if len_s > HOUR_S || start < from || start >= from + 2 * HOUR_S {
-        return;
-    }
-    let Some(water) = channel.water.as_deref_mut() else { return };
-    let slots = HOUR_S / len_s;
-    let first = (from + HOUR_S).div_euclid(len_s);
-    let hours = [water.sum(first, slots), water.sum(first + slots, slots)];
-    if let [Some(one), Some(two)] = hours {
-        water.nights.put(number, one.min(two));
-    }
-}
-
 /// A local day closes: what its slots show.
 pub(crate) fn note_day(water: &mut Water, day: &OpenDay, len_s: i64, env: &Env) {
     let slots = usize::from(day.slots);

@@ -22,6 +22,8 @@ pub(crate) struct OpenDay {
     pub(crate) start: i64,
     /// Of the good slots, in milli-units.
     pub(crate) sum: i64,
+    /// Use from 02:00 to 03:00 and from 03:00 to 04:00, in milli-units.
+    night: [u32; 2],
     /// Two bits for each slot: its [`Slot`].
     words: Box<[u64]>,
 }
@@ -43,7 +45,7 @@ impl OpenDay {
     pub(crate) fn new(day: LocalDay, len_s: i64) -> Self {
         let slots = u16::try_from(day.slots(len_s)).unwrap_or(u16::MAX);
         let words = vec![0; usize::from(slots).div_ceil(SLOTS_A_WORD)].into_boxed_slice();
-        Self { number: day.number, slots, good: 0, start: day.start, sum: 0, words }
+        Self { number: day.number, slots, good: 0, start: day.start, sum: 0, night: [0; 2], words }
     }
 
     pub(crate) fn slot(&self, index: usize) -> Slot {
@@ -68,6 +70,24 @@ impl OpenDay {
             self.sum = self.sum.saturating_add(value);
         }
         true
+    }
+
+    /// Adds a slot to the hours of the night; gives the least of the two, as a rate by hour, once
+    /// all of both is known and good.
+    pub(crate) fn add_to_night(&mut self, (start, len_s): (i64, i64), value: i64) -> Option<i64> {
+        let from = self.start + 2 * 3_600;
+        let into = start - from;
+        if len_s > 3_600 || !(0..2 * 3_600).contains(&into) {
+            return None;
+        }
+        let hour = usize::try_from(into / 3_600).ok()?;
+        let value = u32::try_from(value).unwrap_or(u32::MAX);
+        self.night[hour] = self.night[hour].saturating_add(value);
+        let first = usize::try_from((from - self.start) / len_s).ok()?;
+        let slots = usize::try_from(2 * 3_600 / len_s).ok()?;
+        let good = |index| matches!(self.slot(index), Slot::Zero | Slot::Flow);
+        let known = (first..first + slots).all(good);
+        known.then(|| i64::from(self.night[0].min(self.night[1])))
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -98,6 +118,7 @@ impl Snap for OpenDay {
         self.good.save(to);
         self.start.save(to);
         self.sum.save(to);
+        self.night.save(to);
         for word in &self.words {
             word.save(to);
         }
@@ -106,9 +127,10 @@ impl Snap for OpenDay {
     fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let (number, slots, good) = (i32::load(from)?, u16::load(from)?, u16::load(from)?);
         let (start, sum) = (i64::load(from)?, i64::load(from)?);
+        let night = Snap::load(from)?;
         let count = usize::from(slots).div_ceil(SLOTS_A_WORD);
         let words = (0..count).map(|_| u64::load(from)).collect::<Result<_, _>>()?;
-        Ok(Self { number, slots, good, start, sum, words })
+        Ok(Self { number, slots, good, start, sum, night, words })
     }
 }
 

@@ -33,5 +33,5 @@ fn the_state_of_a_meter_stays_in_its_budget() {
         bytes("water 1h"),
         bytes("water 15min"),
     );
-    expect!["meter 128 channel 272 | electricity 15min 464 | gas 1h 448 | water 1h 580 | water 15min 752"].assert_eq(&sizes);
+    expect!["meter 160 channel 280 | electricity 15min 512 | gas 1h 716 | water 1h 684 | water 15min 856"].assert_eq(&sizes);
 }
