@@ -22,6 +22,8 @@ use crate::transition::Evidence;
 const WEEK_S: i64 = 7 * 86_400;
 /// While a collector is out or we are cut off, it is looked at this often.
 const LOOK_S: i64 = 60;
+/// Three missed heartbeats of a quarter of an hour.
+const LATE_BEAT_S: i64 = 2_700;
 
 /// A heartbeat of event time `at`.
 pub(crate) fn beat(collector: &mut Collector, place: u32, at: i64, env: &mut Env) {
@@ -97,16 +99,14 @@ struct Members {
     stale: u32,
 }
 
+/// The slowest cadence of its meters, at most half a day.
+fn cadence_s(collector: &Collector, meters: &[Meter]) -> i64 {
+    let members = collector.members.iter().filter_map(|place| meters.get(*place as usize));
+    members.map(Meter::cadence_s).max().unwrap_or(0).min(12 * 3_600)
+}
+
 fn members(collector: &mut Collector, meters: &[Meter], since: i64, env: &Env) -> Members {
-    let cadence_s = collector
-        .members
-        .iter()
-        .filter_map(|place| meters.get(*place as usize))
-        .map(Meter::cadence_s)
-        .max()
-        .unwrap_or(0)
-        .min(12 * 3_600);
-    let window_s = env.params.collector_window_s.max(2 * cadence_s);
+    let window_s = env.params.collector_window_s.max(2 * cadence_s(collector, meters));
     collector.stale.retain(|(at, place)| {
         let still = meters.get(*place as usize).is_some_and(|m| m.silence >= Silence::Stale);
         still && env.now - at <= window_s
@@ -230,8 +230,12 @@ fn look_for_end(collector: &mut Collector, _place: u32, meters: &[Meter], env: &
             >= i64::from(found.n.max(1)) * (100 - env.params.collector_stale_pct);
         if is_backhaul && silent {
             report(collector, Cause::CollectorOutage, found, env);
-        } else if !is_backhaul && !silent && most_heard {
-            // Its meters are heard through others after all.
+        } else if !is_backhaul
+            && !silent
+            && most_heard
+            && env.now - collector.outage_from <= 2 * cadence_s(collector, meters) + LATE_BEAT_S
+        {
+            // Its meters never fell silent: they are heard through others.
             report(collector, Cause::Backhaul, found, env);
         }
         return;

@@ -424,11 +424,6 @@ impl Network {
             .flatten()
             .find(|subject| self.nodes.get(subject).is_some_and(|node| node.out_from != NEVER))
     }
-
-    /// Bytes of the network's state of one meter.
-    pub(crate) const fn bytes_of_meter() -> usize {
-        size_of::<Link>()
-    }
 }
 
 fn insert(members: &mut Vec<u32>, place: u32) {

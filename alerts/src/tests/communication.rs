@@ -202,7 +202,6 @@ fn com_coll_does_without_heartbeats_when_too_many_meters_fall_silent() {
     net.run("11-02 10:00", 30, |id| id == 2, |id| own(id).filter(|_| id > 30));
     expect![[r#"
         11-02 12:30 raised COM-COLL collector 1 COLLECTOR_OUTAGE P1 since 11-02 09:00
-        11-02 14:37 updated COM-COLL collector 1 BACKHAUL P1 since 11-02 09:00
     "#]]
     .assert_eq(&net.log.text());
 }
