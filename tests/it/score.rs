@@ -8,7 +8,7 @@ use headend::score::{ScoreOptions, measure, postgres};
 use metering::UtcTime;
 use simulators::TrialKind;
 
-use crate::kit::skip;
+use crate::kit::skip::skip;
 
 fn options(inject: u32, days: u32) -> ScoreOptions {
     ScoreOptions {
