@@ -24,7 +24,7 @@ pub(super) struct Rulebook {
 pub(super) struct Param {
     pub(super) rule: &'static str,
     pub(super) key: &'static str,
-    pub(super) doc: &'static str,
+    pub(super) doc: String,
     pub(super) value: String,
     pub(super) default: String,
     pub(super) range: String,
@@ -182,7 +182,7 @@ impl Param {
         Self {
             rule,
             key,
-            doc,
+            doc: without_unit(doc),
             range: format!("{} to {}", self::told(min, unit).0, self::told(max, unit).0),
             default: self::told(default, unit).0,
             value: told,
@@ -191,6 +191,27 @@ impl Param {
             changed: value != default,
         }
     }
+}
+
+/// What a number means, without the stored unit that some texts name: the page shows its own.
+fn without_unit(doc: &str) -> String {
+    const NAMED: [&str; 14] = [
+        "mL/h",
+        "mL/day",
+        "mL",
+        "mWh/day",
+        "mWh",
+        "mW",
+        "mV",
+        "seconds",
+        "hours",
+        "days",
+        "per cent",
+        "hundredths",
+        "thousandths",
+        "dBm",
+    ];
+    NAMED.iter().fold(doc.to_owned(), |text, unit| text.replace(&format!(", in {unit}"), ""))
 }
 
 /// A stored number as people read it: milli-units in their base unit, hundredths as decimals.
@@ -240,6 +261,7 @@ mod tests {
         assert_eq!(told(-50, "1/100"), ("−0.5".to_owned(), ""));
         assert_eq!(told(34_560_000, "s"), ("34,560,000".to_owned(), "s"));
         assert_eq!(told(50, "per mille"), ("5".to_owned(), "%"));
+        assert_eq!(without_unit("Least flow, in mL/h: a drip."), "Least flow: a drip.");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::fleet_rate::rate_chart;
 use super::issues::IssueLine;
 use super::{Answer, html, query};
 use crate::console::chart;
-use crate::console::frame::{Choice, Frame, Level, QueryText, Section};
+use crate::console::frame::{Choice, Frame, Level, QueryText, Section, segment};
 use crate::console::measure;
 use crate::console::refusal::Refusal;
 use crate::console::state::ConsoleState;
@@ -275,7 +275,7 @@ impl ZoneLine {
             href: if none {
                 "/meters".to_owned()
             } else {
-                QueryText::default().with("zone", &zone.code).on("/meters")
+                format!("/zones/{}", segment(&zone.code))
             },
             name: match (none, zone.name.is_empty()) {
                 (true, _) => "without a zone".to_owned(),

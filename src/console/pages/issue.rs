@@ -18,6 +18,7 @@ use super::{Answer, html};
 use crate::console::causes;
 use crate::console::frame::{Frame, Level, Section, segment};
 use crate::console::refusal::Refusal;
+use crate::console::rule_words;
 use crate::console::state::ConsoleState;
 use crate::console::words;
 
@@ -65,6 +66,8 @@ struct Acts {
 struct Side {
     ranked: Vec<(String, String)>,
     rule: String,
+    /// The page of the rule; empty for an operator's own rule.
+    rule_href: String,
     facts: Vec<(String, String)>,
     subject_title: String,
     subject: Vec<(&'static str, String)>,
@@ -269,6 +272,9 @@ impl Side {
                 .map(|ranked| (causes::title(&ranked.cause), log_odds(ranked.log_odds_x100)))
                 .collect(),
             rule,
+            rule_href: rule_words::by_id(&detail.rule)
+                .map(|(_, text)| format!("/rules/{}", text.id))
+                .unwrap_or_default(),
             facts: row
                 .evidence
                 .iter()

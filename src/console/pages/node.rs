@@ -9,7 +9,7 @@ use store::views::nodes::{self as views, Node, NodeDay, NodeInfo, NodeMember};
 use super::issues::IssueLine;
 use super::{Answer, html};
 use crate::console::chart::{self, ChartSpec, Point, QualityMark, Role, Series, Shape, Spread};
-use crate::console::frame::{Frame, Section, segment};
+use crate::console::frame::{Frame, QueryText, Section, segment};
 use crate::console::measure::DisplayUnit;
 use crate::console::refusal::Refusal;
 use crate::console::state::ConsoleState;
@@ -31,6 +31,8 @@ struct NodePage {
     facts: Vec<(&'static str, String)>,
     balances: Vec<Balance>,
     issues: Vec<IssueLine>,
+    /// The list of meters with this zone chosen; empty for a transformer.
+    list: String,
     members: Vec<MemberLine>,
     more: bool,
 }
@@ -97,6 +99,10 @@ async fn page(console: &ConsoleState, kind: &'static str, code: &str) -> Answer 
         tags: tags(&info),
         balances: balances(console, &info, &members).await?,
         issues: issues.iter().map(|row| IssueLine::of(row, now, console)).collect(),
+        list: match info.node {
+            Node::Zone(_) => QueryText::default().with("zone", &info.code).on("/meters"),
+            Node::Transformer(_) => String::new(),
+        },
         more: members.len() >= MEMBERS as usize,
         members: members.iter().map(|row| MemberLine::of(row, now, console)).collect(),
         code: info.code,

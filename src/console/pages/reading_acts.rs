@@ -34,7 +34,7 @@ pub(in crate::console) async fn act(
 ) -> Answer {
     let target = Target::read(&console, (&number, &channel, &day)).await?;
     let key = (target.meter.meter, target.channel.channel);
-    let range = vee::range(key, (target.day.start, target.day.end), BTreeSet::new());
+    let range = vee::range(key, target.due, BTreeSet::new());
     let who = Person { actor: ACTOR, reason: field(&form, "reason"), now: console.now() };
     let did = match act.as_str() {
         "accept" => {

@@ -92,6 +92,8 @@ pub(super) struct Target {
     pub(super) calendar: LocalCalendar,
     pub(super) zone_name: String,
     pub(super) day: DayShape,
+    /// The part of the day in which the channel was due and is over: `[from, to)`.
+    pub(super) due: (UtcTime, UtcTime),
 }
 
 impl Target {
@@ -116,15 +118,19 @@ impl Target {
         let calendar = LocalCalendar::new(&zone_name)
             .map_err(|error| Refusal::internal(words::sentence_case(&error.to_string())))?;
         let day = calendar.day(date);
-        Ok(Self { meter, channel, calendar, zone_name, day })
+        let due = due(day, &channel, console.now());
+        if due.0 >= due.1 {
+            return Err(Refusal::not_found("Nothing was due of this channel on that day."));
+        }
+        Ok(Self { meter, channel, calendar, zone_name, day, due })
     }
 
     pub(super) fn span(&self) -> SeriesSpan {
         SeriesSpan {
             meter: self.meter.meter,
             channel: self.channel.channel,
-            from: self.day.start,
-            to: self.day.end,
+            from: self.due.0,
+            to: self.due.1,
         }
     }
 
@@ -132,6 +138,16 @@ impl Target {
         let (number, channel) = (segment(&self.meter.number), self.channel.channel);
         format!("/readings/{number}/{channel}/{}", self.day.date)
     }
+}
+
+/// Slots of the day from the channel's first to the last that has ended.
+fn due(day: DayShape, channel: &ChannelInfo, now: UtcTime) -> (UtcTime, UtcTime) {
+    let len = i64::from(channel.len_s.max(1));
+    let slots = |at: UtcTime| at.seconds_since(day.start).clamp(0, day.len_s());
+    // The first slot that lies wholly within; the last that has ended.
+    let first = (slots(channel.valid_from) + len - 1) / len;
+    let last = slots(channel.valid_to.min(now).min(day.end)) / len;
+    (day.start.plus_seconds(first * len), day.start.plus_seconds(last * len))
 }
 
 /// What the page is made from.
@@ -150,7 +166,7 @@ impl Facts {
         target: &Target,
         method: Option<Method>,
     ) -> Result<Self, Refusal> {
-        let day = (target.day.start, target.day.end);
+        let day = target.due;
         let key = (target.meter.meter, target.channel.channel);
         let (slots, findings) = futures_util::future::try_join(
             series(&console.db, target.span()),
@@ -260,18 +276,22 @@ fn done(asked: &DayQuery) -> Option<(String, String)> {
 
 fn say(facts: &Facts, target: &Target) -> String {
     let suspect = facts.suspect().count();
-    let due = target.day.slot_count(target.channel.len_s);
+    let due = target.due.1.seconds_since(target.due.0) / i64::from(target.channel.len_s.max(1));
     let missing = due - i64::try_from(facts.slots.len()).unwrap_or(due);
     let mut parts = Vec::new();
     if suspect > 0 {
-        let all = i64::try_from(suspect).unwrap_or(0);
-        parts.push(format!(
-            "{} of {due} suspect",
-            words::count(all, "interval is", "intervals are")
-        ));
+        let verb = if suspect == 1 { "is" } else { "are" };
+        parts.push(format!("{suspect} of {due} intervals {verb} suspect"));
+    }
+    let rejected = facts.slots.iter().filter(|slot| slot.status == QualityStatus::Rejected).count();
+    if rejected > 0 {
+        parts.push(format!("{rejected} rejected"));
     }
     if missing > 0 {
-        parts.push(format!("{missing} missing"));
+        parts.push(match parts.len() {
+            0 => format!("{missing} of {due} intervals are missing"),
+            _ => format!("{missing} are missing"),
+        });
     }
     if parts.is_empty() {
         return "Every interval of this day has a value that counts; nothing needs to be decided."
