@@ -260,7 +260,8 @@ impl Builder<'_> {
                 self.lasting(scenario, device, onset, Twist::Export(value))
             }
             Scenario::REGISTER_DECREASE => {
-                let lost = self.stream.between(800, 9_000);
+                // More than a day's use, so that a daily read shows it.
+                let lost = self.stream.between(40_000, 90_000);
                 self.part(device, ever, Twist::Drop(lost));
                 Planted::forever(lost)
             }

@@ -15,8 +15,12 @@ pub(crate) struct HomeGas {
     wakes: i64,
 }
 
-/// No heating above this daily mean, in degrees Celsius, and none from May to September.
+/// No heating above this daily mean, in degrees Celsius.
 const HEATING_LIMIT: f64 = 16.0;
+
+/// From May to September the heating runs in the morning and in the evening only: 8 hours burn as
+/// much as the whole day of winter would.
+const MILD_SHARE: f64 = 3.01;
 
 /// Share of a day's unusual warmth or cold that reaches the heating; walls keep the rest out.
 const INERTIA: f64 = 0.15;
@@ -35,11 +39,16 @@ impl HomeGas {
         let season = (HEATING_LIMIT - day.usual_temperature).max(0.0);
         let throttled = 6.0 * season / (season + 2.0) + 0.25 * season;
         let degrees = (throttled + INERTIA * (day.usual_temperature - day.temperature)).max(0.0);
-        let heats = season > 0.0 && !(5..=9).contains(&day.month);
-        let degrees = if heats { degrees } else { 0.0 };
+        let degrees = if season > 0.0 { degrees } else { 0.0 };
+        let mild = (5..=9).contains(&day.month);
         let mut rest = 0.0;
         for (minute, cell) in cells.iter_mut().enumerate() {
-            let share = if (330..1350).contains(&minute) { 1.15 } else { 0.65 };
+            let share = match minute {
+                360..540 | 1020..1320 if mild => MILD_SHARE,
+                _ if mild => 0.0,
+                330..1350 => 1.15,
+                _ => 0.65,
+            };
             rest += self.litres_per_degree * degrees * factor * share * 1000.0 / 60.0;
             let amount = whole(rest.floor());
             rest -= rest.floor();
