@@ -142,7 +142,7 @@ fn trend(cell: &Cell, limits: Limits, seed: u64, env: &Env) -> Option<Left> {
         return None;
     }
     let days = |line: Line| line.days_to(last, limits.end);
-    let (low, high) = bootstrap(&points, seed, |line| days(line))?;
+    let (low, high) = bootstrap(&points, seed, days)?;
     Some(Left { days: days(line), by: "trend", low, high })
 }
 

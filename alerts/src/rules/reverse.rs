@@ -6,7 +6,6 @@ use super::device::{Told, key, report};
 use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
-use crate::state::NEVER;
 use crate::state::meter::Meter;
 use crate::transition::Evidence;
 
@@ -111,12 +110,4 @@ pub(crate) fn day_closed(meter: &Meter, at: usize, number: i32, env: &mut Env) {
     if day_end - last >= env.params.reverse_clear_days * 86_400 {
         env.book.clear(&key, last, env.at, &mut env.out);
     }
-}
-
-/// Whether the device said within `within_s` before `at` that it turns back.
-pub(crate) fn turned_back(meter: &Meter, at: i64, within_s: i64) -> bool {
-    let code = EventCode::ReverseRotation.number();
-    let marks = meter.rare().map_or(&[][..], |rare| &rare.marks);
-    let last = marks.iter().rev().find(|mark| mark.code == code).map_or(NEVER, |mark| mark.at);
-    at - last <= within_s && concerns(meter)
 }

@@ -96,7 +96,7 @@ fn score(meter: &Meter, at: i64, env: &Env) -> Option<Score> {
         }
         seen.push(code);
         let days = (at - mark.at) / DAY_S;
-        let halved = points(meter, code, env) * 1_000 >> (days / HALF_LIFE_D).min(20);
+        let halved = (points(meter, code, env) * 1_000) >> (days / HALF_LIFE_D).min(20);
         let part = usize::try_from(days % HALF_LIFE_D).unwrap_or(0);
         score.x1000 += halved * DECAY[part] / 1_000;
         score.first = score.first.min(mark.at);

@@ -101,7 +101,11 @@ pub(crate) struct Meter {
 snap_by!(
     MeterRole,
     u8,
-    |role| MeterRole::ALL.iter().position(|one| *one == role).map_or(0, |at| at as u8),
+    |role| MeterRole::ALL
+        .iter()
+        .position(|one| *one == role)
+        .and_then(|at| u8::try_from(at).ok())
+        .unwrap_or(0),
     |number: u8| MeterRole::ALL.get(usize::from(number)).copied()
 );
 

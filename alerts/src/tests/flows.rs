@@ -211,7 +211,8 @@ fn var_peer_is_evidence_only() {
     };
     expect![[r#"
         11-27 02:02 raised VAR-PEER meter 1 LOW_CONSUMPTION P4 since 11-13 00:00 record
-    "#]].assert_eq(&own(&street("120")));
+    "#]]
+    .assert_eq(&own(&street("120")));
     expect![[""]].assert_eq(&own(&street("280")));
 }
 
