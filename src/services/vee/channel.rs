@@ -122,7 +122,9 @@ impl Channel {
         method: Option<Method>,
     ) -> Result<Vec<Estimate>, VeeError> {
         let asked = |end: UtcTime| {
-            range.from < end && end <= range.to && (range.ends.is_empty() || range.ends.contains(&end))
+            range.from < end
+                && end <= range.to
+                && (range.ends.is_empty() || range.ends.contains(&end))
         };
         // A record goes as a whole: else slots would be left to one that is no longer in force.
         let records: BTreeSet<i64> = self
