@@ -104,7 +104,8 @@ fn follow(spell: &mut Spell, at: i64, holds: bool) {
     }
 }
 
-/// The cell is so cold that its voltage and its flag say little: below -10 C, and not yet above 0 C.
+/// The cell is so cold that its voltage and its flag say little: it was below -10 C and is
+/// not yet above 0 C.
 pub(crate) fn is_freezing(meter: &Meter, at: i64) -> bool {
     meter.rare().is_some_and(|rare| {
         rare.temperature_at != NEVER && (at - rare.temperature_at).abs() <= DAY_S && rare.cold_cell

@@ -18,7 +18,8 @@ use crate::transition::Evidence;
 /// What use would cost. The program gives it; the rules know no price.
 pub trait Pricing: std::fmt::Debug + Send + Sync {
     /// The whole bill for `usage` milli-units within a cycle of `days` days, in minor units of the
-    /// currency; `None` when the meter has no price. Tiers and time of use are the implementation's.
+    /// currency; `None` when the meter has no price. Tiers and time of use are the
+    /// implementation's.
     fn bill_minor(&self, meter: MeterId, usage: i64, days: i64) -> Option<i64>;
 }
 

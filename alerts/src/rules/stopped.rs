@@ -1,8 +1,8 @@
 //! #30 MTR-STOP: the register stands still while the module lives, with the zero-run limits of #18.
 //!
 //! Points: the zero run 2, the module alive 1, usually used 1, account active 1, current behind a
-//! register that stands (electricity) 1, water flowed without a pause until it stood still 1, vacant
-//! minus 3, cut off minus 4. Neighbours give no points. A place where nobody is in (another
+//! register that stands (electricity) 1, water flowed without a pause until it stood still 1,
+//! vacant minus 3, cut off minus 4. Neighbours give no points. A place where nobody is in (another
 //! commodity not used either, or the electricity down to a fifth) is no stopped meter. A meter that
 //! never showed use, or less than a week of it, is not evaluable.
 //!

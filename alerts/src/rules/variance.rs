@@ -6,8 +6,8 @@
 //!
 //! Our decisions, all `default`: a finding waits until the whole group (commodity and zone) has had
 //! time to close the day; if more than 5 % of it, and five at least, are strange on the same day,
-//! it is the weather and only one notice is given. High use opens an issue P3, so that staff see it,
-//! unless a leak alert explains it; low use does so only when three weekdays are low,
+//! it is the weather and only one notice is given. High use opens an issue P3, so that staff see
+//! it, unless a leak alert explains it; low use does so only when three weekdays are low,
 //! something is used on them and the address is not empty. Holidays and
 //! degree days are not known yet.
 

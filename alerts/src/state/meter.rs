@@ -275,7 +275,8 @@ impl Meter {
         self.rare.get_or_insert_with(|| Box::new(Rare::nothing()))
     }
 
-    /// A visit that was not called off was planned or made within `within_s` of `at`; no kinds: any.
+    /// A visit that was not called off was planned or made within `within_s` of `at`; no kinds:
+    /// any.
     pub(crate) fn visited(&self, at: i64, within_s: i64, kinds: &[WorkOrderKind]) -> bool {
         self.rare().is_some_and(|rare| rare.visited(at, within_s, kinds))
     }
