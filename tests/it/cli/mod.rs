@@ -3,6 +3,7 @@
 mod config;
 mod help;
 mod journey;
+mod rules;
 mod verbs;
 
 use std::path::Path;
