@@ -9,10 +9,11 @@ use super::console::{ConsoleRig, words};
 const SUSPECT: &str = "
     CREATE TABLE IF NOT EXISTS closed_day_review PARTITION OF closed_day
         FOR VALUES FROM ('2026-06-08') TO ('2026-06-11');
-    INSERT INTO closed_day (starts_at, ends_at, closed_at, total, failed, meter_id, len_s, channel,
-        revision, slots, present, suspect, validated)
-    VALUES ('2026-06-08 22:00Z', '2026-06-09 22:00Z', '2026-06-10 06:00Z', 2300000, 32768, 1, 3600,
-        1, 1, 24, 24, 1, '\\xfffdff');
+    INSERT INTO closed_day (starts_at, ends_at, closed_at, total, peak, failing, warned, flat_value,
+        meter_id, zero_longest_s, flat_slots, channel, revision, slots, actual, suspect,
+        pf_permille, lacking_days, validated, outage, switched_off)
+    VALUES ('2026-06-08 22:00Z', '2026-06-09 22:00Z', '2026-06-10 06:00Z', 2300000, 100000, 32768,
+        0, 0, 1, 0, 0, 1, 1, 24, 23, 1, 0, 0, true, false, false);
     INSERT INTO interval_exception (starts_at, recorded_at, value, rule_mask, meter_id, channel,
         version, status, flags)
     VALUES ('2026-06-09 10:00Z', '2026-06-10 06:00Z', 9320000, 32768, 1, 1, 2, 2, 0);";
