@@ -107,24 +107,6 @@ impl Builder<'_> {
                 let planted = self.hours(device, onset, hours, Twist::Add(lph * 1000));
                 Planted { magnitude: lph, ..planted }
             }
-            Scenario::BACKFLOW_MAJOR => self.once(device, onset, "reverse_flow", 2),
-            Scenario::BACKFLOW_MINOR => {
-                self.repeated(device, days(30), ("reverse_flow", 1), 5 * DAY_S)
-            }
-            Scenario::DRY_PIPE => {
-                self.part(device, days(4), Twist::Scale(0));
-                self.repeated(device, days(4), ("dry", 1), HOUR_S)
-            }
-            Scenario::EMPTY_PIPE => {
-                self.part(device, days(4), Twist::Scale(0));
-                self.repeated(device, days(4), ("air_in_pipe", 1), HOUR_S)
-            }
-            Scenario::FREEZE => {
-                let cold = Span { from: onset, to: onset.plus_seconds(14 * HOUR_S) };
-                let thaw = Span { from: cold.to, to: cold.to.plus_seconds(DAY_S) };
-                self.repeated(device, thaw, ("ambient_temperature", 450), HOUR_S);
-                self.repeated(device, cold, ("ambient_temperature", -250), HOUR_S)
-            }
             Scenario::STOPPED_WATER => {
                 self.part(device, ever, Twist::Scale(0));
                 Planted::forever(0)
@@ -150,12 +132,43 @@ impl Builder<'_> {
                 self.part(device, days(2), Twist::Backwards(300));
                 Planted { end: Some(days(2).to), magnitude: 300 }
             }
-            Scenario::MEMORY => self.repeated(device, days(14), ("memory_error", 1), 2 * DAY_S),
             Scenario::TAMPER_WATER => {
                 self.part(device, ever, Twist::Scale(450));
                 self.once(device, onset, "tilt", 1);
                 self.once(device, onset.plus_seconds(HOUR_S), "cable_cut", 1)
             }
+            _ => return self.water_events(scenario, device, onset),
+        })
+    }
+
+    /// What the water meter says of itself.
+    fn water_events(
+        &mut self,
+        scenario: &Scenario,
+        device: usize,
+        onset: UtcTime,
+    ) -> Option<Planted> {
+        let days = |days: i64| Span { from: onset, to: onset.plus_seconds(days * DAY_S) };
+        Some(match *scenario {
+            Scenario::BACKFLOW_MAJOR => self.once(device, onset, "reverse_flow", 2),
+            Scenario::BACKFLOW_MINOR => {
+                self.repeated(device, days(30), ("reverse_flow", 1), 5 * DAY_S)
+            }
+            Scenario::DRY_PIPE => {
+                self.part(device, days(4), Twist::Scale(0));
+                self.repeated(device, days(4), ("dry", 1), HOUR_S)
+            }
+            Scenario::EMPTY_PIPE => {
+                self.part(device, days(4), Twist::Scale(0));
+                self.repeated(device, days(4), ("air_in_pipe", 1), HOUR_S)
+            }
+            Scenario::FREEZE => {
+                let cold = Span { from: onset, to: onset.plus_seconds(14 * HOUR_S) };
+                let thaw = Span { from: cold.to, to: cold.to.plus_seconds(DAY_S) };
+                self.repeated(device, thaw, ("ambient_temperature", 450), HOUR_S);
+                self.repeated(device, cold, ("ambient_temperature", -250), HOUR_S)
+            }
+            Scenario::MEMORY => self.repeated(device, days(14), ("memory_error", 1), 2 * DAY_S),
             _ => return self.battery(scenario, device, onset),
         })
     }
