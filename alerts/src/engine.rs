@@ -164,7 +164,8 @@ impl Engine {
                 self.env.watch.note_stamp(at.min(self.env.now), REGISTER_WAY_S);
                 let place = self.value_of(*meter, at, code.flags());
                 let good = failed.is_empty() && code.status() != metering::QualityStatus::Suspect;
-                if let Some(own) = place.filter(|_| good).and_then(|at| self.meters.get_mut(at as usize))
+                if let Some(own) =
+                    place.filter(|_| good).and_then(|at| self.meters.get_mut(at as usize))
                 {
                     device::instant(own, channel.get(), (at, *value), &mut self.env);
                 }

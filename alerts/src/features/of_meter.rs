@@ -386,7 +386,7 @@ impl OfMeter<'_> {
         match feature {
             Feature::TamperScore => milli(tamper::score_x1000(self.meter, self.env)),
             Feature::BatteryDays => {
-                known(cell::days_left(self.meter, self.env).and_then(|days| count(days)))
+                known(cell::days_left(self.meter, self.env).and_then(count))
             }
             _ => None,
         }

@@ -1,6 +1,6 @@
 //! #32 MTR-REV: energy goes back where nothing generates, or the disc turns back.
 
-use metering::{Commodity, EventCode, Severity, Tag};
+use metering::{Commodity, Severity, Tag};
 
 use super::device::{Told, key, report};
 use crate::cause::Cause;
