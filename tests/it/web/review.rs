@@ -6,7 +6,14 @@ use super::call::Rig;
 use super::console::{ConsoleRig, words};
 
 /// The day 9 June of W-001 was closed with one suspect hour (10:00 UTC).
+/// The seed's wide partition makes way for one as the store makes them.
 const SUSPECT: &str = "
+    CREATE TEMP TABLE kept AS SELECT * FROM interval_exception;
+    DROP TABLE interval_exception_test;
+    CREATE TABLE interval_exception_202606 PARTITION OF interval_exception
+        FOR VALUES FROM ('2026-06-01 00:00Z') TO ('2026-07-01 00:00Z');
+    INSERT INTO interval_exception SELECT * FROM kept;
+    DROP TABLE kept;
     CREATE TABLE IF NOT EXISTS closed_day_review PARTITION OF closed_day
         FOR VALUES FROM ('2026-06-08') TO ('2026-06-11');
     INSERT INTO closed_day (starts_at, ends_at, closed_at, total, peak, failing, warned, flat_value,
