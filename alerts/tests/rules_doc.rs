@@ -19,7 +19,7 @@ fn units() -> String {
     let mut text = String::from("  ");
     for (at, unit) in UNITS.iter().enumerate() {
         let comma = if at == 0 { "" } else { ", " };
-        write!(text, "{comma}`{}`", unit.name).unwrap();
+        write!(text, "{comma}`{}`", unit.name).expect("a string takes all");
     }
     text + ".\n"
 }
@@ -29,7 +29,8 @@ fn features() -> String {
     text.push_str("| --- | --- | --- | --- |\n");
     for info in FEATURES {
         let (kind, cadence) = (info.type_text(), info.cadence.word());
-        writeln!(text, "| `{}` | {kind} | {cadence} | {} |", info.name, info.doc).unwrap();
+        writeln!(text, "| `{}` | {kind} | {cadence} | {} |", info.name, info.doc)
+            .expect("a string takes all");
     }
     text
 }
@@ -41,7 +42,7 @@ fn parameters() -> String {
         let (rule, key, unit, mark) = (info.rule, info.key, info.unit, info.mark.word());
         let (default, min, max, doc) = (info.default, info.min, info.max, info.doc);
         let row = format!("| {rule} | `{key}` | {default} | {unit} | {min} to {max} | {mark} |");
-        writeln!(text, "{row} {} |", doc.replace('|', "\\|")).unwrap();
+        writeln!(text, "{row} {} |", doc.replace('|', "\\|")).expect("a string takes all");
     }
     text
 }
@@ -64,7 +65,7 @@ fn catalogue() -> String {
             causes.join(" "),
             info.billing.word()
         )
-        .unwrap();
+        .expect("a string takes all");
     }
     text
 }

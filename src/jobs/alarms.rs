@@ -6,7 +6,7 @@
 use alerts::manage::{Act, Desk, DeskParams, Kpis, Said};
 use alerts::{AlertTransition, Engine};
 use metering::UtcTime;
-use store::{Database, EventLog as _, PgLog, Snapshot, StoreError};
+use store::{Database, PgLog, Snapshot, StoreError};
 use tokio::sync::watch;
 
 /// Name under which the desk's state is kept.

@@ -12,7 +12,6 @@ pub(super) struct Issue {
     pub(super) view: IssueView,
     pub(super) rule: RuleId,
     pub(super) detected_at: UtcTime,
-    pub(super) condition_start: UtcTime,
     /// Every cause that it ever had, with the log time.
     pub(super) causes: Vec<(UtcTime, Cause)>,
     /// Causes by log-odds when it was opened or last judged.
@@ -102,7 +101,6 @@ impl Book {
             view,
             rule: said.rule,
             detected_at: said.at,
-            condition_start: said.condition_start,
             causes: vec![(said.at, said.cause)],
             ranked: said.ranked.iter().map(|(cause, _)| *cause).collect(),
             child: false,
@@ -178,7 +176,6 @@ impl Book {
             view,
             rule: new.rule,
             detected_at: new.detected_at,
-            condition_start: new.condition_start,
             causes: vec![(new.detected_at, new.cause)],
             ranked: new.ranked.iter().map(|(cause, _)| *cause).collect(),
             child: suppressed,

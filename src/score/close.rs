@@ -134,7 +134,7 @@ impl DayCloser {
         let registers = series_of(channel.channel)
             .map_or_else(Vec::new, |s| points(s, channel, (from, day.end)));
         let reactive = reactive_of(meter, channel)
-            .and_then(|no| series_of(no))
+            .and_then(series_of)
             .map_or_else(Vec::new, |s| slots_of(s, from, day.end));
         let rates: Vec<(u8, Vec<RegisterPoint>)> = rates_of(meter, channel)
             .filter_map(|rate| {

@@ -72,10 +72,10 @@ impl Naive {
         let now = frame.log_time;
         for record in &frame.records {
             match record {
-                LogRecord::Interval { meter, channel, end, value, code, .. } => {
-                    if *channel == self.first {
-                        self.interval(*meter, (*end, *value, code.flags()), now);
-                    }
+                LogRecord::Interval { meter, channel, end, value, code, .. }
+                    if *channel == self.first =>
+                {
+                    self.interval(*meter, (*end, *value, code.flags()), now);
                 }
                 LogRecord::Register { meter, channel, value, .. } if *channel == self.first => {
                     self.register(*meter, *value, now);
@@ -223,7 +223,6 @@ impl Naive {
             },
             rule: RuleId::COM_STALE,
             detected_at: now,
-            condition_start: now,
             causes: vec![(now, cause)],
             ranked: vec![cause],
             child: false,

@@ -109,7 +109,7 @@ pub async fn preview(
     now: UtcTime,
 ) -> Result<Vec<Estimate>, VeeError> {
     let channel = open(db, range, now).await?;
-    Ok(channel.by_hand(range, method)?)
+    channel.by_hand(range, method)
 }
 
 /// Estimates the intervals of the range that have no usable actual value, and takes the place of

@@ -111,7 +111,12 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
         }
         Verb::Bench(BenchVerb::Rules(args)) => crate::bench::rules::run(&args.options()),
         Verb::Rules(verb) if verb.is_offline() => rules::run_offline(verb),
-        Verb::Meters(_) | Verb::Rules(_) | Verb::Reads(_) | Verb::Issues(_) | Verb::Vee(_) | Verb::Dlq(_) => {
+        Verb::Meters(_)
+        | Verb::Rules(_)
+        | Verb::Reads(_)
+        | Verb::Issues(_)
+        | Verb::Vee(_)
+        | Verb::Dlq(_) => {
             let config = load()?;
             start_log(&quiet(&config))?;
             let place = Place { config, account: environment.account().to_owned() };

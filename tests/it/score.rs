@@ -46,8 +46,7 @@ fn planted_faults_are_found_and_naive_thresholds_are_worse() {
 #[test]
 fn the_same_seed_gives_the_same_alerts() {
     let only = ["BURST_CUSTOMER_SIDE", "COLLECTOR_OUTAGE", "SUM_MISMATCH", "BATTERY_DEAD"];
-    let options =
-        ScoreOptions { only: only.map(str::to_owned).to_vec(), ..options(2, 20) };
+    let options = ScoreOptions { only: only.map(str::to_owned).to_vec(), ..options(2, 20) };
     let hash = || measure(&options).unwrap().injected.alerts_sha256;
     assert_eq!(hash(), hash());
 }

@@ -385,9 +385,7 @@ impl OfMeter<'_> {
         self.day()?;
         match feature {
             Feature::TamperScore => milli(tamper::score_x1000(self.meter, self.env)),
-            Feature::BatteryDays => {
-                known(cell::days_left(self.meter, self.env).and_then(count))
-            }
+            Feature::BatteryDays => known(cell::days_left(self.meter, self.env).and_then(count)),
             _ => None,
         }
     }

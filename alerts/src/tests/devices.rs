@@ -391,7 +391,8 @@ fn tmp_score_of_many_meters_at_once_is_nobodys() {
     expect![[r#"
         11-03 00:00 raised TMP-SCORE head-end TAMPER_SUSPECT P3 since 11-02 10:00
         11-03 00:00 cleared TMP-SCORE head-end TAMPER_SUSPECT P3 since 11-02 10:00 until 11-02 10:00
-    "#]].assert_eq(&log.text());
+    "#]]
+    .assert_eq(&log.text());
 }
 
 #[test]
@@ -421,7 +422,8 @@ fn brief_outages_count_only_where_no_neighbour_failed() {
     let log = log_of(&asset, script, "11-06 00:00");
     let text = log.text();
     let own: String = text.lines().filter(|l| l.contains("TMP-SCORE")).collect();
-    expect!["11-05 16:01 raised TMP-SCORE meter 1 TAMPER_SUSPECT P3 since 11-02 10:00"].assert_eq(&own);
+    expect!["11-05 16:01 raised TMP-SCORE meter 1 TAMPER_SUSPECT P3 since 11-02 10:00"]
+        .assert_eq(&own);
     let mut other = meter("electricity 1h contact=6h id=2");
     other.detail.transformer = Some(TransformerId::new(4));
     let mut both = log_of(&other, "11-02 10:01 power_fail", "11-06 00:00");

@@ -15,8 +15,8 @@ use ::alerts::AlertTransition;
 use ::alerts::issue::{due_changes, plan};
 use metering::UtcTime;
 
-pub use acts::{ActError, UserAct};
 pub(crate) use self::alerts::evidence_json;
+pub use acts::{ActError, UserAct};
 pub use history::ChainBreak;
 
 use crate::database::Database;

@@ -118,7 +118,7 @@ async fn facts_of_meters_and_zones_reach_the_rules() {
         private_pipe_m: 4_000,
         head_mm: 45_500,
     };
-    let ids = database.provision_zones(&[zone.clone()], T0).await.unwrap();
+    let ids = database.provision_zones(std::slice::from_ref(&zone), T0).await.unwrap();
     let again = database.provision_zones(&[zone], T0).await.unwrap();
     assert_eq!(ids, again);
     let mut meter = water_meter("W-1");

@@ -89,7 +89,7 @@ impl Rig {
         };
         let intervals: Vec<IntervalRow> = slots.iter().map(row).collect();
         let batch = Batch { messages: 1, intervals, ..Batch::new("test", now) };
-        self.writer.append(&batch).await.unwrap();
+        let _ = self.writer.append(&batch).await.unwrap();
     }
 
     async fn read(&mut self, read_at: UtcTime, value: i64, now: UtcTime) {
@@ -109,7 +109,7 @@ impl Rig {
             received_at: now,
         };
         let batch = Batch { messages: 1, registers: vec![register], ..Batch::new("test", now) };
-        self.writer.append(&batch).await.unwrap();
+        let _ = self.writer.append(&batch).await.unwrap();
     }
 
     /// Days 0 to `days`, whole but for what `missing` says, with a register at each midnight.
@@ -338,7 +338,7 @@ async fn the_same_data_give_the_same_records() {
         calendar::once(&rig.database, at(15, 20)).await.unwrap();
         rig.days.once().await.unwrap();
         for slot in (20..40).step_by(every) {
-            rig.pass(at(15, i64::try_from(slot).unwrap())).await;
+            rig.pass(at(15, i64::from(slot))).await;
         }
         rig.sound().await;
         told.push(rig.text(records).await);
