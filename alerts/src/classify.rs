@@ -54,7 +54,7 @@ impl Known {
         let cycles = usize::try_from(params.flap_cycles).unwrap_or(3).clamp(2, 3);
         let since = meter.silent_since();
         let before = |at: i64, days: i64| at != NEVER && (0..=days * DAY_S).contains(&(since - at));
-        let delivered = meter.p_miss <= DELIVERED_MISS;
+        let delivered = meter.miss_rate() <= DELIVERED_MISS;
         let (slow, quick) = (i64::from(meter.rssi_slow), i64::from(meter.rssi_quick));
         let fall = if slow == 0 { 0 } else { slow - quick };
         let per_week = fall * 7 * DAY_S / (RSSI_LAG * meter.cadence_s());
@@ -97,9 +97,9 @@ fn battery_explains(meter: &Meter, place: u32, env: &Env) -> bool {
             && active.severity <= Severity::P3
     });
     let old = env.network.link(place).is_some_and(|link| {
-        let life_s = link.life_ends.saturating_sub(link.cell_from);
-        let limit = link.cell_from.saturating_add(life_s / 100 * params.classify_life_pct);
-        link.life_ends != i64::MAX && env.now > limit
+        let life_s = link.life_ends.s().saturating_sub(link.cell_from.s());
+        let limit = link.cell_from.s().saturating_add(life_s / 100 * params.classify_life_pct);
+        link.life_ends.s() != i64::MAX && env.now > limit
     });
     flag || alerted || old
 }
@@ -176,7 +176,7 @@ fn ranked(meter: &Meter, known: Known, cause: Cause) -> Vec<(Cause, i16)> {
 
 fn evidence(meter: &Meter, env: &Env, since: i64) -> Vec<Evidence> {
     let past = meter.past();
-    let silence_s = env.now - meter.heard_at;
+    let silence_s = env.now - meter.heard_at.s();
     let mut facts = vec![
         Evidence::instant("window_from", crate::alerts::seconds(since)),
         Evidence::instant("window_to", env.at),
@@ -188,8 +188,8 @@ fn evidence(meter: &Meter, env: &Env, since: i64) -> Vec<Evidence> {
         ),
         Evidence::number("missed_contacts", silence_s / meter.cadence_s(), "contacts"),
         Evidence::number("cadence", meter.cadence_s(), "s"),
-        Evidence::new("miss_rate", per_mille(meter.p_miss), "permille", {
-            let rate = per_mille(meter.p_miss);
+        Evidence::new("miss_rate", per_mille(meter.miss_rate()), "permille", {
+            let rate = per_mille(meter.miss_rate());
             format!("{}.{} % of contacts missed before", rate / 10, rate % 10)
         }),
     ];

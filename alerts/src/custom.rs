@@ -110,7 +110,7 @@ pub(crate) fn reading(
         return;
     }
     let Some(channel) = meter.channels.get(places.1) else { return };
-    if end < channel.last_end {
+    if end < channel.last_end.s() {
         // Not of now: the newest reading was judged already.
         return;
     }

@@ -123,7 +123,7 @@ impl Engine {
     pub fn state_bytes_per_channel(&self) -> usize {
         let channels: usize = self.meters.iter().map(|meter| meter.channels.len()).sum();
         let bytes: usize = self.meters.iter().map(Meter::bytes).sum();
-        bytes / channels.max(1)
+        (bytes + self.env.network.link_bytes()) / channels.max(1)
     }
 
     /// Log time moves on: timers that were due at the former one fire first. It never goes back.
@@ -231,12 +231,7 @@ impl Engine {
         self.env.select(place);
         silence::heard(meter, place, &mut self.env);
         if let Some(dbm) = rssi_dbm {
-            let centi = i32::from(dbm) * 100;
-            if meter.rssi_slow == 0 {
-                (meter.rssi_quick, meter.rssi_slow) = (centi, centi);
-            }
-            meter.rssi_quick += (centi - meter.rssi_quick) / 16;
-            meter.rssi_slow += (centi - meter.rssi_slow) / 256;
+            meter.note_signal(dbm);
         }
         if let Some(through) = collector {
             let at = self.collector_place(through);
@@ -306,17 +301,17 @@ impl Engine {
             }
         };
         let Some(meter) = self.meters.get_mut(place as usize) else { return };
-        let (installed_at, primary) = (meter.installed_at, meter.primary);
+        let (installed_at, primary) = (meter.installed_at.s(), meter.primary);
         let serial = meter.serial_hash;
         let before = (meter.transformer, meter.network_zone);
         meter.update(asset, zone);
-        if meter.serial_hash != serial || meter.installed_at != installed_at {
+        if meter.serial_hash != serial || meter.installed_at.s() != installed_at {
             identity::corrected(meter, &mut self.env);
         }
-        if meter.installed_at != installed_at {
+        if meter.installed_at.s() != installed_at {
             stopped::exchanged(meter, &mut self.env);
         }
-        if meter.installed_at != installed_at {
+        if meter.installed_at.s() != installed_at {
             let whose = crate::rules::verdicts::Whose { meter, place, channel: None };
             crate::rules::verdicts::exchanged(whose, &mut self.env);
         }

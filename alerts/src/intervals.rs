@@ -8,6 +8,7 @@ use crate::state::NEVER;
 use crate::state::channel::{Channel, NO_TIMER, Sort};
 use crate::state::days::OpenDay;
 use crate::state::meter::Meter;
+use crate::state::sec::Sec;
 use crate::stats::CODE_BAD;
 use crate::timer::TimerKey;
 
@@ -56,8 +57,8 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     let Some(at) = meter.channel_at(slot.channel.get()) else { return };
     let zone = meter.zone;
     let Some(channel) = meter.channels.get_mut(at) else { return };
-    let late =
-        channel.last_end != NEVER && channel.last_end - slot.end > env.params.late_days * DAY_S;
+    let late = channel.last_end.s() != NEVER
+        && channel.last_end.s() - slot.end > env.params.late_days * DAY_S;
     let ahead = slot.end > env.now + env.params.ahead_s;
     if channel.sort == Sort::Export && slot.clean && !ahead {
         reverse::fed_in(meter, (slot.end, i64::from(slot.len_s)), slot.value, env);
@@ -67,7 +68,7 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
         return;
     }
     if slot.value < 0 {
-        let digits = (slot.value / channel.resolution.max(1)).saturating_neg();
+        let digits = (slot.value / channel.resolution().max(1)).saturating_neg();
         backflow::negative(meter, place, (slot.end, digits), env);
     }
     let Some(value) = slot.usable() else { return };
@@ -80,8 +81,8 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     {
         water.nights.put(number, least);
     }
-    let out_of_order = slot.end < channel.last_end;
-    channel.last_end = channel.last_end.max(slot.end);
+    let out_of_order = slot.end < channel.last_end.s();
+    channel.last_end = Sec::of(channel.last_end.s().max(slot.end));
     if let Some(value) = value {
         channel.note_flow(slot.end, value != 0);
     }
@@ -147,15 +148,14 @@ fn mark(
 ) -> Option<Marked> {
     let len_s = channel.len();
     let start = end - len_s;
-    let newest = channel
-        .open
-        .last()
-        .filter(|open| open.start <= start && start < open.start + i64::from(open.slots) * len_s);
+    let newest = channel.open.last().filter(|open| {
+        open.start() <= start && start < open.start() + i64::from(open.slots) * len_s
+    });
     let day = match newest {
         Some(open) => crate::local::LocalDay {
             number: open.number,
-            start: open.start,
-            end: open.start + i64::from(open.slots) * len_s,
+            start: open.start(),
+            end: open.start() + i64::from(open.slots) * len_s,
         },
         None => env.zones.day_at(zone, start),
     };
@@ -196,7 +196,7 @@ fn close_ready(meter: &mut Meter, places: (u32, usize), env: &mut Env) {
             channel.open.iter().find(|open| open.number == next).is_some_and(|o| o.is_complete());
         if !whole {
             let day = env.zones.day(zone, next);
-            let passed = channel.last_end - lag_s >= day.end || env.now - lag_s >= day.end;
+            let passed = channel.last_end.s() - lag_s >= day.end || env.now - lag_s >= day.end;
             if !passed {
                 set_timer(channel, places, day.end + lag_s, env);
                 return;
@@ -216,15 +216,15 @@ fn next_to_close(channel: &mut Channel) -> Option<i32> {
 }
 
 fn set_timer(channel: &mut Channel, places: (u32, usize), due: i64, env: &mut Env) {
-    if channel.close_at == due {
+    if channel.close_at.s() == due {
         return;
     }
     let key =
         TimerKey::DayClose { meter: places.0, channel: u8::try_from(places.1).unwrap_or(u8::MAX) };
-    if channel.close_at != NO_TIMER {
-        env.timers.cancel(channel.close_at, key);
+    if channel.close_at.s() != NO_TIMER {
+        env.timers.cancel(channel.close_at.s(), key);
     }
-    channel.close_at = due;
+    channel.close_at = Sec::of(due);
     env.timers.set(due, key);
 }
 
@@ -232,7 +232,7 @@ fn set_timer(channel: &mut Channel, places: (u32, usize), due: i64, env: &mut En
 pub(crate) fn close_due(meter: &mut Meter, (place, channel): (u32, u8), env: &mut Env) {
     let at = usize::from(channel);
     if let Some(channel) = meter.channels.get_mut(at) {
-        channel.close_at = NO_TIMER;
+        channel.close_at = Sec::NONE;
     }
     close_ready(meter, (place, at), env);
 }
@@ -241,14 +241,13 @@ fn close(meter: &mut Meter, places: (u32, usize), number: i32, env: &mut Env) {
     let late_days = i32::try_from(env.params.late_days).unwrap_or(35);
     let Some(channel) = meter.channels.get_mut(places.1) else { return };
     channel.closed_through = number;
-    let Some(at) = channel.open.iter().position(|open| open.number == number) else { return };
-    let day = channel.open[at].clone();
+    let Some(day) = channel.open.iter().find(|open| open.number == number).cloned() else { return };
     let code = day.code(env.params.var_coverage_pct);
     channel.days.set(number, code);
-    if day.is_complete() {
-        channel.open.remove(at);
-    }
-    channel.open.retain(|open| open.number > number - late_days);
+    let whole = day.is_complete();
+    channel
+        .open
+        .retain(|open| open.number > number - late_days && !(whole && open.number == number));
     close::keep(meter, places.1, &day, env);
     close::judge(meter, places, &day, code, env);
     crate::custom::day_closed(meter, places, &day, env);

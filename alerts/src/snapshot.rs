@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 const MAGIC: [u8; 4] = *b"AMIR";
 /// Raised with every change of a stored struct.
-pub(crate) const SCHEMA_VERSION: u64 = 2;
+pub(crate) const SCHEMA_VERSION: u64 = 3;
 const CRC_BYTES: usize = 4;
 
 /// Writes values one after the other.
@@ -191,6 +191,18 @@ impl<T: Snap> Snap for Vec<T> {
     fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let count = from.count()?;
         (0..count).map(|_| T::load(from)).collect()
+    }
+}
+
+impl<T: Snap> Snap for Box<[T]> {
+    fn save(&self, to: &mut Writer) {
+        to.unsigned(self.len() as u64);
+        for part in self {
+            part.save(to);
+        }
+    }
+    fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        Vec::load(from).map(Vec::into_boxed_slice)
     }
 }
 

@@ -137,21 +137,21 @@ impl OfMeter<'_> {
         match feature {
             Feature::Channel => count(channel.no),
             Feature::IntervalLength => time(channel.len(), 60.0),
-            Feature::Resolution => milli(channel.resolution),
+            Feature::Resolution => milli(channel.resolution()),
             Feature::DeliveryLag => time(channel.lag_s.into(), 3_600.0),
             Feature::SlotUse => known(self.slot().and_then(milli)),
             Feature::SlotRate => {
                 known(self.slot().and_then(|value| milli(value * HOUR_S / channel.len().max(1))))
             }
-            Feature::ZeroRun if channel.last_flow == NEVER => Some(Value::Unknown),
+            Feature::ZeroRun if channel.last_flow.s() == NEVER => Some(Value::Unknown),
             Feature::ZeroRun => time(channel.zero_run_s(), 3_600.0),
             Feature::ZeroLimit if channel.zero_limit_s == 0 => Some(Value::Unknown),
             Feature::ZeroLimit => time(channel.zero_limit_s.into(), 3_600.0),
             Feature::LastHour => known(self.water().and_then(|(water, channel)| {
                 let slots = (HOUR_S / channel.len()).max(1);
-                milli(water.sum(water.head, slots)? * HOUR_S / (slots * channel.len()))
+                milli(water.sum(water.head.s(), slots)? * HOUR_S / (slots * channel.len()))
             })),
-            Feature::DataAge => since(channel.last_end, now, 3_600.0),
+            Feature::DataAge => since(channel.last_end.s(), now, 3_600.0),
             _ => None,
         }
     }
@@ -177,10 +177,10 @@ impl OfMeter<'_> {
             count(i64::try_from(known).unwrap_or(0))
         };
         match feature {
-            Feature::Age => time(now - meter.installed_at, 31_557_600.0),
-            Feature::Silence => since(meter.heard_at, now, 3_600.0),
+            Feature::Age => time(now - meter.installed_at.s(), 31_557_600.0),
+            Feature::Silence => since(meter.heard_at.s(), now, 3_600.0),
             Feature::Delivery if meter.silence == Silence::Unheard => Some(Value::Unknown),
-            Feature::Delivery => Some(Value::Number((1.0 - meter.p_miss) * 100.0)),
+            Feature::Delivery => Some(Value::Number((1.0 - meter.miss_rate()) * 100.0)),
             Feature::Signal | Feature::SignalTrend if meter.rssi_slow == 0 => Some(Value::Unknown),
             Feature::Signal => Some(Value::Number(f64::from(meter.rssi_quick) / 100.0)),
             Feature::SignalTrend => {
@@ -360,7 +360,7 @@ impl OfMeter<'_> {
             }
             milli(water.hours.percentile(per_cent, HOUR_BASE_MLPH))
         };
-        let newest = water.head * channel.len();
+        let newest = water.head.s() * channel.len();
         match feature {
             Feature::P50Hour => percentile(50),
             Feature::P95Hour => percentile(95),

@@ -20,7 +20,7 @@ const DAY_S: i64 = 86_400;
 /// A telegram of event time `at` carried the low-battery flag.
 pub(crate) fn flagged(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
     let past = meter.past();
-    let too_new = at < meter.installed_at + env.params.battery_install_h * 3_600;
+    let too_new = at < meter.installed_at.s() + env.params.battery_install_h * 3_600;
     let repeat = past.low_at.iter().any(|known| (at - known).abs() < REPEAT_S);
     let cold = super::pipe::is_freezing(meter, at);
     if cold || too_new || repeat || at > env.now + env.params.ahead_s || at <= past.low_at[2] {

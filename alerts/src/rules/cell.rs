@@ -49,7 +49,7 @@ fn concerns(meter: &Meter) -> bool {
 
 /// A loaded voltage in mV.
 pub(crate) fn voltage(meter: &mut Meter, (at, mv): (i64, i64), env: &mut Env) {
-    let too_new = at < meter.installed_at + env.params.battery_install_h * 3_600;
+    let too_new = at < meter.installed_at.s() + env.params.battery_install_h * 3_600;
     if !concerns(meter) || too_new || mv <= 0 || pipe::is_freezing(meter, at) {
         return;
     }

@@ -22,8 +22,8 @@ pub(crate) fn keep(meter: &mut Meter, at: usize, day: &OpenDay, env: &mut Env) {
             }
         }
         Commodity::Gas => {
-            let end = day.start + i64::from(day.slots) * len_s;
-            gas::note_day(channel, (day.number, day.start, end), env);
+            let end = day.start() + i64::from(day.slots) * len_s;
+            gas::note_day(channel, (day.number, day.start(), end), env);
         }
         _ => {}
     }
@@ -52,7 +52,7 @@ pub(crate) fn judge(
     let (place, at) = places;
     if code != CODE_BAD {
         note_lived(meter, at, day, env);
-        stopped::note_day(meter, at, (day.sum != 0, day.start), env);
+        stopped::note_day(meter, at, (day.sum != 0, day.start()), env);
         variance::day_closed(meter, places, day.number, env);
         projection::day_closed(meter, at, day.number, env);
     }
@@ -64,5 +64,5 @@ pub(crate) fn judge(
         }
         _ => {}
     }
-    tamper::day_closed(meter, place, day.start, env);
+    tamper::day_closed(meter, place, day.start(), env);
 }

@@ -114,11 +114,11 @@ fn members(collector: &mut Collector, meters: &[Meter], since: i64, env: &Env) -
     let mut found = Members { newly_from: i64::MAX, ..Members::default() };
     for place in &collector.members {
         let Some(meter) = meters.get(*place as usize) else { continue };
-        if meter.silence == Silence::Unheard || meter.heard_at < since.min(env.now) - WEEK_S {
+        if meter.silence == Silence::Unheard || meter.heard_at.s() < since.min(env.now) - WEEK_S {
             continue;
         }
         found.n += 1;
-        if meter.heard_after >= since {
+        if meter.heard_after.s() >= since {
             found.heard += 1;
         }
         let newly = collector.stale.binary_search_by_key(place, |(_, known)| *known).is_ok();
@@ -266,8 +266,8 @@ fn due_and_back(collector: &Collector, meters: &[Meter], since: i64, env: &Env) 
     for place in &collector.members {
         let Some(meter) = meters.get(*place as usize) else { continue };
         let allowance_s = (2 * meter.cadence_s()).max(env.params.collector_window_s);
-        let heard = meter.heard_at >= since;
-        let alive = meter.heard_at >= collector.outage_from - allowance_s;
+        let heard = meter.heard_at.s() >= since;
+        let alive = meter.heard_at.s() >= collector.outage_from - allowance_s;
         if meter.silence != Silence::Unheard && (heard || alive) {
             due += 1;
             back += i64::from(heard);

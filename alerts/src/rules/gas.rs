@@ -51,7 +51,7 @@ pub(crate) fn late_pause(meter: &Meter, at: usize, end: i64, env: &mut Env) {
         let key = key(meter, channel, rule);
         let within =
             env.book.get(&key).is_some_and(|active| end > active.start && end <= active.until);
-        if within && channel.resolution < env.params.cont_coarse_ml {
+        if within && channel.resolution() < env.params.cont_coarse_ml {
             env.book.retract(&key, env.at, &mut env.out);
         }
     }
@@ -85,7 +85,7 @@ fn report(
     report.channel = Some(ChannelNo::new(channel.no));
     report.commodity = Some(meter.commodity);
     report.until = to;
-    report.annunciate = env.is_timely(channel.last_end, channel.lag_s);
+    report.annunciate = env.is_timely(channel.last_end.s(), channel.lag_s);
     report.evidence = vec![
         Evidence::number("channel", i64::from(channel.no), ""),
         Evidence::instant("window_from", seconds(from)),
@@ -101,7 +101,7 @@ fn continuous(meter: &mut Meter, at: usize, hour: Hour, env: &mut Env) {
     let Some(channel) = meter.channels.get_mut(at) else { return };
     let no = Some(ChannelNo::new(channel.no));
     let key = AlertKey::of(subject, RuleId::GAS_CONT, no);
-    let newest = channel.last_end;
+    let newest = channel.last_end.s();
     let Some(water) = channel.water.as_deref_mut() else { return };
     let run = water.gas.get_or_insert_with(|| Box::new(GasRun::NONE));
     // Until the least hour of ten days without heating is known nothing can be said.
@@ -204,9 +204,9 @@ fn high(meter: &Meter, at: usize, hour: Hour, env: &mut Env) {
     let calm = p99.unwrap_or(limit / 2).max(limit / 2);
     let slots = (env.params.gas_high_clear_h * HOUR_S / channel.len()).max(1);
     let below = water
-        .sum(water.head, slots)
+        .sum(water.head.s(), slots)
         .is_some_and(|sum| sum * HOUR_S / (slots * channel.len()) < calm);
-    let from = (water.head - slots) * channel.len();
+    let from = (water.head.s() - slots) * channel.len();
     if below && from >= active.start {
         env.book.clear(&key, from, env.at, &mut env.out);
     }

@@ -71,7 +71,7 @@ pub(crate) fn used_while_cut(
     (channel, end, value): (usize, i64, i64),
     env: &mut Env,
 ) {
-    let Some((len_s, step)) = meter.channels.get(channel).map(|c| (c.len(), c.resolution.max(1)))
+    let Some((len_s, step)) = meter.channels.get(channel).map(|c| (c.len(), c.resolution().max(1)))
     else {
         return;
     };

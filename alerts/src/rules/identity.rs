@@ -14,7 +14,7 @@ const EXCHANGES: [WorkOrderKind; 3] =
 /// The papers of an exchange may follow it, or go before it.
 fn explained(meter: &Meter, at: i64, env: &Env) -> bool {
     let within_s = env.params.exchange_h * 3_600;
-    (meter.installed_at - at).abs() <= within_s || meter.visited(at, within_s, &EXCHANGES)
+    (meter.installed_at.s() - at).abs() <= within_s || meter.visited(at, within_s, &EXCHANGES)
 }
 
 pub(crate) fn told(meter: &Meter, told: Told, env: &mut Env) {

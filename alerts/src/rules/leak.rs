@@ -52,7 +52,7 @@ pub(crate) fn note_day(water: &mut Water, day: &OpenDay, len_s: i64, env: &Env) 
 
 /// Refills of one size at even distances through the night, up to slot `until`.
 fn refills(water: &Water, (day, len_s, until): (&OpenDay, i64, usize), env: &Env) -> bool {
-    let first_slot = day.start.div_euclid(len_s) + 1;
+    let first_slot = day.start().div_euclid(len_s) + 1;
     let (mut starts, mut sizes): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
     let mut running = 0;
     for index in 0..until {

@@ -172,7 +172,7 @@ fn slow(peers: &[&Meter], month: i32, env: &mut Env) {
         let enough = points.len() + 1 >= months.len() && points.len() >= 3;
         let falls = enough.then(|| fall_permille(&points)).flatten();
         let too_much = env.params.slow_pct * 10;
-        let age = env.now - meter.installed_at;
+        let age = env.now - meter.installed_at.s();
         let old_s = env.params.slow_age_y * YEAR_S;
         let (annunciate, fall) = match falls.filter(|fall| *fall > too_much) {
             Some(fall) => (true, fall),

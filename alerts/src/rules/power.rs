@@ -30,7 +30,7 @@ pub(crate) fn lost(meter: &mut Meter, place: u32, (at, gasp): (i64, bool), env: 
     if meter.commodity != metering::Commodity::Electricity || at > env.now + env.params.ahead_s {
         return;
     }
-    let old = env.now - at > FRESH_S || meter.data_at > at;
+    let old = env.now - at > FRESH_S || meter.data_at.s() > at;
     if !old {
         let dark = env.network.dark.entry(place).or_insert(Dark {
             at,

@@ -22,7 +22,7 @@ const CHANGING: [WorkOrderKind; 4] = [
 pub(crate) fn explained(meter: &Meter, at: i64, env: &Env) -> bool {
     let exchange_s = env.params.exchange_h * 3_600;
     let visit_s = env.params.visit_h * 3_600;
-    (meter.installed_at - at).abs() <= exchange_s
+    (meter.installed_at.s() - at).abs() <= exchange_s
         || meter.visited(at, exchange_s, &CHANGING)
         || meter.visited(at, visit_s, &[])
 }

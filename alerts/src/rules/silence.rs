@@ -15,6 +15,7 @@ use crate::state::NEVER;
 use crate::state::channel::NO_TIMER;
 use crate::state::collector::Collector;
 use crate::state::meter::{Meter, Silence};
+use crate::state::sec::Sec;
 use crate::stats::misses_needed;
 use crate::timer::TimerKey;
 use crate::transition::Evidence;
@@ -29,13 +30,13 @@ const CUT_OFF_RETRY_S: i64 = 60;
 pub(crate) fn heard(meter: &mut Meter, place: u32, env: &mut Env) {
     let watch = &mut env.watch;
     let quick = meter.cadence_s() <= watch.jump_at - watch.jump_from;
-    if watch.jump_at == env.now && meter.heard_at < env.now && quick {
+    if watch.jump_at == env.now && meter.heard_at.s() < env.now && quick {
         watch.jump_heard += 1;
     }
-    if meter.heard_at < env.now {
-        meter.heard_after = env.before;
+    if meter.heard_at.s() < env.now {
+        meter.heard_after = Sec::of(env.before);
     }
-    meter.heard_at = env.now;
+    meter.heard_at = Sec::of(env.now);
     if matches!(meter.silence, Silence::Unheard | Silence::Stale) {
         meter.silence = Silence::Fresh;
         arm(meter, place, env.now + stale_s(meter, env), env);
@@ -47,7 +48,7 @@ pub(crate) fn delivered(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
     if at > env.now + env.params.ahead_s {
         return;
     }
-    meter.data_at = meter.data_at.max(at);
+    meter.data_at = Sec::of(meter.data_at.s().max(at));
     count_period(meter, at, env);
     if meter.silence != Silence::Lost {
         return;
@@ -69,14 +70,14 @@ pub(crate) fn delivered(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
 /// that made the meter stale is a silence of its own, not a chance miss.
 fn count_period(meter: &mut Meter, at: i64, env: &Env) {
     let period = at.div_euclid(meter.cadence_s());
-    let passed = if meter.period == NEVER { 1 } else { period - meter.period };
+    let passed = if meter.period.s() == NEVER { 1 } else { period - meter.period.s() };
     if passed <= 0 {
         return;
     }
-    meter.period = period;
+    meter.period = Sec::of(period);
     let weight = small(meter.cadence_s()) * std::f64::consts::LN_2 / 604_800.0;
     let weight = if weight > 0.5 { 0.5 } else { weight };
-    let mut p = meter.p_miss;
+    let mut p = meter.miss_rate();
     if passed > 1 && (passed - 1) * meter.cadence_s() < stale_s(meter, env) {
         for _ in 1..passed {
             p += (1.0 - p) * weight;
@@ -84,7 +85,7 @@ fn count_period(meter: &mut Meter, at: i64, env: &Env) {
     }
     p -= p * weight;
     let (min, max) = (env.params.silence_miss_min_permille, env.params.silence_miss_max_permille);
-    meter.p_miss = p.clamp(small(min) / 1_000.0, small(max) / 1_000.0);
+    meter.set_miss_rate(p.clamp(small(min) / 1_000.0, small(max) / 1_000.0));
 }
 
 fn small(value: i64) -> f64 {
@@ -97,7 +98,7 @@ pub(crate) fn stale_s(meter: &Meter, env: &Env) -> i64 {
     let slots_a_day = small((DAY_S / cadence_s).max(1));
     let fleet = f64::from(env.fleet.max(1));
     let alpha = small(env.params.silence_false_per_day) / (fleet * slots_a_day);
-    let misses = i64::from(misses_needed(meter.p_miss, alpha)).max(env.params.silence_k_min);
+    let misses = i64::from(misses_needed(meter.miss_rate(), alpha)).max(env.params.silence_k_min);
     misses * cadence_s
 }
 
@@ -110,10 +111,10 @@ fn lost_s(meter: &Meter, env: &Env) -> i64 {
 }
 
 fn arm(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
-    if meter.silence_timer != NO_TIMER {
-        env.timers.cancel(meter.silence_timer, TimerKey::Silence { meter: place });
+    if meter.silence_timer.s() != NO_TIMER {
+        env.timers.cancel(meter.silence_timer.s(), TimerKey::Silence { meter: place });
     }
-    meter.silence_timer = at;
+    meter.silence_timer = Sec::of(at);
     env.timers.set(at, TimerKey::Silence { meter: place });
 }
 
@@ -131,7 +132,7 @@ pub(crate) fn check(
     parent: Option<&Collector>,
     env: &mut Env,
 ) -> Found {
-    meter.silence_timer = NO_TIMER;
+    meter.silence_timer = Sec::NONE;
     if matches!(meter.silence, Silence::Unheard | Silence::Lost) {
         return Found::Nothing;
     }
@@ -139,7 +140,7 @@ pub(crate) fn check(
         arm(meter, place, env.now + CUT_OFF_RETRY_S, env);
         return Found::Nothing;
     }
-    let silent_from = env.watch.silent_from(meter.heard_at);
+    let silent_from = env.watch.silent_from(meter.heard_at.s());
     let silence_s = env.now - silent_from;
     let (stale_s, lost_s) = (stale_s(meter, env), lost_s(meter, env));
     if silence_s < stale_s && meter.silence == Silence::Fresh {
@@ -236,8 +237,8 @@ pub(crate) fn follow_up(meter: &mut Meter, place: u32, parent: Option<&Collector
     let Some(active) = env.book.get(&key).copied() else { return };
     if active.cause == Cause::RfMarginal {
         let steady = env.now - meter.past().lost_at[0] >= env.params.flap_days * DAY_S;
-        if meter.silence == Silence::Fresh && steady && meter.p_miss <= 0.05 {
-            env.book.clear(&key, meter.heard_at, env.at, &mut env.out);
+        if meter.silence == Silence::Fresh && steady && meter.miss_rate() <= 0.05 {
+            env.book.clear(&key, meter.heard_at.s(), env.at, &mut env.out);
         } else {
             env.timers.set(env.now + DAY_S, TimerKey::Child { meter: place });
         }

@@ -98,34 +98,34 @@ fn limit_s(channel: &Channel, commodity: metering::Commodity, day: i32, env: &En
 pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
     let Some(channel) = meter.channels.get(at) else { return };
     let limit_s = i64::from(channel.zero_limit_s);
-    if limit_s == 0 || channel.last_end - channel.last_flow < limit_s {
+    if limit_s == 0 || channel.last_end.s() - channel.last_flow.s() < limit_s {
         return;
     }
     let run_s = channel.zero_run_s();
     if run_s < limit_s || meter.tags.has_any(&IDLE_TAGS) || !meter.is_customers() {
         return;
     }
-    let from_day = env.zones.day_at(meter.zone, channel.last_flow - 1).number;
+    let from_day = env.zones.day_at(meter.zone, channel.last_flow.s() - 1).number;
     if env.premises.is_empty_since(meter.premises, meter.commodity, from_day) {
         return;
     }
     gas_zero(meter, channel, (run_s, limit_s), env);
-    let alive = env.now - meter.heard_at <= (3 * meter.cadence_s()).max(86_400);
+    let alive = env.now - meter.heard_at.s() <= (3 * meter.cadence_s()).max(86_400);
     let used = i64::from(channel.used_days) * 365
         >= i64::from(channel.judged_days) * env.params.stop_used_days_of_365;
     let piped = meter.commodity == metering::Commodity::Water;
     let ran_before = piped
         && channel.water.as_ref().is_some_and(|water| {
             // Flow for the last half day before it stood still.
-            water.last_zero != NEVER && {
-                let last_flow_slot = channel.last_flow.div_euclid(channel.len());
+            water.last_zero.s() != NEVER && {
+                let last_flow_slot = channel.last_flow.s().div_euclid(channel.len());
                 water.sum(last_flow_slot, 43_200 / channel.len().min(43_200)).is_some_and(|s| s > 0)
                     && (0..43_200 / channel.len().min(43_200))
                         .all(|back| water.get(last_flow_slot - back).is_some_and(|v| v > 0))
             }
         });
     let vacant = meter.tags.has(Tag::Vacant);
-    let loaded = meter.rare().is_some_and(|rare| rare.load_at > channel.last_flow);
+    let loaded = meter.rare().is_some_and(|rare| rare.load_at > channel.last_flow.s());
     let cut = meter.rare().is_some_and(Rare::is_cut);
     let score = 2
         + i64::from(loaded)
@@ -139,18 +139,18 @@ pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
         return;
     }
     let mut report =
-        Report::new(RuleId::MTR_STOP, meter.subject(), Cause::StoppedMeter, channel.last_flow);
+        Report::new(RuleId::MTR_STOP, meter.subject(), Cause::StoppedMeter, channel.last_flow.s());
     report.channel = Some(metering::ChannelNo::new(channel.no));
     report.commodity = Some(meter.commodity);
     report.severity = Severity::P2;
-    report.until = channel.last_end;
+    report.until = channel.last_end.s();
     report.ranked.push((Cause::Vacant, if used { -150 } else { 0 }));
-    report.annunciate = env.is_timely(channel.last_end, channel.lag_s)
-        || env.is_fresh(channel.last_end, channel.lag_s);
+    report.annunciate = env.is_timely(channel.last_end.s(), channel.lag_s)
+        || env.is_fresh(channel.last_end.s(), channel.lag_s);
     report.evidence = vec![
         Evidence::number("channel", i64::from(channel.no), ""),
-        Evidence::instant("window_from", seconds(channel.last_flow)),
-        Evidence::instant("window_to", seconds(channel.last_end)),
+        Evidence::instant("window_from", seconds(channel.last_flow.s())),
+        Evidence::instant("window_to", seconds(channel.last_end.s())),
         Evidence::new("measured", run_s, "s", format!("{} h without consumption", run_s / 3_600)),
         Evidence::new("threshold", limit_s, "s", format!("limit {} h", limit_s / 3_600)),
         Evidence::number("score", score, "points"),
@@ -165,14 +165,15 @@ pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
 
 /// #53.
 fn gas_zero(meter: &Meter, channel: &Channel, (run_s, limit_s): (i64, i64), env: &mut Env) {
-    let day = i32::try_from(channel.last_end.div_euclid(86_400)).unwrap_or(0);
+    let day = i32::try_from(channel.last_end.s().div_euclid(86_400)).unwrap_or(0);
     let closed = meter.rare().is_some_and(Rare::is_cut) || meter.tags.has(Tag::Vacant);
     let gas = meter.commodity == metering::Commodity::Gas;
     if !gas || closed || !is_heating(month_of(day), &env.params) {
         return;
     }
     let rule = (RuleId::GAS_ZERO, Cause::StoppedMeter);
-    let mut report = super::device::report(meter, rule, (channel.last_flow, channel.last_end), env);
+    let mut report =
+        super::device::report(meter, rule, (channel.last_flow.s(), channel.last_end.s()), env);
     report.channel = Some(metering::ChannelNo::new(channel.no));
     report.severity = Severity::P3;
     report.evidence.push(Evidence::number("measured", run_s / 3_600, "h"));
@@ -235,7 +236,7 @@ pub(crate) fn exchanged(meter: &mut Meter, env: &mut Env) {
         channel.return_days = 0;
         for rule in RULES {
             let key = AlertKey::of(subject, rule, Some(metering::ChannelNo::new(channel.no)));
-            env.book.clear(&key, meter.installed_at, env.at, &mut env.out);
+            env.book.clear(&key, meter.installed_at.s(), env.at, &mut env.out);
         }
     }
 }

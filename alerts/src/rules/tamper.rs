@@ -57,7 +57,7 @@ pub(crate) fn told(meter: &mut Meter, place: u32, told: Told, env: &mut Env) {
 fn counts(meter: &Meter, mark: &Mark, code: EventCode, env: &Env) -> bool {
     let visit_s = env.params.visit_h * 3_600;
     if meter.visited(mark.at, visit_s, &[])
-        || (mark.at - meter.installed_at).abs() <= visit_s
+        || (mark.at - meter.installed_at.s()).abs() <= visit_s
         || env.crowd.is_mass(code, mark.at, env.fleet)
     {
         return false;

@@ -312,7 +312,7 @@ fn in_exchange(meter: &Meter, rule: RuleId, at: i64) -> bool {
     let kinds = [WorkOrderKind::Exchange, WorkOrderKind::Removal];
     JUMPS.contains(&rule)
         && (meter.rare().is_some_and(|rare| rare.visited(at, 2 * DAY_S, &kinds))
-            || (0..2 * DAY_S).contains(&(at - meter.installed_at)))
+            || (0..2 * DAY_S).contains(&(at - meter.installed_at.s())))
 }
 
 fn fails(whose: Whose<'_>, rule: RuleId, fail: Fail, env: &mut Env) {
@@ -541,7 +541,7 @@ pub(crate) fn exchanged(whose: Whose<'_>, env: &mut Env) {
         let Some(rule) = RuleId::from_number(rule) else { continue };
         let channel = (channel != 0).then(|| ChannelNo::new(channel));
         let alert = AlertKey::of(whose.meter.subject(), rule, channel);
-        env.book.clear(&alert, whose.meter.installed_at, env.at, &mut env.out);
+        env.book.clear(&alert, whose.meter.installed_at.s(), env.at, &mut env.out);
     }
 }
 

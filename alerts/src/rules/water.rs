@@ -71,9 +71,9 @@ struct Continuous {
 /// channel is too coarse in quantity or time.
 fn slots_together(channel: &Channel, env: &Env) -> i64 {
     let len_s = channel.len();
-    if len_s > 2 * HOUR_S || channel.resolution > 10 * env.params.cont_coarse_ml {
+    if len_s > 2 * HOUR_S || channel.resolution() > 10 * env.params.cont_coarse_ml {
         0
-    } else if channel.resolution >= env.params.cont_coarse_ml {
+    } else if channel.resolution() >= env.params.cont_coarse_ml {
         (2 * HOUR_S / len_s).max(1)
     } else {
         1
@@ -87,14 +87,14 @@ fn look_back(channel: &Channel, water: &Water, env: &Env) -> Option<Continuous> 
         return None;
     }
     let wanted = env.params.cont_window_h * HOUR_S / (len_s * together);
-    if together == 1 && water.head - water.last_zero < wanted {
+    if together == 1 && water.head.s() - water.last_zero.s() < wanted {
         return None;
     }
-    let mut back = water.head.div_euclid(together) * together;
+    let mut back = water.head.s().div_euclid(together) * together;
     let last = back;
     let mut slots = 0;
     while slots < wanted {
-        if back - together < water.head - water.slots_kept() {
+        if back - together < water.head.s() - water.slots_kept() {
             return None;
         }
         match water.sum(back, together) {
@@ -156,7 +156,7 @@ fn continuous(meter: &Meter, channel: &Channel, (water, slot): (&Water, i64), en
         return;
     }
     let mark = env.book.get(&key).map_or(0, |active| active.mark);
-    if mark != 0 && channel.last_end >= mark + env.params.cont_keep_for_h * HOUR_S {
+    if mark != 0 && channel.last_end.s() >= mark + env.params.cont_keep_for_h * HOUR_S {
         env.book.clear(&key, mark, env.at, &mut env.out);
     }
 }
@@ -169,7 +169,7 @@ fn pause_with(channel: &Channel, water: &Water, slot: i64, env: &Env) -> Option<
     let together = slots_together(channel, env).max(1);
     let slots = (env.params.cont_clear_s / channel.len()).max(1).max(together);
     (slot..slot + slots)
-        .take_while(|last| *last <= water.head)
+        .take_while(|last| *last <= water.head.s())
         .find(|last| water.sum(*last, slots) == Some(0))
         .map(|last| last * channel.len())
 }
@@ -191,23 +191,24 @@ fn report_continuous(
         Severity::P4
     };
     let len_s = channel.len();
-    let known_pause = water.last_zero != NEVER && slots_together(channel, env) == 1;
-    let start = if known_pause { (water.last_zero * len_s).min(found.from) } else { found.from };
+    let known_pause = water.last_zero.s() != NEVER && slots_together(channel, env) == 1;
+    let start =
+        if known_pause { (water.last_zero.s() * len_s).min(found.from) } else { found.from };
     let mut report = Report::new(RuleId::WTR_CONT, meter.subject(), Cause::LeakCustomerSide, start);
     report.channel = Some(ChannelNo::new(channel.no));
     report.commodity = Some(meter.commodity);
     report.severity = severity;
-    report.until = water.head * len_s;
+    report.until = water.head.s() * len_s;
     // P4 is for the record until the customer is told; old data are annunciated once they prove to
     // be of now.
     let told = report.until - start >= params.cont_notice_h * HOUR_S;
     report.annunciate =
-        (severity < Severity::P4 || told) && env.is_timely(channel.last_end, channel.lag_s);
+        (severity < Severity::P4 || told) && env.is_timely(channel.last_end.s(), channel.lag_s);
     report.ranked.push((Cause::LeakIntermittent, -200));
     report.evidence = vec![
         Evidence::number("channel", i64::from(channel.no), ""),
         Evidence::instant("window_from", seconds(found.from)),
-        Evidence::instant("window_to", seconds(water.head * len_s)),
+        Evidence::instant("window_to", seconds(water.head.s() * len_s)),
         Evidence::milli("measured", found.min_hour, "L/h"),
         Evidence::milli("threshold", env.params.cont_min_mlph, "L/h"),
         Evidence::number("slots_with_flow", found.slots, "slots"),
@@ -220,7 +221,7 @@ fn report_continuous(
 pub(crate) fn finish(report: Report, channel: &Channel, env: &mut Env) {
     let key = report.key();
     let silent = !report.annunciate && report.severity < Severity::P4;
-    let fresh = env.is_fresh(channel.last_end, channel.lag_s);
+    let fresh = env.is_fresh(channel.last_end.s(), channel.lag_s);
     env.book.assert(report, env.at, &mut env.out);
     let pending = env.book.get(&key).is_some_and(|active| !active.annunciated);
     if silent && pending && fresh {
@@ -237,7 +238,7 @@ pub(crate) fn annunciate(meter: &Meter, key: AlertKey, env: &mut Env) {
     };
     // A leak that paused is about to clear.
     let pausing = rule == RuleId::WTR_CONT && active.mark != 0;
-    if active.annunciated || pausing || !env.is_fresh(channel.last_end, channel.lag_s) {
+    if active.annunciated || pausing || !env.is_fresh(channel.last_end.s(), channel.lag_s) {
         return;
     }
     let mut report = Report::new(rule, key.subject, active.cause, active.start);
@@ -247,7 +248,7 @@ pub(crate) fn annunciate(meter: &Meter, key: AlertKey, env: &mut Env) {
     report.evidence = vec![
         Evidence::number("channel", i64::from(channel.no), ""),
         Evidence::instant("window_from", seconds(active.start)),
-        Evidence::instant("window_to", seconds(channel.last_end)),
+        Evidence::instant("window_to", seconds(channel.last_end.s())),
     ];
     env.book.assert(report, env.at, &mut env.out);
 }
@@ -283,7 +284,7 @@ fn burst(meter: &Meter, channel: &Channel, (water, slot): (&Water, i64), env: &m
     let over = |slot: i64| rate(slot).is_some_and(|rate| rate > limit);
     let slots = (env.params.burst_for_s / len_s).max(1);
     let last = (slot..slot + slots)
-        .take_while(|last| *last <= water.head)
+        .take_while(|last| *last <= water.head.s())
         .find(|last| (0..slots).all(|back| over(last - back)));
     let key = key(meter, channel, RuleId::WTR_BURST);
     if let Some(last) = last {
@@ -300,8 +301,8 @@ fn burst(meter: &Meter, channel: &Channel, (water, slot): (&Water, i64), env: &m
     }
     let calm = (env.params.burst_clear_s / len_s).max(1);
     let below = |slot: i64| rate(slot).is_some_and(|rate| rate * 2 < limit);
-    if (0..calm).all(|back| below(water.head - back)) {
-        let mut first = water.head;
+    if (0..calm).all(|back| below(water.head.s() - back)) {
+        let mut first = water.head.s();
         while below(first - 1) {
             first -= 1;
         }

@@ -2,10 +2,10 @@
 
 use metering::{ChannelAsset, ChannelKind, Commodity, Flow, Quantity};
 
-use super::NEVER;
-use super::days::{DayRing, OpenDay, Slot};
+use super::days::{DayRing, OpenDay, OpenDays, Slot};
 use super::hist::HalfOctaves;
 use super::months::Months;
+use super::sec::Sec;
 use super::water::Water;
 use crate::local::LocalDay;
 use crate::snapshot::snap_struct;
@@ -63,10 +63,10 @@ pub(crate) struct Channel {
     pub(crate) len_s: i32,
     pub(crate) lag_s: i32,
     /// Milli-units of one step.
-    pub(crate) resolution: i64,
-    pub(crate) last_end: i64,
+    resolution: u32,
+    pub(crate) last_end: Sec,
     /// End of the newest slot with consumption.
-    pub(crate) last_flow: i64,
+    pub(crate) last_flow: Sec,
     /// Slots without consumption after `last_flow`.
     pub(crate) zeros: u32,
     /// Zero run that is suspicious for this meter, in seconds; 0 = not evaluable yet.
@@ -74,8 +74,8 @@ pub(crate) struct Channel {
     /// All days up to this one are closed.
     pub(crate) closed_through: i32,
     /// When the timer that closes the next day is due.
-    pub(crate) close_at: i64,
-    pub(crate) open: Vec<OpenDay>,
+    pub(crate) close_at: Sec,
+    pub(crate) open: OpenDays,
     pub(crate) days: DayRing,
     pub(crate) runs: HalfOctaves<RUN_CLASSES>,
     /// Slots of the zero run that reaches into the next day.
@@ -134,14 +134,14 @@ impl Channel {
             sort: Sort::Other,
             len_s: asset.len_s,
             lag_s: asset.delivery_lag_s,
-            resolution: asset.resolution,
-            last_end: NEVER,
-            last_flow: NEVER,
+            resolution: 0,
+            last_end: Sec::NEVER,
+            last_flow: Sec::NEVER,
             zeros: 0,
             zero_limit_s: 0,
             closed_through: i32::MIN,
-            close_at: NO_TIMER,
-            open: Vec::new(),
+            close_at: Sec::NONE,
+            open: OpenDays::default(),
             days: DayRing::new(i32::MIN / 2),
             runs: HalfOctaves::EMPTY,
             run_carry: 0,
@@ -157,13 +157,18 @@ impl Channel {
     /// Takes the facts of the asset model; the state stays.
     pub(crate) fn update(&mut self, asset: &ChannelAsset, used: bool, commodity: Commodity) {
         self.lag_s = asset.delivery_lag_s;
-        self.resolution = asset.resolution;
+        self.resolution = u32::try_from(asset.resolution.max(0)).unwrap_or(u32::MAX);
         self.used = used;
         self.sort = Sort::of(asset, used);
         let flows = matches!(commodity, Commodity::Water | Commodity::Gas);
         if used && flows && self.water.is_none() {
-            self.water = Some(Box::new(Water::new(i64::from(self.len_s))));
+            self.water = Some(Box::new(Water::new(i64::from(self.len_s), self.resolution)));
         }
+    }
+
+    /// Milli-units of one step.
+    pub(crate) fn resolution(&self) -> i64 {
+        i64::from(self.resolution)
     }
 
     pub(crate) fn len(&self) -> i64 {
@@ -172,32 +177,32 @@ impl Channel {
 
     /// Seconds without consumption up to the newest value, 0 unless nine tenths of them are known.
     pub(crate) fn zero_run_s(&self) -> i64 {
-        if self.last_flow == NEVER {
+        if self.last_flow == Sec::NEVER {
             return 0;
         }
-        let run = self.last_end - self.last_flow;
+        let run = self.last_end.s() - self.last_flow.s();
         if i64::from(self.zeros) * self.len() * 10 < run * 9 { 0 } else { run }
     }
 
     /// Marks a good slot in the run of zeros.
     pub(crate) fn note_flow(&mut self, end: i64, flows: bool) {
-        if end <= self.last_flow {
+        if end <= self.last_flow.s() {
             return;
         }
         if !flows {
             self.zeros = self.zeros.saturating_add(1);
             return;
         }
-        self.zeros = if end >= self.last_end { 0 } else { self.zeros_after(end) };
-        self.last_flow = end;
+        self.zeros = if end >= self.last_end.s() { 0 } else { self.zeros_after(end) };
+        self.last_flow = Sec::of(end);
     }
 
     /// Zero slots that end after `end`: of the open days, and all of the closed, complete ones.
     fn zeros_after(&self, end: i64) -> u32 {
         let mut zeros = 0;
-        for day in &self.open {
+        for day in self.open.iter() {
             for index in 0..usize::from(day.slots) {
-                let slot_end = day.start + self.len() * (i64::try_from(index).unwrap_or(0) + 1);
+                let slot_end = day.start() + self.len() * (i64::try_from(index).unwrap_or(0) + 1);
                 zeros += u32::from(slot_end > end && day.slot(index) == Slot::Zero);
             }
         }
@@ -231,8 +236,9 @@ impl Channel {
 
     /// Bytes of this channel, with what it keeps on the heap.
     pub(crate) fn bytes(&self) -> usize {
-        let days: usize = self.open.iter().map(|day| size_of::<OpenDay>() + day.heap_bytes()).sum();
-        size_of::<Self>() + days + self.water.as_ref().map_or(0, |water| water.heap_bytes())
+        size_of::<Self>()
+            + self.open.heap_bytes()
+            + self.water.as_ref().map_or(0, |water| water.heap_bytes())
     }
 }
 

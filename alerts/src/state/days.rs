@@ -1,6 +1,7 @@
 //! Local days of a channel: the ones that are still incomplete, slot by slot, and the totals of the
 //! last eight weeks in two bytes each.
 
+use super::sec::Sec;
 use crate::local::LocalDay;
 use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
 use crate::stats::{CODE_BAD, CODE_MISSING, code16, decode16};
@@ -19,13 +20,55 @@ pub(crate) struct OpenDay {
     pub(crate) slots: u16,
     /// Slots with a value that may be used.
     pub(crate) good: u16,
-    pub(crate) start: i64,
+    start: Sec,
     /// Of the good slots, in milli-units.
     pub(crate) sum: i64,
     /// Use from 02:00 to 03:00 and from 03:00 to 04:00, in milli-units.
     night: [u32; 2],
     /// Two bits for each slot: its [`Slot`].
-    words: Box<[u64]>,
+    words: Words,
+}
+
+/// Two bits for each slot: a word for up to 32 slots, more on the heap.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Words {
+    One([u64; 1]),
+    Three(Box<[u64; 3]>),
+    Many(Box<Box<[u64]>>),
+}
+
+impl Words {
+    fn new(slots: u16) -> Self {
+        match usize::from(slots).div_ceil(SLOTS_A_WORD) {
+            0 | 1 => Self::One([0]),
+            2 | 3 => Self::Three(Box::new([0; 3])),
+            more => Self::Many(Box::new(vec![0; more].into_boxed_slice())),
+        }
+    }
+
+    fn words(&self) -> &[u64] {
+        match self {
+            Self::One(words) => words,
+            Self::Three(words) => words.as_slice(),
+            Self::Many(words) => words,
+        }
+    }
+
+    fn words_mut(&mut self) -> &mut [u64] {
+        match self {
+            Self::One(words) => words,
+            Self::Three(words) => words.as_mut_slice(),
+            Self::Many(words) => words,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::One(_) => 0,
+            Self::Three(_) => size_of::<[u64; 3]>(),
+            Self::Many(words) => size_of::<Box<[u64]>>() + size_of_val(&***words),
+        }
+    }
 }
 
 /// What a slot holds.
@@ -44,12 +87,24 @@ const SLOTS_A_WORD: usize = 32;
 impl OpenDay {
     pub(crate) fn new(day: LocalDay, len_s: i64) -> Self {
         let slots = u16::try_from(day.slots(len_s)).unwrap_or(u16::MAX);
-        let words = vec![0; usize::from(slots).div_ceil(SLOTS_A_WORD)].into_boxed_slice();
-        Self { number: day.number, slots, good: 0, start: day.start, sum: 0, night: [0; 2], words }
+        let words = Words::new(slots);
+        Self {
+            number: day.number,
+            slots,
+            good: 0,
+            start: Sec::of(day.start),
+            sum: 0,
+            night: [0; 2],
+            words,
+        }
+    }
+
+    pub(crate) fn start(&self) -> i64 {
+        self.start.s()
     }
 
     pub(crate) fn slot(&self, index: usize) -> Slot {
-        let word = self.words.get(index / SLOTS_A_WORD).copied().unwrap_or(0);
+        let word = self.words.words().get(index / SLOTS_A_WORD).copied().unwrap_or(0);
         let bits = word >> (index % SLOTS_A_WORD * 2) & 3;
         SLOTS[usize::try_from(bits).unwrap_or(0)]
     }
@@ -64,7 +119,7 @@ impl OpenDay {
             Some(0) => Slot::Zero,
             Some(_) => Slot::Flow,
         };
-        self.words[index / SLOTS_A_WORD] |= (slot as u64) << (index % SLOTS_A_WORD * 2);
+        self.words.words_mut()[index / SLOTS_A_WORD] |= (slot as u64) << (index % SLOTS_A_WORD * 2);
         if let Some(value) = value {
             self.good += 1;
             self.sum = self.sum.saturating_add(value);
@@ -75,7 +130,7 @@ impl OpenDay {
     /// Adds a slot to the hours of the night; gives the least of the two, as a rate by hour, once
     /// all of both is known and good.
     pub(crate) fn add_to_night(&mut self, (start, len_s): (i64, i64), value: i64) -> Option<i64> {
-        let from = self.start + 2 * 3_600;
+        let from = self.start() + 2 * 3_600;
         let into = start - from;
         if len_s > 3_600 || !(0..2 * 3_600).contains(&into) {
             return None;
@@ -83,7 +138,7 @@ impl OpenDay {
         let hour = usize::try_from(into / 3_600).ok()?;
         let value = u32::try_from(value).unwrap_or(u32::MAX);
         self.night[hour] = self.night[hour].saturating_add(value);
-        let first = usize::try_from((from - self.start) / len_s).ok()?;
+        let first = usize::try_from((from - self.start()) / len_s).ok()?;
         let slots = usize::try_from(2 * 3_600 / len_s).ok()?;
         let good = |index| matches!(self.slot(index), Slot::Zero | Slot::Flow);
         let known = (first..first + slots).all(good);
@@ -93,7 +148,7 @@ impl OpenDay {
     pub(crate) fn is_complete(&self) -> bool {
         const LOW_BITS: u64 = 0x5555_5555_5555_5555;
         let known = |word: &u64| ((word | word >> 1) & LOW_BITS).count_ones();
-        self.words.iter().map(known).sum::<u32>() >= u32::from(self.slots)
+        self.words.words().iter().map(known).sum::<u32>() >= u32::from(self.slots)
     }
 
     /// The total as if the day were whole; a code of [`DayRing`].
@@ -107,7 +162,7 @@ impl OpenDay {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.words.len() * size_of::<u64>()
+        self.words.heap_bytes()
     }
 }
 
@@ -119,18 +174,70 @@ impl Snap for OpenDay {
         self.start.save(to);
         self.sum.save(to);
         self.night.save(to);
-        for word in &self.words {
+        for word in self.words.words() {
             word.save(to);
         }
     }
 
     fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let (number, slots, good) = (i32::load(from)?, u16::load(from)?, u16::load(from)?);
-        let (start, sum) = (i64::load(from)?, i64::load(from)?);
+        let (start, sum) = (Sec::load(from)?, i64::load(from)?);
         let night = Snap::load(from)?;
-        let count = usize::from(slots).div_ceil(SLOTS_A_WORD);
-        let words = (0..count).map(|_| u64::load(from)).collect::<Result<_, _>>()?;
+        let mut words = Words::new(slots);
+        for word in words.words_mut() {
+            *word = u64::load(from)?;
+        }
         Ok(Self { number, slots, good, start, sum, night, words })
+    }
+}
+
+/// The days of a channel of which slots may still come, oldest first. They come and go once a day:
+/// no room is kept for more.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct OpenDays(Box<[OpenDay]>);
+
+impl Snap for OpenDays {
+    fn save(&self, to: &mut Writer) {
+        self.0.save(to);
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        Snap::load(from).map(Self)
+    }
+}
+
+impl std::ops::Deref for OpenDays {
+    type Target = [OpenDay];
+
+    fn deref(&self) -> &[OpenDay] {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for OpenDays {
+    fn deref_mut(&mut self) -> &mut [OpenDay] {
+        &mut self.0
+    }
+}
+
+impl OpenDays {
+    pub(crate) fn insert(&mut self, at: usize, day: OpenDay) {
+        let mut days = std::mem::take(&mut self.0).into_vec();
+        days.reserve_exact(1);
+        days.insert(at, day);
+        self.0 = days.into_boxed_slice();
+    }
+
+    pub(crate) fn retain(&mut self, stays: impl Fn(&OpenDay) -> bool) {
+        if !self.0.iter().all(&stays) {
+            let mut days = std::mem::take(&mut self.0).into_vec();
+            days.retain(stays);
+            self.0 = days.into_boxed_slice();
+        }
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.0.iter().map(|day| size_of::<OpenDay>() + day.heap_bytes()).sum()
     }
 }
 

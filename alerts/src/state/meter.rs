@@ -7,9 +7,10 @@ use metering::{
 
 use super::NEVER;
 use super::cell::Cell;
-use super::channel::{Channel, NO_TIMER, used_channels};
+use super::channel::{Channel, used_channels};
 use super::months::{Demand, Months};
 use super::rare::Rare;
+use super::sec::Sec;
 use crate::snapshot::{snap_by, snap_struct};
 
 /// Facts of a usage point in one word.
@@ -55,6 +56,9 @@ snap_by!(Silence, u8, |value: Silence| value as u8, |number| match number {
     _ => None,
 });
 
+/// Parts of one of a miss rate: a per mille is a whole number of them.
+const MISS_PARTS: u32 = 4_000_000_000;
+
 /// State of a meter.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Meter {
@@ -66,7 +70,7 @@ pub(crate) struct Meter {
     pub(crate) account_active: bool,
     pub(crate) zone: u16,
     pub(crate) primary: Option<CollectorId>,
-    pub(crate) installed_at: i64,
+    pub(crate) installed_at: Sec,
     pub(crate) contact_every_s: i32,
     pub(crate) flow_rated_lph: i32,
     pub(crate) role: MeterRole,
@@ -80,22 +84,23 @@ pub(crate) struct Meter {
     pub(crate) serial_hash: u32,
     pub(crate) silence: Silence,
     /// Log time of the newest contact.
-    pub(crate) heard_at: i64,
+    pub(crate) heard_at: Sec,
     /// It was after this: the log time before that of the newest contact.
-    pub(crate) heard_after: i64,
+    pub(crate) heard_after: Sec,
     /// Event time of the newest value.
-    pub(crate) data_at: i64,
-    pub(crate) silence_timer: i64,
+    pub(crate) data_at: Sec,
+    pub(crate) silence_timer: Sec,
     /// Newest cadence period with a value, for the miss rate.
-    pub(crate) period: i64,
-    pub(crate) p_miss: f64,
+    pub(crate) period: Sec,
+    /// In parts of [`MISS_PARTS`].
+    p_miss: u32,
     /// Signal, hundredths of dBm: quick and slow mean. 0 = unknown.
-    pub(crate) rssi_quick: i32,
-    pub(crate) rssi_slow: i32,
+    pub(crate) rssi_quick: i16,
+    pub(crate) rssi_slow: i16,
     /// What happened to it; most meters have nothing here.
     pub(crate) past: Option<Box<Past>>,
     pub(crate) rare: Option<Box<Rare>>,
-    pub(crate) channels: Vec<Channel>,
+    pub(crate) channels: Box<[Channel]>,
 }
 
 snap_by!(
@@ -179,7 +184,7 @@ impl Meter {
             account_active: true,
             zone,
             primary: None,
-            installed_at: 0,
+            installed_at: Sec::NEVER,
             contact_every_s: 1,
             flow_rated_lph: 0,
             role: MeterRole::Customer,
@@ -189,17 +194,17 @@ impl Meter {
             units: 0,
             serial_hash: 0,
             silence: Silence::Unheard,
-            heard_at: NEVER,
-            heard_after: NEVER,
-            data_at: NEVER,
-            silence_timer: NO_TIMER,
-            period: NEVER,
-            p_miss: 0.01,
+            heard_at: Sec::NEVER,
+            heard_after: Sec::NEVER,
+            data_at: Sec::NEVER,
+            silence_timer: Sec::NONE,
+            period: Sec::NEVER,
+            p_miss: MISS_PARTS / 100,
             rssi_quick: 0,
             rssi_slow: 0,
             past: None,
             rare: None,
-            channels: Vec::new(),
+            channels: Box::default(),
         };
         this.update(asset, zone);
         this
@@ -214,22 +219,23 @@ impl Meter {
         self.account_active = asset.account_active;
         self.zone = zone;
         self.primary = asset.primary_collector;
-        self.installed_at = asset.installed_at.seconds();
+        self.installed_at = Sec::of(asset.installed_at.seconds());
         self.contact_every_s = asset.contact_every_s.max(1);
         self.flow_rated_lph = asset.flow_rated_lph;
         self.update_detail(&asset.detail);
+        let mut channels = std::mem::take(&mut self.channels).into_vec();
         for (channel, used) in asset.channels.iter().zip(used_channels(&asset.channels)) {
             let no = channel.channel.get();
-            let known =
-                self.channels.iter().position(|own| own.no == no && own.len_s == channel.len_s);
+            let known = channels.iter().position(|own| own.no == no && own.len_s == channel.len_s);
             let at = known.unwrap_or_else(|| {
-                self.channels.retain(|own| own.no != no);
-                self.channels.push(Channel::new(channel));
-                self.channels.len() - 1
+                channels.retain(|own| own.no != no);
+                channels.push(Channel::new(channel));
+                channels.len() - 1
             });
-            self.channels[at].update(channel, used, asset.commodity);
+            channels[at].update(channel, used, asset.commodity);
         }
-        self.channels.retain(|own| asset.channels.iter().any(|c| c.channel.get() == own.no));
+        channels.retain(|own| asset.channels.iter().any(|c| c.channel.get() == own.no));
+        self.channels = channels.into_boxed_slice();
     }
 
     fn update_detail(&mut self, detail: &MeterDetail) {
@@ -305,10 +311,39 @@ impl Meter {
         }
     }
 
+    /// Share of the periods of its cadence in which no value came.
+    pub(crate) fn miss_rate(&self) -> f64 {
+        f64::from(self.p_miss) / f64::from(MISS_PARTS)
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share between 0 and 1, in parts that fit"
+    )]
+    pub(crate) fn set_miss_rate(&mut self, share: f64) {
+        self.p_miss = (share.clamp(0.0, 1.0) * f64::from(MISS_PARTS)).round() as u32;
+    }
+
+    /// Signal in hundredths of dBm.
+    pub(crate) fn note_signal(&mut self, dbm: i16) {
+        let centi = i32::from(dbm.clamp(-300, 300)) * 100;
+        let moved = |mean: i16, part: i32| {
+            let mean = i32::from(mean);
+            i16::try_from(mean + (centi - mean) / part).unwrap_or_default()
+        };
+        if self.rssi_slow == 0 {
+            (self.rssi_quick, self.rssi_slow) = (moved(0, 1), moved(0, 1));
+        }
+        self.rssi_quick = moved(self.rssi_quick, 16);
+        self.rssi_slow = moved(self.rssi_slow, 256);
+    }
+
     /// When the silence began: with the newest value, unless values come late as a rule.
     pub(crate) fn silent_since(&self) -> i64 {
-        let usual = self.data_at <= self.heard_at && self.heard_at - self.data_at <= 86_400;
-        if usual { self.data_at } else { self.heard_at }
+        let (data_at, heard_at) = (self.data_at.s(), self.heard_at.s());
+        let usual = data_at <= heard_at && heard_at - data_at <= 86_400;
+        if usual { data_at } else { heard_at }
     }
 
     pub(crate) fn channel_at(&self, no: i16) -> Option<usize> {

@@ -12,6 +12,8 @@ pub(crate) mod network;
 pub(crate) mod nights;
 pub(crate) mod premises;
 pub(crate) mod rare;
+pub(crate) mod sec;
+pub(crate) mod slots;
 pub(crate) mod water;
 
 /// "Never": before any instant that is compared with it.

@@ -7,6 +7,7 @@ use metering::{Commodity, MeterAsset, MeterRole, Subject, TransformerId, ZoneAss
 
 use super::NEVER;
 use super::meter::Meter;
+use super::sec::Sec;
 use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
 
 /// Days of which the number of delivered slots is kept: a week, and five days for late data.
@@ -14,6 +15,7 @@ pub(crate) const SEEN_DAYS: usize = 12;
 /// Days of a node's or a zone's own history.
 pub(crate) const HISTORY_DAYS: usize = 90;
 const DAY_S: i64 = 86_400;
+const NO_DAY: u16 = u16::MAX;
 
 /// A meter's place in the network, by the place of the meter in the engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,14 +28,14 @@ pub(crate) struct Link {
     /// Something of it is kept in [`crate::rules::verdicts::Verdicts`].
     pub(crate) judged: bool,
     /// Battery that should be empty by then.
-    pub(crate) life_ends: i64,
+    pub(crate) life_ends: Sec,
     /// When that battery was put in.
-    pub(crate) cell_from: i64,
+    pub(crate) cell_from: Sec,
     /// Contracted demand is billed.
     pub(crate) demand_billed: bool,
-    /// Newest UTC day of `seen`, and the first day with a slot.
-    newest: i32,
-    first: i32,
+    /// Newest UTC day of `seen`, and the first day with a slot ([`NO_DAY`]: none); since 1970.
+    newest: u16,
+    first: u16,
     /// Delivered slots of the last days, place 0 the newest; one in several for very short slots.
     seen: [u8; SEEN_DAYS],
 }
@@ -57,11 +59,11 @@ impl Link {
         usage_point: 0,
         dark: false,
         judged: false,
-        life_ends: i64::MAX,
-        cell_from: 0,
+        life_ends: Sec::NONE,
+        cell_from: Sec::NEVER,
         demand_billed: false,
-        newest: i32::MIN,
-        first: i32::MAX,
+        newest: 0,
+        first: NO_DAY,
         seen: [0; SEEN_DAYS],
     };
 
@@ -71,28 +73,27 @@ impl Link {
         if start.div_euclid(len_s) % step != 0 {
             return;
         }
-        let day = i32::try_from(start.div_euclid(DAY_S)).unwrap_or(0);
-        if self.newest == i32::MIN {
+        let day = u16::try_from(start.div_euclid(DAY_S)).unwrap_or(0).min(NO_DAY - 1);
+        if self.first == NO_DAY {
             self.newest = day;
         }
         if day > self.newest {
-            let moved = usize::try_from(day - self.newest).unwrap_or(SEEN_DAYS).min(SEEN_DAYS);
+            let moved = usize::from(day - self.newest).min(SEEN_DAYS);
             self.seen.copy_within(..SEEN_DAYS - moved, moved);
             self.seen[..moved].fill(0);
             self.newest = day;
         }
         self.first = self.first.min(day);
-        if let Ok(back) = usize::try_from(self.newest - day)
-            && back < SEEN_DAYS
-        {
-            self.seen[back] = self.seen[back].saturating_add(1);
+        if let Some(seen) = self.seen.get_mut(usize::from(self.newest - day)) {
+            *seen = seen.saturating_add(1);
         }
     }
 
     /// Delivered share of the UTC day, in thousandths, of channels whose slots are `len_s` long.
     /// `None` before the first whole day and when it is too long ago.
     pub(crate) fn delivered_permille(&self, day: i32, lens_s: &[i64]) -> Option<i64> {
-        if day <= self.first || self.newest == i32::MIN {
+        let newest = i32::from(self.newest);
+        if day <= self.first_day() {
             return None;
         }
         let expected: i64 =
@@ -100,16 +101,16 @@ impl Link {
         if expected == 0 {
             return None;
         }
-        if day > self.newest {
+        if day > newest {
             return Some(0);
         }
-        let back = usize::try_from(self.newest - day).ok().filter(|back| *back < SEEN_DAYS)?;
+        let back = usize::try_from(newest - day).ok().filter(|back| *back < SEEN_DAYS)?;
         Some((i64::from(self.seen[back]) * 1_000 / expected).min(1_000))
     }
 
     /// First UTC day with a slot.
     pub(crate) fn first_day(&self) -> i32 {
-        self.first
+        if self.first == NO_DAY { i32::MAX } else { i32::from(self.first) }
     }
 }
 
@@ -313,11 +314,14 @@ impl Network {
         let cohort_before = std::mem::replace(&mut link.cohort, cohort);
         link.usage_point = asset.usage_point.get();
         link.demand_billed = asset.detail.contract_demand_mw > 0;
-        link.cell_from =
-            asset.detail.battery.as_ref().map_or(0, |cell| cell.installed_at.seconds());
-        link.life_ends = asset.detail.battery.as_ref().map_or(i64::MAX, |battery| {
+        link.cell_from = asset
+            .detail
+            .battery
+            .as_ref()
+            .map_or(Sec::NEVER, |cell| Sec::of(cell.installed_at.seconds()));
+        link.life_ends = asset.detail.battery.as_ref().map_or(Sec::NONE, |battery| {
             let life_s = i64::from(battery.design_life_d) * DAY_S;
-            if life_s == 0 { i64::MAX } else { battery.installed_at.seconds() + life_s }
+            Sec::of(if life_s == 0 { i64::MAX } else { battery.installed_at.seconds() + life_s })
         });
         if cohort_before != cohort {
             self.count_cohort(cohort_before, false);
@@ -396,6 +400,11 @@ impl Network {
 
     pub(crate) fn zone(&mut self, asset: &ZoneAsset) {
         self.areas.entry(asset.zone).or_default().asset = Some(*asset);
+    }
+
+    /// Bytes that every meter needs here.
+    pub(crate) fn link_bytes(&self) -> usize {
+        size_of_val(self.links.as_slice())
     }
 
     pub(crate) fn link(&self, place: u32) -> Option<&Link> {

@@ -3,6 +3,8 @@
 use super::NEVER;
 use super::hist::HalfOctaves;
 use super::nights::Nights;
+use super::sec::Sec;
+use super::slots::Slots;
 use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
 use crate::stats::{CODE_BAD, CODE_MISSING, code16, decode16};
 
@@ -17,10 +19,10 @@ const HOUR_CLASSES: usize = 21;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Water {
     /// Newest slot that is known.
-    pub(crate) head: i64,
+    pub(crate) head: Sec,
     /// Newest slot without flow.
-    pub(crate) last_zero: i64,
-    codes: Box<[u16]>,
+    pub(crate) last_zero: Sec,
+    codes: Slots,
     pub(crate) hours: HalfOctaves<HOUR_CLASSES>,
     pub(crate) nights: Nights,
     /// Gas only.
@@ -47,12 +49,13 @@ impl GasRun {
 }
 
 impl Water {
-    pub(crate) fn new(len_s: i64) -> Self {
-        let slots = usize::try_from(WINDOW_S / len_s).unwrap_or(2).max(2);
+    /// `step` is the channel's resolution.
+    pub(crate) fn new(len_s: i64, step: u32) -> Self {
+        let slots = u16::try_from(WINDOW_S / len_s).unwrap_or(2);
         Self {
-            head: NEVER,
-            last_zero: NEVER,
-            codes: vec![CODE_MISSING; slots].into_boxed_slice(),
+            head: Sec::NEVER,
+            last_zero: Sec::NEVER,
+            codes: Slots::new(slots, step),
             hours: HalfOctaves::EMPTY,
             nights: Nights::NEW,
             gas: None,
@@ -60,7 +63,7 @@ impl Water {
     }
 
     pub(crate) fn slots_kept(&self) -> i64 {
-        i64::try_from(self.codes.len()).unwrap_or(i64::MAX)
+        i64::from(self.codes.len())
     }
 
     fn place(&self, slot: i64) -> usize {
@@ -68,31 +71,32 @@ impl Water {
     }
 
     fn holds(&self, slot: i64) -> bool {
-        slot <= self.head && slot > self.head - self.slots_kept()
+        let head = self.head.s();
+        slot <= head && slot > head - self.slots_kept()
     }
 
     /// The flow of a slot in mL (within 0.05 %), `None` when it is missing or must not be used.
     pub(crate) fn get(&self, slot: i64) -> Option<i64> {
-        if self.holds(slot) { decode16(self.codes[self.place(slot)]) } else { None }
+        if self.holds(slot) { decode16(self.codes.get(self.place(slot))) } else { None }
     }
 
     /// Keeps a slot; `value` is `None` when it must not be used. False when it is too old.
     pub(crate) fn put(&mut self, slot: i64, value: Option<i64>) -> bool {
-        if slot > self.head {
-            let first = (self.head + 1).max(slot - self.slots_kept() + 1);
+        if slot > self.head.s() {
+            let first = (self.head.s() + 1).max(slot - self.slots_kept() + 1);
             for gone in first..=slot {
-                self.codes[self.place(gone)] = CODE_MISSING;
+                self.codes.set(self.place(gone), CODE_MISSING);
             }
-            self.head = slot;
+            self.head = Sec::of(slot);
         }
         if !self.holds(slot) {
             return false;
         }
         let place = self.place(slot);
-        self.codes[place] =
-            value.map_or(CODE_BAD, |value| code16(u64::try_from(value).unwrap_or_default()));
+        let code = value.map_or(CODE_BAD, |value| code16(u64::try_from(value).unwrap_or_default()));
+        self.codes.set(place, code);
         if value == Some(0) {
-            self.last_zero = self.last_zero.max(slot);
+            self.last_zero = self.last_zero.max(Sec::of(slot));
         }
         true
     }
@@ -104,7 +108,7 @@ impl Water {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         let gas = self.gas.as_ref().map_or(0, |_| size_of::<GasRun>());
-        size_of::<Self>() + gas + self.codes.len() * size_of::<u16>()
+        size_of::<Self>() + gas + self.codes.heap_bytes()
     }
 }
 
@@ -115,21 +119,15 @@ impl Snap for Water {
         self.hours.counts.save(to);
         self.nights.save(to);
         self.gas.save(to);
-        to.unsigned(self.codes.len() as u64);
-        for code in &self.codes {
-            code.save(to);
-        }
+        self.codes.save(to);
     }
 
     fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        let (head, last_zero) = (i64::load(from)?, i64::load(from)?);
+        let (head, last_zero) = (Sec::load(from)?, Sec::load(from)?);
         let hours = HalfOctaves { counts: Snap::load(from)? };
         let (nights, gas) = (Snap::load(from)?, Snap::load(from)?);
-        let codes: Vec<u16> = Snap::load(from)?;
-        if codes.len() < 2 {
-            return Err(SnapshotError::Damaged);
-        }
-        Ok(Self { head, last_zero, codes: codes.into_boxed_slice(), hours, nights, gas })
+        let codes = Snap::load(from)?;
+        Ok(Self { head, last_zero, codes, hours, nights, gas })
     }
 }
 
@@ -139,11 +137,11 @@ mod tests {
 
     #[test]
     fn slots_leave_after_26_hours() {
-        let mut water = Water::new(3_600);
+        let mut water = Water::new(3_600, 1);
         assert!(water.put(100, Some(5)) && water.put(101, None) && water.put(102, Some(7)));
         assert_eq!((water.get(100), water.get(101), water.sum(102, 2)), (Some(5), None, None));
         assert!(water.put(125, Some(0)) && !water.put(90, Some(1)));
-        assert_eq!((water.get(100), water.get(110), water.last_zero), (Some(5), None, 125));
+        assert_eq!((water.get(100), water.get(110), water.last_zero.s()), (Some(5), None, 125));
         assert!(water.put(126, Some(0)));
         assert_eq!(water.get(100), None);
         let mut bytes = Writer::default();

@@ -6,6 +6,7 @@ use metering::LogRecord;
 use super::{Log, at, fill, meter};
 use crate::state::channel::Channel;
 use crate::state::meter::Meter;
+use crate::state::network::Link;
 use crate::{Engine, Params};
 
 /// Bytes per channel after two days of data, the newest day open.
@@ -24,14 +25,14 @@ fn bytes(asset_text: &str) -> usize {
 
 #[test]
 fn the_state_of_a_meter_stays_in_its_budget() {
+    let kinds = ["electricity 15min", "gas 1h step=1", "water 1h step=1", "water 15min step=1"];
+    let each = kinds.map(|kind| format!("{kind} {}", bytes(kind)));
     let sizes = format!(
-        "meter {} channel {} | electricity 15min {} | gas 1h {} | water 1h {} | water 15min {}",
+        "meter {} channel {} link {} | {}",
         size_of::<Meter>(),
         size_of::<Channel>(),
-        bytes("electricity 15min"),
-        bytes("gas 1h"),
-        bytes("water 1h"),
-        bytes("water 15min"),
+        size_of::<Link>(),
+        each.join(" | "),
     );
-    expect!["meter 160 channel 280 | electricity 15min 512 | gas 1h 716 | water 1h 684 | water 15min 856"].assert_eq(&sizes);
+    expect!["meter 120 channel 256 link 36 | electricity 15min 484 | gas 1h step=1 654 | water 1h step=1 622 | water 15min step=1 724"].assert_eq(&sizes);
 }
