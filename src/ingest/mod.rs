@@ -14,6 +14,7 @@ mod counter;
 mod dlq;
 pub mod grid;
 mod intake;
+mod lag;
 mod levels;
 mod normalise;
 mod options;

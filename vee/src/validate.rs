@@ -16,6 +16,7 @@ pub struct Arrival {
     pub received_at: UtcTime,
     pub installed_at: UtcTime,
     /// Device clock minus ours at contact, in seconds, when the message says when it was sent.
+    /// `None` also when the message may only have been late.
     pub clock_ahead_s: Option<i64>,
 }
 
@@ -182,7 +183,7 @@ const fn finding(rule: Rule, outcome: Outcome) -> Finding {
     Finding { rule, outcome, holds: true }
 }
 
-/// A clock that is ahead by up to half an interval is a mark; beyond that the value stands in
+/// A clock that is wrong by up to half an interval is a mark; beyond that the value stands in
 /// the wrong slot.
 fn clock_finding(
     arrival: &Arrival,
@@ -193,7 +194,8 @@ fn clock_finding(
     let ahead_s = arrival.clock_ahead_s;
     let outcome = checks::clock(ahead_s, channel.reading_type.tariff > 0, params);
     let hold_s = params.clock_fail_s.max(i64::from(len_s) / 2);
-    Finding { rule: Rule::ClockDrift, outcome, holds: ahead_s.is_some_and(|ahead| ahead > hold_s) }
+    let holds = ahead_s.is_some_and(|ahead| ahead.saturating_abs() > hold_s);
+    Finding { rule: Rule::ClockDrift, outcome, holds }
 }
 
 #[cfg(test)]
