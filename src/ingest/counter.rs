@@ -21,6 +21,44 @@ pub(super) struct Step<'a> {
 
 /// A counter that shows less than this part of what it showed has started again (MTR-RESET).
 const NEAR_ZERO: i64 = 50;
+/// It may also show what was used since it started again, up to this part of what it showed and so
+/// many times its usual pace.
+const STARTED_PART: i64 = 4;
+const STARTED_PACES: i64 = 2;
+const DAY_S: i64 = 86_400;
+/// Reads that are nearer to one another say little of a day.
+const PACE_S: i64 = 20 * 3_600;
+
+/// How many steps a counter usually advances in a day, measured over about a day at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Pace {
+    from: Option<(UtcTime, i64)>,
+    /// 0 = unknown.
+    per_day: i64,
+}
+
+impl Pace {
+    fn follow(&mut self, at: UtcTime, raw: i64, advance: Advance) {
+        let Some((since, before)) =
+            self.from.filter(|_| matches!(advance, Advance::Forward { .. }))
+        else {
+            self.from = Some((at, raw));
+            return;
+        };
+        let elapsed_s = at.seconds_since(since);
+        if elapsed_s >= PACE_S {
+            let steps = raw.saturating_sub(before).max(0);
+            self.per_day = steps.saturating_mul(DAY_S) / elapsed_s;
+            self.from = Some((at, raw));
+        }
+    }
+
+    /// A counter that fell from `before` to `raw` started at zero within these seconds.
+    fn started_again(self, before: i64, raw: i64, elapsed_s: i64) -> bool {
+        let used = self.per_day.saturating_mul(elapsed_s).saturating_mul(STARTED_PACES) / DAY_S;
+        raw <= before / NEAR_ZERO || raw <= used.min(before / STARTED_PART)
+    }
+}
 
 /// Limits of the counter, in its own steps. Where the telegram's field wraps earlier than the
 /// dial, it is the field that rolls over.
@@ -68,6 +106,7 @@ pub(super) fn follow(
         return;
     }
     tell(normaliser, channel, around, step);
+    channel.state.pace.follow(step.at, step.scaled.raw, step.advance);
     if channel.asset.kind == ChannelKind::Interval {
         // The meter sends its intervals itself; the register is only watched.
         remember(channel, step);
@@ -156,14 +195,18 @@ fn tell(
     around: &Around<'_>,
     step: &Step<'_>,
 ) {
-    let before = channel.state.counter.map_or(0, |counter| counter.raw);
+    let counter = channel.state.counter;
+    let before = counter.map_or(0, |counter| counter.raw);
+    let elapsed_s = counter.map_or(0, |counter| step.at.seconds_since(counter.read_at));
     let code = match step.advance {
         Advance::Rollover { .. } => EventCode::RegisterRollover,
         Advance::Decrease { .. } if fails(step.verdict, Rule::Decrease) => {
             EventCode::RegisterDecrease
         }
         // A counter that starts again starts near zero; any other fall is a decrease.
-        Advance::Reset if step.scaled.raw <= before / NEAR_ZERO => EventCode::RegisterReset,
+        Advance::Reset if channel.state.pace.started_again(before, step.scaled.raw, elapsed_s) => {
+            EventCode::RegisterReset
+        }
         Advance::Reset => EventCode::RegisterDecrease,
         _ => return,
     };
@@ -178,4 +221,32 @@ fn tell(
 
 fn fails(verdict: Verdict, rule: Rule) -> bool {
     rule.no().is_some_and(|no| verdict.failed.contains(no))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(number: i64) -> UtcTime {
+        UtcTime::from_seconds(number * DAY_S)
+    }
+
+    #[test]
+    fn a_counter_that_started_again_may_show_a_days_use() {
+        let forward = Advance::Forward { delta: 10_000, over_cap: false };
+        let mut pace = Pace::default();
+        assert!(
+            pace.started_again(500_000, 10_000, DAY_S) && !pace.started_again(90_000, 9_000, 60)
+        );
+        pace.follow(day(0), 480_000, Advance::First);
+        pace.follow(day(1), 490_000, forward);
+        pace.follow(day(2), 500_000, forward);
+        assert_eq!(pace.per_day, 10_000);
+        assert!(pace.started_again(100_000, 19_000, DAY_S), "twice a day's use at most");
+        assert!(!pace.started_again(100_000, 21_000, DAY_S));
+        assert!(pace.started_again(100_000, 24_000, 2 * DAY_S), "two days without a read");
+        assert!(!pace.started_again(30_000, 10_000, DAY_S), "it lost too little");
+        pace.follow(day(3), 4_000, Advance::Reset);
+        assert_eq!((pace.from, pace.per_day), (Some((day(3), 4_000)), 10_000));
+    }
 }

@@ -9,6 +9,7 @@ use store::ChannelStateRow;
 use store::assets::{RegistryChannel, RegistryMeter};
 use vee::Verdict;
 
+use super::counter::Pace;
 use super::grid::Point;
 use super::levels::Levels;
 use super::recent::{self, Recent};
@@ -63,6 +64,8 @@ pub struct ChannelEntry {
 pub struct ChannelState {
     pub counter: Option<CounterState>,
     pub recent: Recent,
+    /// How fast the counter runs; in memory only.
+    pub pace: Pace,
     /// Verdict that the interval which is still open will inherit.
     pub open: Verdict,
     /// Changed since it was last written to a batch.
@@ -237,7 +240,7 @@ impl ChannelState {
         let boundary = row.boundary.map(|(at, total)| Point { at, total });
         let counter =
             CounterState { read_at: row.read_at, raw: row.raw, total: row.total, boundary };
-        Self { counter: Some(counter), recent, open, touched: false }
+        Self { counter: Some(counter), recent, open, touched: false, ..Self::default() }
     }
 
     fn read_at(&self) -> Option<UtcTime> {
