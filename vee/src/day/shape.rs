@@ -2,6 +2,7 @@
 
 use metering::{DeviceFlags, QualityStatus, UtcTime};
 
+use super::sums;
 use super::verdict::{Desk, Saying};
 use crate::checks::FLAGS_FAIL;
 use crate::rules::{Rule, kind};
@@ -64,8 +65,9 @@ fn flags(desk: &mut Desk<'_>) {
     }
 }
 
-/// #8 ING-DST: exactly the hour of the change is missing on one side of it, or came twice. Gives
-/// the number of slots that are explained by it.
+/// #8 ING-DST: exactly the hour of the change is missing on one side of it, or came twice. Radio
+/// loses that hour as often as any other, so that a missing one needs a second witness. Gives the
+/// number of slots that are explained by it.
 fn clock_change(desk: &mut Desk<'_>) -> usize {
     let Some(change) = desk.input.change else { return 0 };
     let len_s = i64::from(desk.input.channel.len_s);
@@ -80,12 +82,30 @@ fn clock_change(desk: &mut Desk<'_>) -> usize {
         return 0;
     }
     let (before, after) = missing_beside(desk, change);
-    if (before == width && after == 0) || (after == width && before == 0) {
+    let lost = match (before, after) {
+        (before, 0) if before == width => Some(change.plus_seconds(-shift_s)),
+        (0, after) if after == width => Some(change),
+        _ => None,
+    };
+    let witnessed = |from: UtcTime| {
+        let hour = (from, from.plus_seconds(shift_s));
+        displaced(desk, change, width) || sums::nothing_lost(desk.input, hour, desk.params)
+    };
+    if lost.is_some_and(witnessed) {
         desk.say(Rule::DayShape, Saying::fail(kind::DST_MISSING, count(width)));
         return width;
     }
     desk.say(Rule::DayShape, Saying::PASS);
     0
+}
+
+/// After the change at least an hour of slots came with a time that cannot be theirs: the device
+/// went on by another clock.
+fn displaced(desk: &Desk<'_>, change: UtcTime, width: usize) -> bool {
+    let wrong = Rule::Time.mask().bits() | Rule::ClockDrift.mask().bits();
+    let after = desk.places.iter().filter(|place| place.end > change && arrived(place.slot));
+    let failed = after.filter(|place| place.slot.is_some_and(|s| s.failed.bits() & wrong != 0));
+    failed.count() >= width
 }
 
 /// Slots that are missing in one run right before and right after `change`. A run that reaches the

@@ -2,7 +2,7 @@
 
 use metering::{ChannelKind, DeviceFlags, Outcome, QualityStatus, UtcTime};
 
-use super::input::{DaySlot, RegisterPoint};
+use super::input::{DayInput, DaySlot, RegisterPoint};
 use super::verdict::{Desk, HoldKind, Saying};
 use crate::params::Params;
 use crate::rules::{Rule, kind};
@@ -163,6 +163,37 @@ fn sum_kind(sum: i128, register: i128, step: i128, params: &Params) -> u8 {
         }
     }
     if sum < register { kind::SUM_MISSING_PULSES } else { kind::SUM_DOUBLE_COUNT }
+}
+
+/// The register counted no more than the slots beside the missing `hour` hold, although the same
+/// hour of the day before shows use: the hour never was.
+pub(super) fn nothing_lost(
+    input: &DayInput<'_>,
+    hour: (UtcTime, UtcTime),
+    params: &Params,
+) -> bool {
+    let len_s = input.channel.len_s;
+    let Some(window) = window(input.registers, input.day.start, input.day.end) else {
+        return false;
+    };
+    if hour.0 < window.from || hour.1 > window.to {
+        return false;
+    }
+    let use_of = |from, to, advance| {
+        interval_sum_of(input.slots, len_s, Window { from, to, advance, ..window })
+    };
+    let usual = use_of(
+        hour.0.plus_seconds(-metering::time::DAY_S),
+        hour.1.plus_seconds(-metering::time::DAY_S),
+        0,
+    );
+    let before = use_of(window.from, hour.0, window.advance);
+    let after = use_of(hour.1, window.to, window.advance);
+    let (Some(usual), Some(before), Some(after)) = (usual, before, after) else { return false };
+    let allowed =
+        i128::from(tolerance(window, &before, params).max(tolerance(window, &after, params)));
+    let missing = i128::from(window.advance) * before.len_us - before.scaled - after.scaled;
+    missing.abs() <= allowed * before.len_us && usual.scaled > 4 * allowed * before.len_us
 }
 
 /// #14 REG-TOU, over reads that total and rates have at the same instants.

@@ -15,17 +15,48 @@ fn days_of_92_and_100_quarter_hours_are_whole_days() {
     }
 }
 
-#[test]
-fn an_hour_missing_at_the_change_is_a_setting_not_a_gap() {
-    let mut autumn = Rig::home("2026-10-25");
-    autumn.arrive(|at| usual(at).filter(|_| !(12..16).contains(&at)));
-    assert_eq!(told(&autumn.close()), "ING-DST Fail 1 4");
-    autumn.arrive(usual);
-    assert_eq!(of(&autumn.close(), Rule::DayShape), "", "no change, nothing to tell");
+/// The device goes on by another clock: its stamps fail.
+fn stamps_fail(rig: &mut Rig, slots: std::ops::Range<usize>) {
+    slots.for_each(|at| rig.slot(at).failed = Rule::ClockDrift.mask());
+}
 
-    let mut before = Rig::home("2026-10-25");
-    before.arrive(|at| usual(at).filter(|_| !(8..12).contains(&at)));
-    assert_eq!(told(&before.close()), "ING-DST Fail 1 4");
+#[test]
+fn an_hour_missing_at_the_change_is_a_setting_when_the_clock_is_wrong_after_it() {
+    for lost in [12..16, 8..12] {
+        let mut rig = Rig::home("2026-10-25");
+        rig.arrive(|at| usual(at).filter(|_| !lost.contains(&at)));
+        stamps_fail(&mut rig, 40..43);
+        assert_eq!(of(&rig.judge(Around::default()), Rule::DayShape), "", "{lost:?}");
+        stamps_fail(&mut rig, 43..44);
+        assert_eq!(told(&rig.close()), "ING-DST Fail 1 4", "{lost:?}");
+        rig.arrive(usual);
+        assert_eq!(of(&rig.close(), Rule::DayShape), "", "no change, nothing to tell");
+    }
+}
+
+#[test]
+fn an_hour_missing_at_the_change_is_a_setting_when_the_register_misses_nothing() {
+    let of_day = |skip: std::ops::Range<usize>| {
+        (0..100).filter(|at| !skip.contains(at)).filter_map(usual).sum::<i64>()
+    };
+    for (advance, want) in
+        [(of_day(12..16), "ING-DST Fail 1 4"), (of_day(0..0), "INT-GAP Fail 0 4")]
+    {
+        let mut rig = Rig::home("2026-10-24");
+        rig.arrive(usual);
+        rig.close();
+        rig.read(rig.day.start, 0);
+        rig.arrive(|at| usual(at).filter(|_| !(12..16).contains(&at)));
+        rig.read(rig.day.end, advance);
+        assert_eq!(told(&rig.close()), want);
+    }
+}
+
+#[test]
+fn an_hour_that_radio_lost_at_the_change_is_a_gap() {
+    let mut rig = Rig::home("2026-10-25");
+    rig.arrive(|at| usual(at).filter(|_| !(12..16).contains(&at)));
+    assert_eq!(told(&rig.close()), "INT-GAP Fail 0 4");
 }
 
 #[test]
@@ -59,6 +90,7 @@ fn a_change_of_half_an_hour_has_half_as_many_slots() {
     let change = rig.calendar.change_within(rig.day).unwrap();
     let at = usize::try_from(change.seconds_since(rig.day.start) / 900).unwrap();
     rig.arrive(|slot| usual(slot).filter(|_| !(at..at + 2).contains(&slot)));
+    stamps_fail(&mut rig, at + 2..at + 4);
     let verdict = rig.close();
     assert_eq!(verdict.summary.slots, 98);
     assert_eq!(told(&verdict), "ING-DST Fail 1 2");
