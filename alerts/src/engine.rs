@@ -301,7 +301,7 @@ impl Engine {
             }
         };
         let Some(meter) = self.meters.get_mut(place as usize) else { return };
-        let (installed_at, primary) = (meter.installed_at.s(), meter.primary);
+        let (installed_at, primary) = (meter.installed_at.s(), meter.primary());
         let serial = meter.serial_hash;
         let before = (meter.transformer, meter.network_zone);
         meter.update(asset, zone);
@@ -320,7 +320,7 @@ impl Engine {
         if let Some(group) = self.env.groups.get_mut(group) {
             group.lag_s = group.lag_s.max(lag_s);
         }
-        let wanted = meter.primary;
+        let wanted = meter.primary();
         if let Some(old) = primary.filter(|old| Some(*old) != wanted) {
             let at = self.collector_place(old);
             self.collectors[at as usize].members.retain(|member| *member != place);
@@ -426,7 +426,7 @@ impl Engine {
     }
 
     fn parent_of(&self, meter: u32) -> Option<u32> {
-        let primary = self.meters.get(meter as usize)?.primary?;
+        let primary = self.meters.get(meter as usize)?.primary()?;
         self.collector_places.get(&primary).copied()
     }
 

@@ -129,7 +129,7 @@ impl Engine {
         for (place, meter) in (0_u32..).zip(&self.meters) {
             self.env.select(place);
             let collector = meter
-                .primary
+                .primary()
                 .and_then(|id| self.collector_places.get(&id))
                 .and_then(|at| self.collectors.get(*at as usize));
             missed::look(meter, place, collector, &mut self.env);

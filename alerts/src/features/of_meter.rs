@@ -123,7 +123,7 @@ fn asset(meter: &Meter, feature: Feature) -> Option<Value<'static>> {
         Feature::Units => positive(meter.units.into()),
         Feature::RatedFlow => positive(meter.flow_rated_lph.into()),
         Feature::ContactEvery => time(meter.cadence_s(), 60.0),
-        Feature::Routed => Some(Value::Bool(meter.primary.is_some())),
+        Feature::Routed => Some(Value::Bool(meter.primary().is_some())),
         Feature::Zoned => Some(Value::Bool(meter.network_zone != 0)),
         Feature::Fed => Some(Value::Bool(meter.transformer != 0)),
         _ => None,

@@ -13,9 +13,9 @@ use crate::env::Env;
 use crate::local::month_of;
 use crate::rule::RuleId;
 use crate::rules::stopped::is_heating;
-use crate::state::NEVER;
 use crate::state::channel::Channel;
 use crate::state::meter::Meter;
+use crate::state::sec::Sec;
 use crate::state::water::{GasRun, HOUR_BASE_MLPH, Water};
 use crate::stats::median;
 use crate::transition::Evidence;
@@ -94,6 +94,11 @@ fn report(
     report
 }
 
+/// As the run of hours keeps it.
+fn small(value: i64) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
 /// #50.
 fn continuous(meter: &mut Meter, at: usize, hour: Hour, env: &mut Env) {
     let (heats, process) = (heats(hour, env), meter.tags.has(Tag::ProcessGas));
@@ -106,42 +111,42 @@ fn continuous(meter: &mut Meter, at: usize, hour: Hour, env: &mut Env) {
     let run = water.gas.get_or_insert_with(|| Box::new(GasRun::NONE));
     // Until the least hour of ten days without heating is known nothing can be said.
     let unknown = run.limit == 0;
-    let limit = run.limit.max(env.params.gas_cont_mlph);
+    let limit = i64::from(run.limit).max(env.params.gas_cont_mlph);
     if hour.rate <= limit || heats || process || unknown {
-        if hour.end > run.from {
+        if hour.end > run.from.s() {
             // A late hour may break a run that was thought whole.
             let whole = hour.end >= newest;
-            run.from = if whole || run.from == NEVER { NEVER } else { hour.end };
-            run.hours = if whole { 0 } else { (newest - hour.end) / HOUR_S };
+            run.from = if whole || run.from == Sec::NEVER { Sec::NEVER } else { Sec::of(hour.end) };
+            run.hours = if whole { 0 } else { small((newest - hour.end) / HOUR_S) };
         }
         if hour.end >= newest {
             run.below += 1;
         }
-        let below = run.below;
+        let below = i64::from(run.below);
         ease(key, hour, below, env);
         return;
     }
     if hour.end >= newest {
         run.below = 0;
     }
-    if run.from == NEVER {
-        (run.from, run.hours) = (hour.start, 0);
+    if run.from == Sec::NEVER {
+        (run.from, run.hours) = (Sec::of(hour.start), 0);
     }
-    run.from = run.from.min(hour.start).max(hour.end - 90 * DAY_S);
+    run.from = Sec::of(run.from.s().min(hour.start).max(hour.end - 90 * DAY_S));
     run.hours += 1;
     let run = **run;
-    let span_h = (newest.max(hour.end) - run.from) / HOUR_S;
+    let span_h = (newest.max(hour.end) - run.from.s()) / HOUR_S;
     if let Some(active) = env.book.get_mut(&key)
         && hour.end >= newest
     {
         active.mark = 0;
     }
-    if span_h < env.params.gas_cont_h || run.hours * 10 < span_h * 9 {
+    if span_h < env.params.gas_cont_h || i64::from(run.hours) * 10 < span_h * 9 {
         return;
     }
     let Some(channel) = meter.channels.get(at) else { return };
     let rule = (RuleId::GAS_CONT, Cause::GasContinuousFlow);
-    let mut report = report(meter, channel, rule, (run.from, newest.max(hour.end)), env);
+    let mut report = report(meter, channel, rule, (run.from.s(), newest.max(hour.end)), env);
     report.severity = Severity::P2;
     report.evidence.push(Evidence::milli("measured", hour.rate, "L/h"));
     report.evidence.push(Evidence::milli("threshold", limit, "L/h"));
@@ -236,5 +241,5 @@ pub(crate) fn note_day(channel: &mut Channel, (number, start, end): (i32, i64, i
     }
     let usual = median(&mut own);
     let run = water.gas.get_or_insert_with(|| Box::new(GasRun::NONE));
-    run.limit = env.params.gas_cont_mlph.max(usual * env.params.gas_cont_times);
+    run.limit = small(env.params.gas_cont_mlph.max(usual * env.params.gas_cont_times));
 }

@@ -56,6 +56,7 @@ snap_by!(Silence, u8, |value: Silence| value as u8, |number| match number {
     _ => None,
 });
 
+const NO_COLLECTOR: i32 = i32::MIN;
 /// Parts of one of a miss rate: a per mille is a whole number of them.
 const MISS_PARTS: u32 = 4_000_000_000;
 
@@ -69,7 +70,8 @@ pub(crate) struct Meter {
     pub(crate) battery_powered: bool,
     pub(crate) account_active: bool,
     pub(crate) zone: u16,
-    pub(crate) primary: Option<CollectorId>,
+    /// Number of the collector that is its primary route, [`NO_COLLECTOR`] for none.
+    primary: i32,
     pub(crate) installed_at: Sec,
     pub(crate) contact_every_s: i32,
     pub(crate) flow_rated_lph: i32,
@@ -183,7 +185,7 @@ impl Meter {
             battery_powered: false,
             account_active: true,
             zone,
-            primary: None,
+            primary: NO_COLLECTOR,
             installed_at: Sec::NEVER,
             contact_every_s: 1,
             flow_rated_lph: 0,
@@ -218,7 +220,7 @@ impl Meter {
         self.battery_powered = asset.battery_powered;
         self.account_active = asset.account_active;
         self.zone = zone;
-        self.primary = asset.primary_collector;
+        self.primary = asset.primary_collector.map_or(NO_COLLECTOR, CollectorId::get);
         self.installed_at = Sec::of(asset.installed_at.seconds());
         self.contact_every_s = asset.contact_every_s.max(1);
         self.flow_rated_lph = asset.flow_rated_lph;
@@ -309,6 +311,11 @@ impl Meter {
         } else {
             Severity::P3
         }
+    }
+
+    /// Its primary route.
+    pub(crate) fn primary(&self) -> Option<CollectorId> {
+        (self.primary != NO_COLLECTOR).then(|| CollectorId::new(self.primary))
     }
 
     /// Share of the periods of its cadence in which no value came.

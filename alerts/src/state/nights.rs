@@ -15,12 +15,13 @@ const NIGHT_FLOW: u8 = 0x80;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Nights {
-    newest: i32,
+    /// Day since 1970; 0 = none yet.
+    newest: u16,
     /// Least hour, coded; a night stands at its day's number modulo the length.
     codes: [u8; NIGHTS],
     /// Slots with flow of 96 by day, with [`NIGHT_FLOW`]; 127 of 96: refills.
     flows: [u8; FLOW_DAYS],
-    flows_newest: i32,
+    flows_newest: u16,
     /// Of #42, in thousandths; `mu` and `sigma` in units of 100 mL/h.
     pub(crate) cusum_x1000: u16,
     pub(crate) mu: u16,
@@ -45,10 +46,10 @@ pub(crate) struct FlowDay {
 
 impl Nights {
     pub(crate) const NEW: Self = Self {
-        newest: i32::MIN / 2,
+        newest: 0,
         codes: [UNKNOWN; NIGHTS],
         flows: [UNKNOWN; FLOW_DAYS],
-        flows_newest: i32::MIN / 2,
+        flows_newest: 0,
         cusum_x1000: 0,
         mu: 0,
         sigma: 0,
@@ -62,21 +63,21 @@ impl Nights {
 
     /// Keeps the least hour of a night, in mL/h.
     pub(crate) fn put(&mut self, number: i32, mlph: i64) {
-        if number <= self.newest - NIGHTS_KEPT {
+        if number <= i32::from(self.newest) - NIGHTS_KEPT {
             return;
         }
-        if number > self.newest {
-            for gone in (self.newest + 1).max(number - NIGHTS_KEPT + 1)..=number {
+        if number > i32::from(self.newest) {
+            for gone in (i32::from(self.newest) + 1).max(number - NIGHTS_KEPT + 1)..=number {
                 self.codes[Self::place(gone)] = UNKNOWN;
             }
-            self.newest = number;
+            self.newest = day16(number);
         }
         self.codes[Self::place(number)] = code8(mlph);
     }
 
     /// The least hour of a night, in mL/h (within 6 %).
     pub(crate) fn get(&self, number: i32) -> Option<i64> {
-        if number > self.newest || number <= self.newest - NIGHTS_KEPT {
+        if number > i32::from(self.newest) || number <= i32::from(self.newest) - NIGHTS_KEPT {
             return None;
         }
         decode8(self.codes[Self::place(number)])
@@ -88,14 +89,15 @@ impl Nights {
     }
 
     pub(crate) fn put_flow(&mut self, number: i32, day: FlowDay) {
-        if number <= self.flows_newest - FLOW_DAYS_KEPT {
+        if number <= i32::from(self.flows_newest) - FLOW_DAYS_KEPT {
             return;
         }
-        if number > self.flows_newest {
-            for gone in (self.flows_newest + 1).max(number - FLOW_DAYS_KEPT + 1)..=number {
+        if number > i32::from(self.flows_newest) {
+            for gone in (i32::from(self.flows_newest) + 1).max(number - FLOW_DAYS_KEPT + 1)..=number
+            {
                 self.flows[Self::flow_place(gone)] = UNKNOWN;
             }
-            self.flows_newest = number;
+            self.flows_newest = day16(number);
         }
         let slots = if day.refills { 126 } else { u8::try_from(day.slots).unwrap_or(96).min(96) };
         let night = if day.at_night { NIGHT_FLOW } else { 0 };
@@ -103,7 +105,9 @@ impl Nights {
     }
 
     pub(crate) fn flow(&self, number: i32) -> Option<FlowDay> {
-        if number > self.flows_newest || number <= self.flows_newest - FLOW_DAYS_KEPT {
+        if number > i32::from(self.flows_newest)
+            || number <= i32::from(self.flows_newest) - FLOW_DAYS_KEPT
+        {
             return None;
         }
         let byte = self.flows[Self::flow_place(number)];
@@ -118,6 +122,10 @@ impl Nights {
     fn flow_place(number: i32) -> usize {
         usize::try_from(number.rem_euclid(FLOW_DAYS_KEPT)).unwrap_or(0)
     }
+}
+
+fn day16(number: i32) -> u16 {
+    u16::try_from(number).unwrap_or_default()
 }
 
 /// A rate in one byte: steps of 100 mL/h up to 3.2 L/h, then 16 steps an octave to 27 m3/h.

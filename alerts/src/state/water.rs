@@ -1,6 +1,5 @@
 //! What the water rules need: the slots of the last 26 hours and the distribution of whole hours.
 
-use super::NEVER;
 use super::hist::HalfOctaves;
 use super::nights::Nights;
 use super::sec::Sec;
@@ -32,20 +31,20 @@ pub(crate) struct Water {
 /// #50: the run of hours above the limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct GasRun {
-    /// Start of its first hour; [`NEVER`] when the newest hour was below.
-    pub(crate) from: i64,
+    /// Start of its first hour; [`Sec::NEVER`] when the newest hour was below.
+    pub(crate) from: Sec,
     /// Hours that are known of it.
-    pub(crate) hours: i64,
+    pub(crate) hours: i32,
     /// In mL/h.
-    pub(crate) limit: i64,
+    pub(crate) limit: i32,
     /// Hours in a row that were below.
-    pub(crate) below: i64,
+    pub(crate) below: i32,
 }
 
 snap_struct!(GasRun { from, hours, limit, below });
 
 impl GasRun {
-    pub(crate) const NONE: Self = Self { from: NEVER, hours: 0, limit: 0, below: 0 };
+    pub(crate) const NONE: Self = Self { from: Sec::NEVER, hours: 0, limit: 0, below: 0 };
 }
 
 impl Water {

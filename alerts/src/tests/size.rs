@@ -9,16 +9,20 @@ use crate::state::meter::Meter;
 use crate::state::network::Link;
 use crate::{Engine, Params};
 
-/// Bytes per channel after two days of data, the newest day open.
-fn bytes(asset_text: &str) -> usize {
+/// Bytes per channel after `hours` of data, the newest day open; one frame in `lost` is empty.
+fn bytes(asset_text: &str, hours: &str, lost: Option<usize>) -> usize {
     let asset = meter(asset_text);
     let mut log = Log::default();
-    log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
-    fill(&mut log, &asset, "11-02 00:00 +47h 0,5,9");
+    log.push(at("10-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    fill(&mut log, &asset, &format!("10-02 00:00 +{hours} 0,5,9"));
     let mut engine = Engine::new(Params::default());
     let mut out = Vec::new();
-    for frame in &log.frames {
-        engine.apply(frame, &mut out);
+    for (number, frame) in log.frames.iter().enumerate() {
+        let mut frame = frame.clone();
+        if lost.is_some_and(|every| number % every == every - 1) {
+            frame.records.clear();
+        }
+        engine.apply(&frame, &mut out);
     }
     engine.state_bytes_per_channel()
 }
@@ -26,7 +30,7 @@ fn bytes(asset_text: &str) -> usize {
 #[test]
 fn the_state_of_a_meter_stays_in_its_budget() {
     let kinds = ["electricity 15min", "gas 1h step=1", "water 1h step=1", "water 15min step=1"];
-    let each = kinds.map(|kind| format!("{kind} {}", bytes(kind)));
+    let each = kinds.map(|kind| format!("{kind} {}", bytes(kind, "47h", None)));
     let sizes = format!(
         "meter {} channel {} link {} | {}",
         size_of::<Meter>(),
@@ -34,5 +38,16 @@ fn the_state_of_a_meter_stays_in_its_budget() {
         size_of::<Link>(),
         each.join(" | "),
     );
-    expect!["meter 120 channel 256 link 36 | electricity 15min 484 | gas 1h step=1 654 | water 1h step=1 622 | water 15min step=1 724"].assert_eq(&sizes);
+    expect!["meter 112 channel 256 link 36 | electricity 15min 476 | gas 1h step=1 622 | water 1h step=1 606 | water 15min step=1 708"].assert_eq(&sizes);
+}
+
+/// Beyond the budget: a day with a gap is kept slot by slot until it is 35 days old.
+#[test]
+fn days_with_gaps_are_what_costs_most() {
+    let kinds = ["electricity 15min", "water 1h step=1"];
+    let each = kinds.map(|kind| {
+        let (whole, gaps) = (bytes(kind, "1000h", None), bytes(kind, "1000h", Some(47)));
+        format!("{kind} {whole}, with gaps {gaps}")
+    });
+    expect!["electricity 15min 476, with gaps 2996 | water 1h step=1 606, with gaps 1470"].assert_eq(&each.join(" | "));
 }
