@@ -210,6 +210,9 @@ pub(crate) fn reading(whose: Whose<'_>, (from, to): (i64, i64), failed: RuleMask
             let (from, to) = if wild { (env.now, env.now) } else { (from, to) };
             let fail = Fail { from, to, at: env.now, kind: 0, detail: 0 };
             fails(whose, rule, fail, env);
+            if !wild {
+                passed_since(whose, rule, env);
+            }
         } else if judged && to <= env.now + env.params.ahead_s {
             passes(whose, rule, (from, to), env);
         }
@@ -327,6 +330,8 @@ fn fails(whose: Whose<'_>, rule: RuleId, fail: Fail, env: &mut Env) {
     }
     let kept = env.verdicts.kept.entry(whose.key(rule)).or_default();
     match kept.fails.binary_search_by_key(&(fail.to, fail.kind), |known| (known.to, known.kind)) {
+        // A reading that came twice says nothing new.
+        Ok(_) if BY_READING.contains(&rule) => return,
         Ok(at) => kept.fails[at] = Fail { at: kept.fails[at].at, ..fail },
         Err(at) => kept.fails.insert(at, fail),
     }
@@ -338,6 +343,24 @@ fn fails(whose: Whose<'_>, rule: RuleId, fail: Fail, env: &mut Env) {
     let Some(first) = holds else { return };
     let fails = kept.fails.clone();
     raise(whose, rule, (first, &fails), env);
+}
+
+/// A failure that came late: readings after it arrived before it, and end it at once.
+fn passed_since(whose: Whose<'_>, rule: RuleId, env: &mut Env) {
+    let at = whose.channel.and_then(|no| whose.meter.channel_at(no.get()));
+    let Some(channel) = at.and_then(|at| whose.meter.channels.get(at)) else { return };
+    let Some(policy) = policy(rule, false) else { return };
+    let Some(kept) = env.verdicts.kept.get(&whose.key(rule)) else { return };
+    let Some(newest) = kept.fails.last().map(|fail| fail.to) else { return };
+    let since_s = channel.last_end.s() - newest;
+    let over = match policy.clear {
+        Clear::CleanFor(clean_s) => since_s >= clean_s,
+        Clear::Passes(passes) => since_s >= i64::from(passes) * channel.len().max(1),
+    };
+    if over {
+        let alert = AlertKey::of(whose.meter.subject(), rule, whose.channel);
+        env.book.clear(&alert, newest, env.at, &mut env.out);
+    }
 }
 
 /// The first of the failures that together are an alert.

@@ -91,6 +91,7 @@ fn a_gap_breaks_the_line_and_each_quality_has_its_mark() {
             <text class="note halo" x="33.93%" y="12">missing 15 min</text>
             <text class="cest halo alt" x="50.6%" y="12">estimated</text>
             <text class="csus halo alt" x="67.27%" y="12">suspect, up to 900 Wh</text>
+            <text class="note halo alt" x="83.93%" y="25">cut, up to 900 Wh</text>
             <text class="y" x="-6" y="100">0</text>
             <text class="y" x="-6" y="66.67">100</text>
             <text class="y" x="-6" y="33.33">200</text>
