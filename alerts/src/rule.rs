@@ -263,7 +263,8 @@ catalogue! {
     62 PWR_AREA "PWR-AREA", "area outage", "E", Group, [P1 P2 P3],
         [PowerOutage SingleOut], None;
     63 COM_CLASSIFY "COM-CLASSIFY", "why a meter is silent", "EWG", Event, [P1 P2 P3],
-        [HeadendOutage PowerOutage BatteryDead TamperSuspect RfObstructed FirmwareCohort CommLost], None;
+        [HeadendOutage PowerOutage BatteryDead TamperSuspect RfObstructed FirmwareCohort
+            CommLost], None;
     64 COM_BACKFILL "COM-BACKFILL", "late data", "EWG", O1, [P4],
         [], None;
     65 SWR_WQA "SWR-WQA", "sewer basis", "S", Year, [P4],
