@@ -49,5 +49,6 @@ fn days_with_gaps_are_what_costs_most() {
         let (whole, gaps) = (bytes(kind, "1000h", None), bytes(kind, "1000h", Some(47)));
         format!("{kind} {whole}, with gaps {gaps}")
     });
-    expect!["electricity 15min 476, with gaps 2996 | water 1h step=1 606, with gaps 1470"].assert_eq(&each.join(" | "));
+    expect!["electricity 15min 476, with gaps 2996 | water 1h step=1 606, with gaps 1470"]
+        .assert_eq(&each.join(" | "));
 }
