@@ -132,7 +132,7 @@ scenarios! {
 
 /// Causes of the catalogue that no wire format of a trial can show, and why.
 pub const NOT_INJECTED: &[(&str, &str)] = &[
-    ("HEADEND_OUTAGE", "a state of the head-end itself; `headend score` stops its own ingest"),
+    ("HEADEND_OUTAGE", "a state of the head-end itself, not of a device"),
     ("HEADEND_CLOCK", "a state of the head-end's own clock, not of a device"),
     ("SEWER_INFLOW", "needs sewer flow meters; tested by vectors of the rule"),
     ("DATA_GAP", "opened by the estimation job, not by a rule"),
