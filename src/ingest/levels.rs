@@ -6,8 +6,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use metering::EventCode;
 use protocols::{Format, ObservedEvent};
 
-use super::lag::Lag;
-
 const HOUR_US: i64 = 3_600_000_000;
 /// States that the rules follow by time (MTR-ERR, WTR-DRY, WTR-EMPTY) are told again so often while
 /// they hold, so that their end can be seen.
@@ -28,9 +26,8 @@ pub struct Levels {
     active: Vec<Level>,
     /// Hour of the last stored `battery_low`: BAT-FLAG counts telegrams, so it must come again.
     battery_hour: Option<i64>,
-    /// The device's clock was wrong at the last contact.
-    clock_wrong: bool,
-    pub(super) lag: Lag,
+    /// The device's clock was too far ahead at the last contact.
+    clock_ahead: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,10 +71,10 @@ impl Levels {
         });
     }
 
-    /// True when the clock was right before and is wrong now.
-    pub fn clock_begins(&mut self, wrong: bool) -> bool {
-        let begins = wrong && !self.clock_wrong;
-        self.clock_wrong = wrong;
+    /// True when the clock was right before and is ahead now.
+    pub fn clock_begins(&mut self, ahead: bool) -> bool {
+        let begins = ahead && !self.clock_ahead;
+        self.clock_ahead = ahead;
         begins
     }
 

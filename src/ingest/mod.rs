@@ -14,7 +14,6 @@ mod counter;
 mod dlq;
 pub mod grid;
 mod intake;
-mod lag;
 mod levels;
 mod normalise;
 mod options;

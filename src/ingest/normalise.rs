@@ -11,7 +11,6 @@ use store::{Batch, EventRow, IntervalRow, RegisterRow};
 use vee::{Advance, Agreement, Arrival, IntervalContext, Params, RegisterContext, Rule, Verdict};
 
 use super::counter;
-use super::levels::Levels;
 use super::registry::{ChannelEntry, MeterEntry};
 
 /// `source` of an interval that the device sent.
@@ -66,7 +65,7 @@ impl Normaliser<'_> {
         let arrival = Arrival {
             received_at: self.received_at,
             installed_at: entry.installed_at,
-            clock_ahead_s: self.clock_ahead(&report.heard_at, &mut entry.levels),
+            clock_ahead_s: clock_ahead(&report.heard_at, self.received_at),
         };
         let calendar = entry.calendar.clone();
         let around = Around {
@@ -91,18 +90,6 @@ impl Normaliser<'_> {
         }
         self.events(report, entry, &arrival);
         leftover
-    }
-
-    /// The device's clock against ours, where the device stamped the message itself. A message that
-    /// may only be late tells nothing.
-    fn clock_ahead(&self, heard_at: &ObservedTime, levels: &mut Levels) -> Option<i64> {
-        if heard_at.origin != TimeOrigin::Device || heard_at.doubtful || self.redelivered {
-            return None;
-        }
-        let ahead_s = heard_at.at.seconds_since(self.received_at);
-        let warn_s = self.params.clock_warn_s;
-        let of_clock = levels.lag.is_of_clock(self.received_at, -ahead_s, warn_s);
-        (of_clock || ahead_s >= -warn_s).then_some(ahead_s)
     }
 
     /// Returns how many values exceed the stored range.
@@ -304,16 +291,14 @@ impl Normaliser<'_> {
                 detail: cut(&observed.detail),
             });
         });
-        // Contacts that do not tell leave open what the ones before told.
-        let Some(ahead_s) = arrival.clock_ahead_s else { return };
-        if entry.levels.clock_begins(ahead_s.abs() > self.params.clock_fail_s) {
-            let side = if ahead_s > 0 { "ahead" } else { "behind" };
+        let ahead_s = arrival.clock_ahead_s.unwrap_or(0);
+        if entry.levels.clock_begins(ahead_s > self.params.clock_fail_s) {
             self.event(MeterEvent {
                 subject,
                 occurred_at: report.heard_at.at,
                 code: EventCode::ClockError,
                 seq: i32::from(Rule::ClockDrift.number()),
-                detail: format!("device clock {side} by {} s", ahead_s.abs()),
+                detail: format!("device clock ahead by {ahead_s} s"),
             });
         }
     }
@@ -337,6 +322,12 @@ pub(super) fn interval_context<'a>(
         net: around.net,
         inherited: Verdict::default(),
     }
+}
+
+/// The device's clock against ours, where the device stamped the message itself.
+fn clock_ahead(heard_at: &ObservedTime, received_at: UtcTime) -> Option<i64> {
+    (heard_at.origin == TimeOrigin::Device && !heard_at.doubtful)
+        .then(|| heard_at.at.seconds_since(received_at))
 }
 
 /// Codes 1.4.2 and 1.4.3: the interval is shorter or longer than its channel's.

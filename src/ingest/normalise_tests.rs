@@ -279,48 +279,6 @@ fn a_clock_that_is_ahead_is_an_event_once() {
     );
 }
 
-/// Reports of one meter, `hh:mm sent-hh:mm | ...`: rows of its clock and of its intervals.
-fn check_contacts(contacts: &str, want: Expect) {
-    let mut core = core(&registry(&[ELECTRIC]));
-    let mut text = String::new();
-    for contact in contacts.split(" | ") {
-        let (received_at, sent) = contact.split_once(' ').unwrap();
-        let hour = &received_at[..2];
-        let payload = format!(
-            r#"{{"v":1,"meter":"E-1","sent":"2026-11-21T{sent}:00Z","series":[
-            {{"field":"energy_import","unit":"kWh","len":900,"end":"2026-11-21T{hour}:00:00Z",
-            "exp":-3,"values":[120]}}]}}"#,
-        );
-        let accepted = core.accept(&[frame("ami/up/x", &payload, received_at)], at(received_at));
-        text += &shown(&accepted, &["interval", "event"]);
-    }
-    want.assert_eq(&text);
-}
-
-#[test]
-fn a_clock_that_is_behind_by_the_same_at_each_contact_is_told_from_a_delay() {
-    check_contacts(
-        "10:30 10:20 | 11:30 11:20 | 12:30 12:20 | 13:30 13:30",
-        expect![[r#"
-        interval 1/1 to 10:00:00 value 120000 raw [] {}
-        interval 1/1 to 11:00:00 value 120000 raw [] {}
-        interval 1/1 to 12:00:00 value 120000 suspect! [] {7}
-        event meter 1 12:20:00 clock_error seq 7 number 600 `device clock behind by 600 s`
-        interval 1/1 to 13:00:00 value 120000 raw [] {}
-    "#]],
-    );
-    check_contacts(
-        "10:30 08:20 | 10:30 09:20 | 10:31 10:20 | 11:30 11:29 | 12:30 12:30",
-        expect![[r#"
-            interval 1/1 to 10:00:00 value 120000 raw [] {}
-            interval 1/1 to 10:00:00 value 120000 raw [] {}
-            interval 1/1 to 10:00:00 value 120000 raw [] {}
-            interval 1/1 to 11:00:00 value 120000 raw [] {}
-            interval 1/1 to 12:00:00 value 120000 raw [] {}
-        "#]],
-    );
-}
-
 #[test]
 fn a_value_beyond_all_measure_is_a_dead_letter_and_the_others_are_kept() {
     check_bundle(

@@ -16,7 +16,6 @@ pub struct Arrival {
     pub received_at: UtcTime,
     pub installed_at: UtcTime,
     /// Device clock minus ours at contact, in seconds, when the message says when it was sent.
-    /// `None` also when the message may only have been late.
     pub clock_ahead_s: Option<i64>,
 }
 
@@ -183,7 +182,7 @@ const fn finding(rule: Rule, outcome: Outcome) -> Finding {
     Finding { rule, outcome, holds: true }
 }
 
-/// A clock that is wrong by up to half an interval is a mark; beyond that the value stands in
+/// A clock that is ahead by up to half an interval is a mark; beyond that the value stands in
 /// the wrong slot.
 fn clock_finding(
     arrival: &Arrival,
@@ -194,8 +193,7 @@ fn clock_finding(
     let ahead_s = arrival.clock_ahead_s;
     let outcome = checks::clock(ahead_s, channel.reading_type.tariff > 0, params);
     let hold_s = params.clock_fail_s.max(i64::from(len_s) / 2);
-    let holds = ahead_s.is_some_and(|ahead| ahead.saturating_abs() > hold_s);
-    Finding { rule: Rule::ClockDrift, outcome, holds }
+    Finding { rule: Rule::ClockDrift, outcome, holds: ahead_s.is_some_and(|ahead| ahead > hold_s) }
 }
 
 #[cfg(test)]
