@@ -202,6 +202,7 @@ impl Channel {
             series,
             gaps: &[],
             registers: window.registers,
+            rates: None,
             outages: &self.outages,
             profile: Some(&self.profile),
             check: None,

@@ -160,6 +160,8 @@ fn inputs_json(inputs: &Inputs) -> Value {
             "open_at": window.open_at.to_string(), "close_at": window.close_at.to_string(),
             "open": window.open, "close": window.close, "advance": window.advance,
         })),
+        "rates": inputs.rates.iter().map(|(rate, units)| json!({ "rate": rate, "left": units }))
+            .collect::<Vec<_>>(),
     })
 }
 

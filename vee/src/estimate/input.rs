@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::civil::{Date, Weekday};
 use metering::{ChannelAsset, ChannelKind, Commodity, LocalCalendar, UtcTime};
 
-use super::{Gap, Method, Series};
+use super::{Gap, Method, Series, TouInput};
 
 /// Facts of the channel that do not change with the gap.
 #[derive(Clone, Debug)]
@@ -121,6 +121,8 @@ pub struct GapInput<'a> {
     /// these are all unusable slots between the registers.
     pub gaps: &'a [Gap],
     pub registers: Option<RegisterWindow>,
+    /// Registers of the rates over the same window, where the meter has them.
+    pub rates: Option<TouInput<'a>>,
     pub outages: &'a [Outage],
     pub profile: Option<&'a ClassProfile>,
     /// A check meter or redundant channel of the same length.

@@ -12,6 +12,7 @@ use super::outcome::{Confidence, ConfidenceClass, Estimate, Inputs, MethodTrial,
 use super::scale::{self, Residual, Scaling, Unscaled};
 use super::shapes::{Around, NotApplicable, Shape};
 use super::share::Weights;
+use super::tou;
 use super::{EstimateError, Gap, Method};
 
 /// Longest gap, in slots: bounds the cost of one call (100 days of quarter hours).
@@ -70,15 +71,20 @@ impl<'a> Estimator<'a> {
         for gap in input.gaps {
             all.push(self.candidates(&input, *gap, residual.is_ok())?);
         }
+        let by_rate = by_rate(&input, residual)?;
         let weights: Vec<Weights> = all.iter().map(|one| one.chosen().weights.clone()).collect();
-        let (values, scaling) = shared(&weights, residual, &input)?;
+        let (values, scaling) = shared(&weights, (residual, by_rate.as_ref()), &input)?;
         let mut from = 0;
         let mut estimates = Vec::with_capacity(all.len());
         for (at, one) in all.iter().enumerate() {
             let to = from + one.chosen().weights.values.len();
             let mut estimate = self.told(&input, one, (residual, scaling))?;
             estimate.values = values[from..to].to_vec();
-            estimate.alternatives = self.trials(&input, (&all, at), residual)?;
+            if let Some(rates) = &by_rate {
+                estimate.inputs.rates = rates.iter().map(|(rate, units)| (*rate, *units)).collect();
+            }
+            estimate.alternatives =
+                self.trials(&input, (&all, at), (residual, by_rate.as_ref()))?;
             finish(&mut estimate, residual.ok());
             estimates.push(estimate);
             from = to;
@@ -201,6 +207,7 @@ impl<'a> Estimator<'a> {
                 after: shape.after,
                 reference_days: shape.reference_days.clone(),
                 registers: input.registers,
+                rates: Vec::new(),
                 profile_id: profile.map(|profile| profile.id.clone()),
             },
             confidence,
@@ -214,7 +221,7 @@ impl<'a> Estimator<'a> {
         &mut self,
         input: &GapInput<'_>,
         (all, at): (&[Candidates], usize),
-        residual: Result<Residual, Unscaled>,
+        (residual, by_rate): Known<'_>,
     ) -> Result<Vec<MethodTrial>, EstimateError> {
         let one = &all[at];
         let class = GapClass::of(one.gap, input.facts.len_s());
@@ -222,7 +229,7 @@ impl<'a> Estimator<'a> {
         let mut trials = Vec::with_capacity(one.tried.len());
         for (n, (method, shape)) in one.tried.iter().enumerate() {
             let (values, refused) = match shape {
-                Ok(shape) => (with_others(all, at, shape, residual, input)?, None),
+                Ok(shape) => (with_others((all, at), shape, (residual, by_rate), input)?, None),
                 Err(why) => (Vec::new(), Some(*why)),
             };
             let score = scores.iter().find(|score| score.method == *method).copied();
@@ -306,17 +313,41 @@ fn check_shape(input: &GapInput<'_>) -> Result<(), EstimateError> {
     Ok(())
 }
 
+/// What the registers say of the window: of all slots together, and of those of each rate.
+type Known<'a> = (Result<Residual, Unscaled>, Option<&'a BTreeMap<u8, i64>>);
+
+fn by_rate(
+    input: &GapInput<'_>,
+    residual: Result<Residual, Unscaled>,
+) -> Result<Option<BTreeMap<u8, i64>>, EstimateError> {
+    match (&input.rates, &input.registers, residual) {
+        (Some(tou), Some(total), Ok(residual)) => {
+            tou::residuals(input.facts, tou, (total, residual), input.series, input.gaps)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Values of all gaps in order, and how they relate to the register.
 fn shared(
     weights: &[Weights],
-    residual: Result<Residual, Unscaled>,
+    (residual, by_rate): Known<'_>,
     input: &GapInput<'_>,
 ) -> Result<(Vec<i64>, Scaling), EstimateError> {
     let step = input.facts.step();
     match residual {
         Ok(residual) => {
             let joined = Weights::joined(weights)?;
-            scale::scaled(&joined, residual.units, step, input.facts.net)
+            let (values, scaling) = scale::scaled(&joined, residual.units, step, input.facts.net)?;
+            if let (Some(tou), Some(residuals)) = (&input.rates, by_rate) {
+                let len_s = input.facts.len_s();
+                let ends = input.gaps.iter().flat_map(|gap| gap.ends(len_s));
+                let rates: Vec<u8> = ends.map(|end| tou.schedule.rate(input.facts, end)).collect();
+                if let Some(values) = tou::scaled(&joined, &rates, residuals, step)? {
+                    return Ok((values, scaling));
+                }
+            }
+            Ok((values, scaling))
         }
         Err(why) => {
             let mut values = Vec::new();
@@ -329,10 +360,9 @@ fn shared(
 }
 
 fn with_others(
-    all: &[Candidates],
-    at: usize,
+    (all, at): (&[Candidates], usize),
     shape: &Shape,
-    residual: Result<Residual, Unscaled>,
+    known: Known<'_>,
     input: &GapInput<'_>,
 ) -> Result<Vec<i64>, EstimateError> {
     let weights: Vec<Weights> = all
@@ -341,7 +371,7 @@ fn with_others(
         .map(|(n, one)| if n == at { &shape.weights } else { &one.chosen().weights })
         .cloned()
         .collect();
-    let (values, _) = shared(&weights, residual, input)?;
+    let (values, _) = shared(&weights, known, input)?;
     let from: usize = weights[..at].iter().map(|one| one.values.len()).sum();
     Ok(values[from..from + shape.weights.values.len()].to_vec())
 }

@@ -3,7 +3,7 @@
 //! In the order an estimate is made: the values of a channel and their gaps ([`series`]), what is
 //! known around them ([`input`]), which days are like which (`days`), what each method would write
 //! ([`shapes`], [`outage`], [`flat`]), how whole units are shared ([`share`]) and scaled to the
-//! register ([`scale`]), how well each method did on masked stretches of the same channel
+//! register ([`scale`]) and its rates ([`tou`]), how well each method did on masked stretches of the same channel
 //! ([`backtest`]), the ladder that picks one ([`ladder`]) and what is told of it ([`outcome`]).
 //! Beside it: the error over a whole fleet ([`report`]), repairs that need no estimate
 //! ([`reslice`]) and a meter exchange within a gap ([`bridge`]).
@@ -27,6 +27,7 @@ pub mod scale;
 pub mod series;
 pub mod shapes;
 pub mod share;
+pub mod tou;
 
 pub use backtest::{GapClass, MethodScore};
 pub use days::{LIKE_DAYS, LIKE_REACH_DAYS};
@@ -37,10 +38,11 @@ pub use ladder::{Estimator, estimate};
 pub use method::{Method, MethodError};
 pub use outage::ZeroFill;
 pub use outcome::{Confidence, ConfidenceClass, Estimate, Inputs, MethodTrial, Review};
-pub use report::{BacktestReport, backtest_report};
+pub use report::{BacktestReport, MaskLength, backtest_report};
 pub use scale::{Residual, Scaling, Unscaled};
 pub use series::{Gap, Series, Slot, is_usable};
 pub use shapes::NotApplicable;
+pub use tou::{RateWindow, TouInput, TouRule, TouSchedule};
 
 /// Why nothing could be estimated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -91,6 +91,9 @@ pub struct Inputs {
     pub after: Option<i64>,
     pub reference_days: Vec<Date>,
     pub registers: Option<RegisterWindow>,
+    /// Rates that the values were scaled to one by one, with what is left for each; empty: the
+    /// total alone.
+    pub rates: Vec<(u8, i64)>,
     pub profile_id: Option<String>,
 }
 

@@ -55,6 +55,16 @@ pub fn residual(
     series: &Series,
     gaps: &[Gap],
 ) -> Result<Result<Residual, Unscaled>, EstimateError> {
+    residual_of(window, series, gaps, &|_| true)
+}
+
+/// The same for a register that counts only the slots whose end `counts`.
+pub(super) fn residual_of(
+    window: &RegisterWindow,
+    series: &Series,
+    gaps: &[Gap],
+    counts: &dyn Fn(UtcTime) -> bool,
+) -> Result<Result<Residual, Unscaled>, EstimateError> {
     let (Some(first), Some(last)) = (gaps.first(), gaps.last()) else {
         return Err(EstimateError::NoGap);
     };
@@ -78,7 +88,8 @@ pub fn residual(
             let Some(slot) = series.at(end).filter(|slot| slot.is_usable()) else {
                 return Ok(Err(Unscaled::OtherGaps));
             };
-            let part = i128::from(slot.value).checked_mul(covered(window, start, end));
+            let value = if counts(end) { i128::from(slot.value) } else { 0 };
+            let part = value.checked_mul(covered(window, start, end));
             sum = part.and_then(|part| sum.checked_add(part)).ok_or(EstimateError::Overflow)?;
         }
         end = end.plus_seconds(len);

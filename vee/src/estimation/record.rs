@@ -196,6 +196,10 @@ fn id_of(estimate: &Estimate, origin: &Origin) -> EstimationId {
             put(value);
         }
     }
+    for (rate, units) in &inputs.rates {
+        put(i64::from(*rate));
+        put(*units);
+    }
     estimate.values.iter().for_each(|value| put(*value));
     hash.update(inputs.profile_id.as_deref().unwrap_or("").as_bytes());
     EstimationId(first_16(hash))

@@ -7,8 +7,9 @@ use metering::{ChannelKind, Commodity, QualityStatus, UtcTime};
 use vee::estimate::backtest::MASKS_MAX;
 use vee::estimate::report::{Contender, ReportSeries};
 use vee::estimate::{
-    ChannelFacts, ClassProfile, Estimate, EstimateError, Gap, GapClass, GapInput, Method, Outage,
-    OutageEvidence, RegisterWindow, Series, Slot, backtest_report, bridge, estimate, flat,
+    ChannelFacts, ClassProfile, Estimate, EstimateError, Gap, GapInput, MaskLength, Method, Outage,
+    OutageEvidence, RateWindow, RegisterWindow, Series, Slot, TouInput, TouSchedule,
+    backtest_report, bridge, estimate, flat,
 };
 
 fn start() -> UtcTime {
@@ -292,7 +293,7 @@ fn masked_series_show_the_error_by_length_and_method() {
             .collect::<Vec<_>>(),
     );
     assert_eq!(report.inexact_sums, 0);
-    let error = |class: GapClass, scaled: bool, who: Contender| {
+    let error = |class: MaskLength, scaled: bool, who: Contender| {
         let lines = report.lines();
         let found = lines
             .iter()
@@ -311,11 +312,53 @@ fn masked_series_show_the_error_by_length_and_method() {
         );
         assert!(line.tests <= 6 * u32::try_from(MASKS_MAX).unwrap());
     }
-    for class in [GapClass::UpTo12h, GapClass::UpTo1d, GapClass::UpTo7d] {
+    for class in [MaskLength::Hours4, MaskLength::Day1, MaskLength::Days3, MaskLength::Days15] {
         for scaled in [false, true] {
             let own = error(class, scaled, Contender::Chosen).unwrap();
             assert!(own < error(class, scaled, Contender::Line).unwrap(), "{class:?}");
-            assert!(own < error(class, scaled, Contender::LastWeek).unwrap(), "{class:?}");
+            if class < MaskLength::Days7 {
+                assert!(own < error(class, scaled, Contender::LastWeek).unwrap(), "{class:?}");
+            }
         }
     }
+}
+
+/// 7.5, step five: the slots of each rate add up to its own register.
+#[test]
+fn each_rate_adds_up_to_its_own_register() {
+    let facts = facts();
+    let slots = household(&facts, start(), 40, 5);
+    let gaps = [gap(10, 14)];
+    let (series, lost) = hidden(&facts, &slots, &gaps);
+    let schedule = TouSchedule::day_and_night();
+    let rate_of = |end| schedule.rate(&facts, end);
+    let whole: i64 = lost[0].iter().sum();
+    let (open_at, close_at) = (gaps[0].from, gaps[0].to);
+    let window = |advance| RegisterWindow { open_at, close_at, open: 0, close: advance, advance };
+    let day: i64 =
+        gaps[0].ends(900).zip(&lost[0]).filter(|(end, _)| rate_of(*end) == 1).map(|x| x.1).sum();
+    let told = |day: i64, night: i64| {
+        let registers = [
+            RateWindow { rate: 1, window: window(day) },
+            RateWindow { rate: 2, window: window(night) },
+        ];
+        let rates = Some(TouInput { schedule: &schedule, registers: &registers });
+        let input =
+            GapInput { registers: Some(window(whole)), rates, ..input(&facts, &series, &gaps) };
+        estimate(&input).unwrap().remove(0)
+    };
+    // A register that says the other way round than the total's share would.
+    let shifted = day - 50_000;
+    let one = told(shifted, whole - shifted);
+    let by_rate = |one: &Estimate, rate| -> i64 {
+        let of = gaps[0].ends(900).zip(&one.values).filter(|(end, _)| rate_of(*end) == rate);
+        of.map(|(_, value)| value).sum()
+    };
+    assert_eq!((by_rate(&one, 1), by_rate(&one, 2)), (shifted, whole - shifted));
+    assert_eq!(one.inputs.rates, [(1, shifted), (2, whole - shifted)]);
+    assert!(one.values.iter().all(|value| value % 1000 == 0));
+    // Rates that do not add up to the total (REG-TOU) tell nothing; the total still holds.
+    let one = told(shifted, whole);
+    assert_eq!(one.total(), i128::from(whole));
+    assert!(one.inputs.rates.is_empty());
 }

@@ -86,6 +86,7 @@ pub(crate) fn input<'a>(
         series,
         gaps,
         registers: None,
+        rates: None,
         outages: &[],
         profile: None,
         check: None,

@@ -81,6 +81,7 @@ fn input<'a>(facts: &'a ChannelFacts, series: &'a Series, gaps: &'a [Gap]) -> Ga
         series,
         gaps,
         registers: None,
+        rates: None,
         outages: &[],
         profile: None,
         check: None,
