@@ -32,7 +32,7 @@ macro_rules! methods {
 
 methods! {
     Check = 1, "EST-CHK", "check meter or alternate channel";
-    /// Reserved by 6.4; no algorithm here produces it.
+    /// From what the meter measured in another shape: re-sliced intervals, an hour that came twice.
     Calculated = 2, "EST-CALC", "calculated from other flows";
     /// Reserved by 6.4; no algorithm here produces it.
     Scada = 3, "EST-SCADA", "SCADA";

@@ -1,9 +1,95 @@
 //! Repairs of intervals that came in the wrong shape: of another length (#3), or an hour twice.
 
-use metering::UtcTime;
+use metering::{QualityStatus, Ratio, UtcTime};
 
-use super::share::largest_remainder;
-use super::{EstimateError, Gap, Series, Slot};
+use super::share::Weights;
+use super::{
+    Confidence, ConfidenceClass, Estimate, EstimateError, Gap, Inputs, Method, Scaling, Series,
+    Slot,
+};
+
+/// An interval that has another length than its channel's, and nothing else against it (#3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OddInterval {
+    pub start: UtcTime,
+    pub value: i64,
+    /// Longer than the channel's; else shorter.
+    pub long: bool,
+}
+
+/// Most slots that one long interval is cut into: a day of hours.
+const PARTS_MAX: i64 = 24;
+
+/// Intervals of another length, cut or merged to the channel's slots of `len_s`; rising. `starts`
+/// are those of all that arrived, rising: a long interval reaches to the next of them. What cannot
+/// be told exactly (a length that is no multiple, an incomplete group) is left to the estimator.
+///
+/// # Errors
+/// [`EstimateError::Overflow`] beyond the stored range.
+pub fn other_lengths(
+    odd: &[OddInterval],
+    starts: &[UtcTime],
+    (len_s, step): (i32, i64),
+) -> Result<Vec<Estimate>, EstimateError> {
+    let len = i64::from(len_s.max(1));
+    let mut told = Vec::new();
+    for one in odd.iter().filter(|one| one.long) {
+        let next = starts.partition_point(|start| *start <= one.start);
+        let Some(next) = starts.get(next) else { continue };
+        let span = next.seconds_since(one.start);
+        let parts = span / len;
+        let fits = span % len == 0 && (2..=PARTS_MAX).contains(&parts);
+        if !fits || one.start.floor_to(span) != one.start {
+            continue;
+        }
+        let values = shared(one.value, usize::try_from(parts).unwrap_or(1), step)?;
+        told.push(measured(Gap::new(one.start, *next), values, ConfidenceClass::B));
+    }
+    for group in odd.chunk_by(|a, b| a.start.floor_to(len) == b.start.floor_to(len)) {
+        let slot = group[0].start.floor_to(len);
+        let count = i64::try_from(group.len()).unwrap_or(0);
+        let part = len / count;
+        let complete = count >= 2
+            && len % count == 0
+            && group.iter().all(|one| !one.long)
+            && (0..).zip(group).all(|(k, one)| one.start == slot.plus_seconds(k * part));
+        if complete {
+            let values: Vec<i64> = group.iter().map(|one| one.value).collect();
+            let values = reslice(&values, i32::try_from(part).unwrap_or(1), len_s)?;
+            let gap = Gap::new(slot, slot.plus_seconds(len));
+            told.push(measured(gap, values, ConfidenceClass::A));
+        }
+    }
+    told.sort_by_key(|one| one.gap);
+    Ok(told)
+}
+
+/// A whole number of units in equal parts on the meter's grid.
+fn shared(value: i64, parts: usize, step: i64) -> Result<Vec<i64>, EstimateError> {
+    Weights::new(vec![1; parts], 1).share(value, step)
+}
+
+fn measured(gap: Gap, values: Vec<i64>, class: ConfidenceClass) -> Estimate {
+    let total = i64::try_from(values.iter().map(|value| i128::from(*value)).sum::<i128>()).ok();
+    Estimate {
+        gap,
+        method: Method::Calculated,
+        values,
+        status: QualityStatus::Estimated,
+        scaling: Scaling::Measured,
+        residual: Ratio::whole(0),
+        inputs: Inputs::default(),
+        confidence: Confidence {
+            class,
+            p10: total,
+            p90: total,
+            error_milli: None,
+            bias_milli: None,
+        },
+        alternatives: Vec::new(),
+        review: Vec::new(),
+    }
+}
 
 /// Values of intervals of `from_s` seconds cut or merged to `to_s`, exactly. One length must be a
 /// whole multiple of the other, and merging needs whole groups.
@@ -17,10 +103,9 @@ pub fn reslice(values: &[i64], from_s: i32, to_s: i32) -> Result<Vec<i64>, Estim
     }
     if from_s % to_s == 0 {
         let parts = usize::try_from(from_s / to_s).map_err(|_| EstimateError::Overflow)?;
-        let weights = vec![1; parts];
         let mut all = Vec::with_capacity(values.len() * parts);
         for value in values {
-            all.extend(largest_remainder(*value, &weights)?);
+            all.extend(shared(*value, parts, 1)?);
         }
         return Ok(all);
     }
@@ -46,16 +131,28 @@ pub struct SecondValue {
 pub enum RepeatedHour {
     /// Nothing to repair: both hours are there, or this is no such day.
     Sound,
-    /// The device labels both hours alike: its second values belong to the second hour.
+    /// The device labels both hours alike: its second values belong to the second hour. All slots
+    /// of both hours with their own measured values.
     Moved(Vec<Slot>),
-    /// The device (or its back office) added both hours into one: halves, exactly.
-    Halved(Vec<Slot>),
+    /// The device (or its back office) added both hours into one: halves, exactly, of the slots
+    /// that `doubled` names.
+    Halved { estimate: Estimate, doubled: Vec<Slot> },
+}
+
+/// A register around the day of the change, on the grid.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DayAdvance {
+    pub window: Gap,
+    pub advance: i64,
+    /// One step of the counter.
+    pub step: i64,
 }
 
 /// Repairs the repeated hour of the local day's autumn change, `first` and `second` being its two
 /// passages: without repair one of them shows both hours' use, a false peak, and the other none.
-/// A doubled value is only halved when the sum is right: the other passage is empty and the values
-/// of `series` already add up to `advance` of the day without it.
+/// A doubled value is only halved when the sum is right: the other passage is empty, and the values
+/// of `series` already add up to the register's advance without it (the tolerance of REG-SUM, which
+/// must be far below what the hour holds).
 ///
 /// # Errors
 /// [`EstimateError::Overflow`] beyond the stored range.
@@ -63,7 +160,7 @@ pub fn repeated_hour(
     series: &Series,
     (first, second): (Gap, Gap),
     again: &[SecondValue],
-    advance: Option<(Gap, i64)>,
+    advance: Option<DayAdvance>,
 ) -> Result<RepeatedHour, EstimateError> {
     let len_s = series.len_s();
     let of = |gap: Gap| -> Vec<Option<Slot>> {
@@ -78,39 +175,53 @@ pub fn repeated_hour(
         _ => return Ok(RepeatedHour::Sound),
     };
     let kept: Vec<Slot> = full.ends(len_s).filter_map(|end| series.at(end).copied()).collect();
+    // Measured here already, not estimated.
+    if !kept
+        .iter()
+        .all(|slot| matches!(slot.code.status(), QualityStatus::Raw | QualityStatus::Validated))
+    {
+        return Ok(RepeatedHour::Sound);
+    }
     let moved: Vec<Option<i64>> = kept
         .iter()
         .map(|slot| again.iter().find(|second| second.end == slot.end).map(|second| second.value))
         .collect();
-    let ends = empty.ends(len_s);
     if let Some(moved) = moved.into_iter().collect::<Option<Vec<i64>>>() {
         // What arrived first happened first.
         let (earlier, later): (Vec<i64>, Vec<i64>) =
             kept.iter().zip(&moved).map(|(slot, value)| (slot.value, *value)).unzip();
         let (kept_now, moved_now) = if full == first { (earlier, later) } else { (later, earlier) };
         let mut slots = with_values(&kept, &kept_now);
-        slots.extend(relabelled(&kept, ends, &moved_now));
+        slots.extend(relabelled(&kept, empty.ends(len_s), &moved_now));
         return Ok(RepeatedHour::Moved(slots));
     }
-    let Some((window, advance)) = advance else { return Ok(RepeatedHour::Sound) };
-    let sum: i128 = series
-        .between(window.from, window.to)
-        .iter()
-        .filter(|slot| slot.is_usable())
-        .map(|slot| i128::from(slot.value))
-        .sum();
-    if sum != i128::from(advance) {
+    let Some(known) = advance.filter(|known| is_doubled(series, &kept, known)) else {
         return Ok(RepeatedHour::Sound);
-    }
+    };
     let (mut one, mut other) = (Vec::new(), Vec::new());
     for slot in &kept {
-        let halves = largest_remainder(slot.value, &[1, 1])?;
+        let halves = shared(slot.value, 2, known.step)?;
         one.push(halves[0]);
         other.push(halves[1]);
     }
-    let mut slots = with_values(&kept, &one);
-    slots.extend(relabelled(&kept, ends, &other));
-    Ok(RepeatedHour::Halved(slots))
+    one.extend(other);
+    let gap = Gap::new(first.from, second.to);
+    let estimate = measured(gap, one, ConfidenceClass::B);
+    Ok(RepeatedHour::Halved { estimate, doubled: kept })
+}
+
+/// Parts of REG-SUM's tolerance: steps of the counter, and a share of the advance.
+const SUM_STEPS: i128 = 2;
+const SUM_PART: i128 = 1_000;
+
+fn is_doubled(series: &Series, kept: &[Slot], known: &DayAdvance) -> bool {
+    let sum_of = |slots: &[Slot]| -> i128 {
+        slots.iter().filter(|slot| slot.is_usable()).map(|slot| i128::from(slot.value)).sum()
+    };
+    let advance = i128::from(known.advance);
+    let allowed = (SUM_STEPS * i128::from(known.step)).max(advance / SUM_PART);
+    let sum = sum_of(series.between(known.window.from, known.window.to));
+    (sum - advance).abs() <= allowed && sum_of(kept) > 4 * allowed
 }
 
 fn with_values(slots: &[Slot], values: &[i64]) -> Vec<Slot> {

@@ -40,6 +40,8 @@ pub enum Scaling {
     },
     /// Values are the register's own share: nothing was there to scale (all weights 0).
     Spread,
+    /// The meter measured the sum, in intervals of another shape: nothing is left to scale.
+    Measured,
     /// The actual values exceed the register already: zeros, and the sum check fails.
     Negative,
     Unscaled(Unscaled),
@@ -137,7 +139,7 @@ pub fn scaled(
 
 impl Scaling {
     pub const fn is_scaled(self) -> bool {
-        matches!(self, Self::Scaled { .. } | Self::Spread)
+        matches!(self, Self::Scaled { .. } | Self::Spread | Self::Measured)
     }
 
     /// False when the scale is so far from 1 that a person should look (7.5, step four).
@@ -149,7 +151,7 @@ impl Scaling {
                     && milli <= den.saturating_mul(RATIO_MAX_MILLI)
             }
             Self::Negative => false,
-            Self::Spread | Self::Unscaled(_) => true,
+            Self::Spread | Self::Measured | Self::Unscaled(_) => true,
         }
     }
 }

@@ -3,7 +3,9 @@
 use metering::UtcTime;
 
 use super::horizon::provisional_from;
-use crate::estimate::{ChannelFacts, Gap, RegisterWindow, Series};
+use crate::estimate::bridge::{self, Exchange};
+use crate::estimate::flat::Read;
+use crate::estimate::{ChannelFacts, Gap, RegisterWindow, Series, Slot};
 
 /// A valid register read, in milli-units with rollovers already added (never falling).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,11 +16,24 @@ pub struct RegisterTotal {
     pub run: u16,
 }
 
+/// What the counter of a channel showed: reads in the order of their runs, rising within each.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Counter {
+    pub reads: Vec<RegisterTotal>,
+    /// Exchanges of the meter, rising; each begins the run `new_run`.
+    pub exchanges: Vec<Exchange>,
+}
+
 /// Gaps that share one register residual.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Window {
     pub gaps: Vec<Gap>,
     pub registers: Option<RegisterWindow>,
+    /// The meter was exchanged within the last slot of the last gap: the old meter's part of it goes
+    /// to the first slot of the next window, which is the same slot.
+    pub shared: bool,
+    /// The old meter's last total was projected, since it has no final read.
+    pub projected: bool,
 }
 
 /// Registers further from a gap than this bracket too much to say anything of it: 40 days.
@@ -28,31 +43,139 @@ pub const BRACKET_MAX_S: i64 = 40 * 86_400;
 const JOINED_INTERVALS_MAX: i64 = 2;
 
 /// Gaps of `series` that end in `(from, to]` and are ripe at log time `now`, in windows. `from`
-/// stands on the channel's grid. `reads` rise. Gaps are cut where a register was read on the grid:
-/// each part then has a residual of its own.
+/// stands on the channel's grid. Gaps are cut where a register was read on the grid, and where the
+/// meter was exchanged (7.7): each part then has a residual of its own.
 pub fn windows(
     facts: &ChannelFacts,
     series: &Series,
-    reads: &[RegisterTotal],
+    counter: &Counter,
     (from, to): (UtcTime, UtcTime),
     now: UtcTime,
 ) -> Vec<Window> {
-    let read_at = |at: UtcTime| reads.binary_search_by_key(&at, |read| read.at).is_ok();
-    let gaps = series.gaps(from, to, read_at);
-    let ripe = gaps.into_iter().filter(|gap| provisional_from(gap.to, &facts.calendar) <= now);
+    let planner = Planner::new(facts, series, counter);
+    let read_at = |at: UtcTime| counter.reads.iter().any(|read| read.at == at);
+    let exchanged = |at: UtcTime| planner.exchanges.iter().any(|one| one.slot.from == at);
+    let gaps = series.gaps(from, to, |at| read_at(at) || exchanged(at));
+    let ripe = |gap: &Gap| provisional_from(gap.to, &facts.calendar) <= now;
     let mut windows: Vec<Window> = Vec::new();
-    for gap in ripe {
-        let registers = if facts.is_register_only() {
-            derived(reads, gap, facts.len_s())
-        } else {
-            bracket(reads, gap)
-        };
-        match windows.last_mut() {
-            Some(last) if registers.is_some() && last.registers == registers => last.gaps.push(gap),
-            _ => windows.push(Window { gaps: vec![gap], registers }),
+    for gap in gaps.into_iter().filter(ripe) {
+        let told = windows.last().is_some_and(|last| {
+            last.shared && last.gaps.last().is_some_and(|old| old.overlaps(gap.from, gap.to))
+        });
+        for part in planner.parts(gap).into_iter().skip_while(|part| told && part.shared) {
+            match windows.last_mut() {
+                Some(last) if last.takes(&part) => last.gaps.extend(part.gaps),
+                _ => windows.push(part),
+            }
         }
     }
     windows
+}
+
+impl Window {
+    fn takes(&self, next: &Self) -> bool {
+        next.registers.is_some()
+            && self.registers == next.registers
+            && !self.shared
+            && self.projected == next.projected
+    }
+}
+
+/// An exchange with the slot that it lies in.
+struct Exchanged<'a> {
+    exchange: &'a Exchange,
+    slot: Gap,
+    /// The slot has no value of its own: both meters have a part in it.
+    shared: bool,
+}
+
+struct Planner<'a> {
+    facts: &'a ChannelFacts,
+    /// By run. Reads of an exchange stand at the edges of its slot when both meters share it: the
+    /// old one counts nothing after the exchange, the new one nothing before it.
+    runs: Vec<Vec<RegisterTotal>>,
+    exchanges: Vec<Exchanged<'a>>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(facts: &'a ChannelFacts, series: &Series, counter: &'a Counter) -> Self {
+        let len = i64::from(facts.len_s().max(1));
+        let exchanged = |exchange: &'a Exchange| {
+            let start = exchange.at.floor_to(len);
+            let slot = Gap::new(start, start.plus_seconds(len));
+            let missing = !series.at(slot.to).is_some_and(Slot::is_usable);
+            Exchanged { exchange, slot, shared: missing && start < exchange.at }
+        };
+        let exchanges: Vec<Exchanged<'a>> = counter.exchanges.iter().map(exchanged).collect();
+        let mut runs: Vec<Vec<RegisterTotal>> = Vec::new();
+        for read in &counter.reads {
+            let (mut read, at) = (*read, read.at);
+            for one in exchanges.iter().filter(|one| one.shared && one.exchange.at == at) {
+                let is_new = read.run == one.exchange.new_run;
+                read.at = if is_new { one.slot.from } else { one.slot.to };
+            }
+            match runs.last_mut().filter(|run| run.iter().all(|other| other.run == read.run)) {
+                Some(run) => run.push(read),
+                None => runs.push(vec![read]),
+            }
+        }
+        Self { facts, runs, exchanges }
+    }
+
+    /// The gap in one or two windows: the slot of an exchange is in that of either meter.
+    fn parts(&self, gap: Gap) -> Vec<Window> {
+        let alone =
+            |registers| Window { gaps: vec![gap], registers, shared: false, projected: false };
+        // The gap before the exchange reaches over its slot.
+        if let Some(one) = self.exchanges.iter().find(|one| one.slot.from == gap.to) {
+            let slot = if one.shared { one.slot.to } else { gap.to };
+            return vec![self.old_side(one, Gap::new(gap.from, slot))];
+        }
+        let Some(one) = self.exchanges.iter().find(|one| one.slot.from == gap.from && one.shared)
+        else {
+            return vec![alone(self.registers(gap, |_| true))];
+        };
+        // Right before it the old meter had a value: the slot alone is its gap.
+        let old = self.old_side(one, one.slot);
+        let new_run = one.exchange.new_run;
+        let mut parts = vec![alone(self.registers(gap, |run| run >= new_run))];
+        if old.registers.is_some() {
+            parts.insert(0, old);
+        }
+        parts
+    }
+
+    fn old_side(&self, one: &Exchanged<'_>, gap: Gap) -> Window {
+        let whole = Window {
+            gaps: vec![gap],
+            registers: self.registers(gap, |run| run < one.exchange.new_run),
+            shared: one.shared,
+            projected: false,
+        };
+        if whole.registers.is_some() || one.exchange.has_final {
+            return whole;
+        }
+        let before = |run: &&Vec<RegisterTotal>| {
+            run.last().is_some_and(|last| last.run < one.exchange.new_run && last.at <= gap.from)
+        };
+        let Some(run) = self.runs.iter().rev().find(before) else { return whole };
+        let reads: Vec<Read> =
+            run.iter().map(|read| Read { at: read.at, value: read.total }).collect();
+        let registers = bridge::projected(&reads, one.exchange.at, gap.to);
+        Window { projected: registers.is_some(), registers, ..whole }
+    }
+
+    fn registers(&self, gap: Gap, of: impl Fn(u16) -> bool) -> Option<RegisterWindow> {
+        let of_run = |reads: &Vec<RegisterTotal>| {
+            if self.facts.is_register_only() {
+                derived(reads, gap, (self.facts.len_s(), self.facts.step()))
+            } else {
+                bracket(reads, gap)
+            }
+        };
+        let runs = self.runs.iter().filter(|reads| reads.iter().all(|read| of(read.run)));
+        runs.into_iter().find_map(of_run)
+    }
 }
 
 /// The last read at or before the gap and the first at or after it.
@@ -64,15 +187,20 @@ fn bracket(reads: &[RegisterTotal], gap: Gap) -> Option<RegisterWindow> {
 
 /// The counter at the very edges of the gap: the neighbours of a derived channel were cut from the
 /// same lines, so slots and counter agree to the last unit.
-fn derived(reads: &[RegisterTotal], gap: Gap, len_s: i32) -> Option<RegisterWindow> {
-    let at = |edge| line_at(reads, edge, len_s);
+fn derived(reads: &[RegisterTotal], gap: Gap, grid: (i32, i64)) -> Option<RegisterWindow> {
+    let at = |edge| line_at(reads, edge, grid);
     match (at(gap.from), at(gap.to)) {
         (Some(open), Some(close)) => between(open, close, gap),
         _ => bracket(reads, gap),
     }
 }
 
-fn line_at(reads: &[RegisterTotal], at: UtcTime, len_s: i32) -> Option<RegisterTotal> {
+/// The line between two reads, rounded down to the counter's step as the derivation does.
+fn line_at(
+    reads: &[RegisterTotal],
+    at: UtcTime,
+    (len_s, step): (i32, i64),
+) -> Option<RegisterTotal> {
     let after = reads.partition_point(|read| read.at < at);
     let to = reads.get(after)?;
     if to.at == at {
@@ -85,7 +213,9 @@ fn line_at(reads: &[RegisterTotal], at: UtcTime, len_s: i32) -> Option<RegisterT
     }
     let part = i128::from(at.micros() - from.at.micros());
     let rise = i128::from(to.total) - i128::from(from.total);
-    let total = i128::from(from.total) + (rise * part).div_euclid(i128::from(span.max(1)));
+    let step = i128::from(step.max(1));
+    let steps = (rise * part).div_euclid(i128::from(span.max(1))).div_euclid(step);
+    let total = i128::from(from.total) + (steps * step).max(rise.min(0));
     Some(RegisterTotal { at, total: i64::try_from(total).ok()?, run: to.run })
 }
 
@@ -115,6 +245,18 @@ mod tests {
 
     /// Quarter hours from midnight: `v` valid, anything else missing. Reads: (minute, total).
     fn check(kind: ChannelKind, slots: &str, reads: &[(i64, i64)], want: Expect) {
+        let reads: Vec<(i64, i64, u16)> =
+            reads.iter().map(|(minute, total)| (*minute, *total, 0)).collect();
+        check_runs(kind, slots, (&reads, None), want);
+    }
+
+    /// Reads with their runs, and an exchange (minute, has a final read) that begins run 1.
+    fn check_runs(
+        kind: ChannelKind,
+        slots: &str,
+        (reads, exchange): (&[(i64, i64, u16)], Option<(i64, bool)>),
+        want: Expect,
+    ) {
         let midnight = UtcTime::parse_rfc3339("2026-07-01T00:00:00Z").unwrap();
         let at = |minute: i64| midnight.plus_seconds(minute * 60);
         let valid = slots.char_indices().filter(|(_, c)| *c == 'v').map(|(k, _)| {
@@ -139,8 +281,13 @@ mod tests {
         };
         let reads: Vec<RegisterTotal> = reads
             .iter()
-            .map(|(minute, total)| RegisterTotal { at: at(*minute), total: *total, run: 0 })
+            .map(|(minute, total, run)| RegisterTotal { at: at(*minute), total: *total, run: *run })
             .collect();
+        let exchanges = exchange
+            .map(|(minute, has_final)| Exchange { at: at(minute), new_run: 1, has_final })
+            .into_iter()
+            .collect();
+        let counter = Counter { reads, exchanges };
         let to = at(i64::try_from(slots.len()).unwrap() * 15);
         let now = at(10 * 1440);
         let minute = |t: UtcTime| t.seconds_since(midnight) / 60;
@@ -153,9 +300,11 @@ mod tests {
             let registers = window.registers.map_or("-".to_owned(), |r| {
                 format!("{}..{} +{}", minute(r.open_at), minute(r.close_at), r.advance)
             });
-            format!("{} | {registers}\n", gaps.join(" "))
+            let shared = if window.shared { " shared" } else { "" };
+            let projected = if window.projected { " projected" } else { "" };
+            format!("{} | {registers}{shared}{projected}\n", gaps.join(" "))
         };
-        let told = windows(&facts, &series, &reads, (midnight, to), now);
+        let told = windows(&facts, &series, &counter, (midnight, to), now);
         want.assert_eq(&told.iter().map(line).collect::<String>());
     }
 
@@ -212,6 +361,53 @@ mod tests {
             &reads,
             expect![[r#"
             15-120 | 15..120 +208
+        "#]],
+        );
+    }
+
+    #[test]
+    fn an_exchange_parts_a_gap_and_shares_its_slot() {
+        let of = ChannelKind::Interval;
+        // On the grid: two windows, each meter with its own registers.
+        let reads = [(0, 100, 0), (60, 130, 0), (60, 5, 1), (180, 45, 1)];
+        check_runs(
+            of,
+            "vv.....vvvvv",
+            (&reads, Some((60, true))),
+            expect![[r#"
+            30-60 | 0..60 +30
+            60-105 | 60..180 +40
+        "#]],
+        );
+        // Within a slot: it stands in both windows.
+        let reads = [(0, 100, 0), (67, 130, 0), (67, 5, 1), (180, 45, 1)];
+        check_runs(
+            of,
+            "vv.....vvvvv",
+            (&reads, Some((67, true))),
+            expect![[r#"
+                30-75 | 0..75 +30 shared
+                60-105 | 60..180 +40
+            "#]],
+        );
+        check_runs(
+            of,
+            "vvvv.vvvvvvv",
+            (&reads, Some((67, true))),
+            expect![[r#"
+                60-75 | 0..75 +30 shared
+                60-75 | 60..180 +40
+            "#]],
+        );
+        // Without a final read the old meter's average goes on to the exchange.
+        let reads = [(0, 100, 0), (30, 130, 0), (60, 5, 1), (180, 45, 1)];
+        check_runs(
+            of,
+            "vv.....vvvvv",
+            (&reads, Some((60, false))),
+            expect![[r#"
+            30-60 | 30..60 +30 projected
+            60-105 | 60..180 +40
         "#]],
         );
     }

@@ -244,14 +244,35 @@ fn an_exchange_makes_two_gaps_with_a_register_each() {
     let gaps = [old];
     let read = |at: UtcTime, value| flat::Read { at, value };
     let reads = [read(old.from.plus_seconds(-86_400), 0), read(old.from, 9_600_000)];
-    let last = read(old.to, 10_000_000);
-    let told = bridge::old_side(&input(&facts, &series, &gaps), Some(last), &reads, old.to);
-    assert_eq!(told.unwrap()[0].total(), 400_000);
     // Without the final read: two hours of the average, and a person looks.
-    let told = bridge::old_side(&input(&facts, &series, &gaps), None, &reads, old.to).unwrap();
+    let registers = bridge::projected(&reads, old.to, old.to);
+    assert_eq!(registers.unwrap().advance, 800_000);
+    let input = GapInput { registers, ..input(&facts, &series, &gaps) };
+    let mut told = estimate(&input).unwrap();
+    bridge::without_final_read(&mut told);
     assert_eq!(told[0].total(), 800_000);
     assert!(told[0].is_proposal());
     expect!["EST-ADL D [the old meter has no final read]"].assert_eq(&words(&Ok(told)));
+}
+
+#[test]
+fn both_meters_have_a_part_in_the_slot_of_the_exchange() {
+    let facts = facts();
+    let slots = household(&facts, start(), 40, 5);
+    let slot = Gap::new(gap(10, 6).from, gap(10, 6).from.plus_seconds(900));
+    let (series, _) = hidden(&facts, &slots, &[slot]);
+    let told = |advance| {
+        let (open_at, close_at) = (slot.from, slot.to);
+        let registers =
+            Some(RegisterWindow { open_at, close_at, open: 0, close: advance, advance });
+        estimate(&GapInput { registers, ..input(&facts, &series, &[slot]) }).unwrap()
+    };
+    let (mut old, mut new) = (told(30_000), told(12_000));
+    let part = bridge::cut_shared(&mut old, 900).unwrap();
+    assert_eq!((part, old.len()), ((slot.to, 30_000), 0));
+    bridge::add_shared(&mut new, part, 900).unwrap();
+    assert_eq!(new[0].values, [42_000]);
+    assert_eq!(new[0].confidence.p10, Some(42_000));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use super::rig::{facts, household, utc};
 use metering::{QualityStatus, UtcTime};
-use vee::estimate::reslice::{RepeatedHour, SecondValue, repeated_hour, reslice};
-use vee::estimate::{Gap, Series, Slot};
+use vee::estimate::reslice::{
+    DayAdvance, OddInterval, RepeatedHour, SecondValue, other_lengths, repeated_hour, reslice,
+};
+use vee::estimate::{Gap, Method, Series, Slot};
 
 #[test]
 fn lengths_that_divide_are_re_sliced_exactly() {
@@ -95,17 +97,57 @@ fn an_hour_added_into_the_other_is_halved() {
     let false_peak = peak(series.slots());
     let whole = Gap::new(day[0].end.plus_seconds(-900), day[day.len() - 1].end);
     let sum: i64 = series.slots().iter().map(|slot| slot.value).sum();
-    let told = repeated_hour(&series, (first, second), &[], Some((whole, sum))).unwrap();
-    let RepeatedHour::Halved(slots) = told else { panic!("{told:?}") };
+    let known = |advance| Some(DayAdvance { window: whole, advance, step: 1000 });
+    let told = repeated_hour(&series, (first, second), &[], known(sum + 1_999)).unwrap();
+    let RepeatedHour::Halved { estimate, doubled } = told else { panic!("{told:?}") };
+    assert_eq!(
+        (estimate.gap, estimate.method),
+        (Gap::new(first.from, second.to), Method::Calculated)
+    );
+    assert_eq!(doubled.len(), 4);
+    let slots: Vec<Slot> = estimate
+        .gap
+        .ends(900)
+        .zip(&estimate.values)
+        .map(|(end, value)| Slot::new(end, *value, QualityStatus::Estimated))
+        .collect();
     let all = repaired(&series, &slots);
     assert_eq!(all.len(), 100);
     assert_eq!(all.iter().map(|slot| slot.value).sum::<i64>(), sum, "exact to the last unit");
     assert!(peak(&all) < false_peak);
     assert_eq!(slots.iter().map(|slot| slot.value).max(), Some(450_001));
+    assert!(slots.iter().filter(|slot| slot.value % 1000 != 0).count() <= 4);
     // Another sum: the hour is missing, not added; it is for the estimator.
-    let told = repeated_hour(&series, (first, second), &[], Some((whole, sum + 1))).unwrap();
+    let told = repeated_hour(&series, (first, second), &[], known(sum + 1_000_000)).unwrap();
     assert_eq!(told, RepeatedHour::Sound);
     assert_eq!(repeated_hour(&series, (first, second), &[], None).unwrap(), RepeatedHour::Sound);
+}
+
+#[test]
+fn intervals_of_another_length_are_cut_and_merged() {
+    let at = |minute: i64| utc("2026-07-01T00:00:00Z").plus_seconds(minute * 60);
+    let odd = |minute, value, long| OddInterval { start: at(minute), value, long };
+    // Half hours at 00:00 and 00:30, the second reaching to the next thing that came.
+    let long = [odd(0, 20_000, true), odd(30, 31_000, true)];
+    let told = other_lengths(&long, &[at(0), at(30), at(60)], (900, 1000)).unwrap();
+    let words: Vec<(Gap, Vec<i64>)> =
+        told.iter().map(|one| (one.gap, one.values.clone())).collect();
+    assert_eq!(
+        words,
+        [
+            (Gap::new(at(0), at(30)), vec![10_000, 10_000]),
+            (Gap::new(at(30), at(60)), vec![16_000, 15_000]),
+        ]
+    );
+    // Nothing came for 45 minutes: what the interval covers cannot be told.
+    assert_eq!(other_lengths(&long, &[at(0), at(30), at(75)], (900, 1000)).unwrap().len(), 1);
+    // Five minutes each: a whole group is a slot, two of three are none.
+    let short: Vec<OddInterval> =
+        [0, 5, 10, 15, 20].iter().map(|minute| odd(*minute, 4_000, false)).collect();
+    let starts: Vec<UtcTime> = short.iter().map(|one| one.start).collect();
+    let told = other_lengths(&short, &starts, (900, 1000)).unwrap();
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].gap, told[0].values[0]), (Gap::new(at(0), at(15)), 12_000));
 }
 
 #[test]
