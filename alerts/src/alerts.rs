@@ -346,6 +346,79 @@ impl AlertBook {
         self.finish(key, TransitionKind::Retracted, None, now, out);
     }
 
+    /// Late data show a condition that is over since `end`: it is said, and that it ended, without
+    /// touching the alert that is active now.
+    pub(crate) fn past(
+        &mut self,
+        report: &Report,
+        end: i64,
+        now: UtcTime,
+        out: &mut Vec<AlertTransition>,
+    ) {
+        for (kind, end) in [(TransitionKind::Raised, None), (TransitionKind::Cleared, Some(end))] {
+            self.say_past(report, (kind, end), now, out);
+        }
+    }
+
+    /// Late data show that a condition which was said, and is over, never held.
+    pub(crate) fn withdraw(
+        &mut self,
+        report: &Report,
+        now: UtcTime,
+        out: &mut Vec<AlertTransition>,
+    ) {
+        self.say_past(report, (TransitionKind::Retracted, None), now, out);
+    }
+
+    fn say_past(
+        &mut self,
+        report: &Report,
+        (kind, end): (TransitionKind, Option<i64>),
+        now: UtcTime,
+        out: &mut Vec<AlertTransition>,
+    ) {
+        let key = report.key();
+        let settings = self.params.settings(key.rule);
+        let held =
+            settings.for_s == 0 || end.is_none_or(|end| end - report.start >= settings.for_s);
+        if !settings.enabled || !held {
+            return;
+        }
+        let severity = settings.severity.unwrap_or(report.severity);
+        let family = family_in(report.cause, report.commodity, severity);
+        let mut evidence = report.evidence.clone();
+        evidence.extend(end.map(|end| Evidence::instant("condition_end", seconds(end))));
+        let transition = AlertTransition {
+            alert_id: alert_id(report.rule, report.subject, report.channel, seconds(report.start)),
+            rule: report.rule,
+            kind,
+            subject: report.subject,
+            channel: report.channel,
+            commodity: report.commodity,
+            cause: report.cause,
+            family,
+            ranked: report.ranked.clone(),
+            identified: report.identified,
+            severity,
+            condition_start: seconds(report.start),
+            condition_end: end.map(seconds),
+            at: now,
+            annunciate: report.annunciate && severity < Severity::P4,
+            parent: report.parent,
+            others_active: self.all_of(report.subject, family),
+            evidence,
+        };
+        let stage = if settings.mode == Mode::Shadow { Stage::Shadow } else { Stage::Live };
+        self.tell(stage, transition, out);
+    }
+
+    fn all_of(&self, subject: Subject, family: Family) -> u16 {
+        let live = self
+            .of_subject(subject)
+            .filter(|(_, active)| active.stage == Stage::Live && active.family() == family);
+        u16::try_from(live.count()).unwrap_or(u16::MAX)
+    }
+
     /// A pending alert is forgotten: its condition is not known any more.
     pub(crate) fn forget_pending(&mut self, key: &AlertKey) {
         if self.active.get(key).is_some_and(|active| active.stage == Stage::Pending) {

@@ -9,6 +9,7 @@ use crate::state::channel::{Channel, NO_TIMER, Sort};
 use crate::state::days::OpenDay;
 use crate::state::meter::Meter;
 use crate::state::sec::Sec;
+use crate::state::water::WINDOW_S;
 use crate::stats::CODE_BAD;
 use crate::timer::TimerKey;
 
@@ -90,11 +91,9 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     let len_s = channel.len();
     let on_grid = slot.end.rem_euclid(len_s) == 0;
     let mut keeps_slot = false;
+    keep_open_days(channel, (number, marked.closed), number_of_slot);
     if let Some(water) = channel.water.as_deref_mut() {
         keeps_slot = on_grid && water.put(number_of_slot, value);
-        if keeps_slot && value.is_some() {
-            water::note_hour(water, len_s, number_of_slot);
-        }
     }
     if keeps_slot && value.is_some() {
         match meter.commodity {
@@ -125,6 +124,36 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
         close_ready(meter, (place, at), env);
     }
     crate::custom::reading(meter, (place, at), (slot.end, value), env);
+}
+
+/// Slots of days that are not closed are kept, and of the day of a late slot while it is read, with
+/// the 26 h before: rules look at the slots of both sides.
+fn keep_open_days(channel: &mut Channel, (number, late): (i32, bool), slot: i64) {
+    let len_s = channel.len();
+    let Some(water) = channel.water.as_deref_mut() else { return };
+    let wanted = |open: &&OpenDay| {
+        if late { open.number == number } else { open.number > channel.closed_through }
+    };
+    let Some(first) = channel.open.iter().find(wanted) else { return };
+    let newest = channel.open.last().is_some_and(|last| last.number == first.number);
+    if !newest {
+        let from = first.start().div_euclid(len_s) + 1 - WINDOW_S / len_s;
+        water.cover((from, water.head.s().max(slot)), len_s);
+    }
+}
+
+/// Slots that only closed days wanted are forgotten.
+fn forget_closed_days(channel: &mut Channel) {
+    let len_s = channel.len();
+    let Some(water) = channel.water.as_deref_mut() else { return };
+    let unclosed = channel.open.iter().filter(|open| open.number > channel.closed_through);
+    let (first, last) = (unclosed.clone().next(), unclosed.last());
+    match (first, last) {
+        (Some(first), Some(last)) if first.number != last.number => {
+            water.trim(first.start().div_euclid(len_s) + 1 - WINDOW_S / len_s, len_s);
+        }
+        _ => water.trim(water.head.s(), len_s),
+    }
 }
 
 /// What a slot did to its day.
@@ -248,7 +277,11 @@ fn close(meter: &mut Meter, places: (u32, usize), number: i32, env: &mut Env) {
     channel
         .open
         .retain(|open| open.number > number - late_days && !(whole && open.number == number));
+    water::day_closes(meter, places.1, &day, env);
     close::keep(meter, places.1, &day, env);
     close::judge(meter, places, &day, code, env);
+    if let Some(channel) = meter.channels.get_mut(places.1) {
+        forget_closed_days(channel);
+    }
     crate::custom::day_closed(meter, places, &day, env);
 }

@@ -1,19 +1,23 @@
 //! #38 WTR-CONT and #40 WTR-BURST: water that does not stop, and water that gushes.
 //!
-//! Both look at whole slots of the last 26 h in event time, each time a slot is filled. What is
-//! estimated or suspect neither raises nor clears. Device leak flags are not used: they latch for
-//! weeks (Neptune R900).
+//! Both look at whole slots in the order of event time: those of the last 26 h, and of all days
+//! that are not closed yet. A slot that comes late changes what was said: what never held is
+//! withdrawn, what was hidden is raised. What is estimated or suspect neither raises nor clears.
+//! Device leak flags are not used: they latch for weeks (Neptune R900).
 
 use metering::{ChannelNo, CustomerClass, Severity, Tag};
 
-use crate::alerts::{AlertKey, Report, seconds};
+use super::flow::{self, Continuity, Episode, Gush, Window};
+use crate::alerts::{Active, AlertKey, Report, Stage, seconds};
 use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
 use crate::state::NEVER;
 use crate::state::channel::Channel;
+use crate::state::days::OpenDay;
 use crate::state::meter::Meter;
-use crate::state::water::{HOUR_BASE_MLPH, Water};
+use crate::state::sec::Sec;
+use crate::state::water::{HOUR_BASE_MLPH, Said, WINDOW_S, Water};
 use crate::transition::Evidence;
 
 /// Places where water flows day and night for good reason. More than eight dwellings are judged by
@@ -27,44 +31,57 @@ const THIRSTY_TAGS: [Tag; 3] = [Tag::PoolFill, Tag::Irrigation, Tag::IrrigationO
 /// More dwellings than this are judged by night flow.
 const UNITS_MAX: u16 = 8;
 const HOUR_S: i64 = 3_600;
+const HALF_LIFE_DAYS: i32 = 45;
+/// No limit: nothing is a burst.
+const NO_LIMIT: i64 = i64::MAX / 4;
 
-/// A slot of the channel was filled: `slot` is its end over its length.
-pub(crate) fn slot_filled(meter: &Meter, at: usize, slot: i64, env: &mut Env) {
+/// A slot of the channel was filled: `slot` is its end over its length; `late`: not the newest.
+pub(crate) fn slot_filled(meter: &mut Meter, at: usize, slot: i64, env: &mut Env) {
     if !meter.is_customers() {
         return;
     }
-    let Some(channel) = meter.channels.get(at) else { return };
-    let Some(water) = channel.water.as_deref() else { return };
-    continuous(meter, channel, (water, slot), env);
-    burst(meter, channel, (water, slot), env);
+    if wants_continuity(meter, at, slot, env) {
+        judge_continuity(meter, at, slot, env);
+    }
+    if wants_bursts(meter, at, slot, env) {
+        judge_bursts(meter, at, env);
+    }
 }
 
-/// Adds the hour of a slot to the meter's own hours, once it is whole.
-pub(crate) fn note_hour(water: &mut Water, len_s: i64, slot: i64) {
-    let rate = if len_s >= HOUR_S {
-        water.get(slot).map(|value| value * HOUR_S / len_s)
-    } else {
-        let slots = HOUR_S / len_s;
-        let last = (slot + slots - 1).div_euclid(slots) * slots;
-        water.sum(last, slots)
-    };
-    if let Some(rate) = rate {
-        water.hours.add(rate, HOUR_BASE_MLPH);
+/// A local day closes: bursts in it are judged by the hours of the days before it, whatever the
+/// order in which its slots came; then its own hours count.
+pub(crate) fn day_closes(meter: &mut Meter, at: usize, day: &OpenDay, env: &mut Env) {
+    let piped = meter.commodity == metering::Commodity::Water && meter.is_customers();
+    if piped && bursts_in(meter, at, day, env) {
+        judge_bursts(meter, at, env);
+    }
+    let Some(channel) = meter.channels.get_mut(at) else { return };
+    let len_s = channel.len();
+    let Some(water) = channel.water.as_deref_mut() else { return };
+    if piped && day.number % HALF_LIFE_DAYS == 0 {
+        water.hours.halve();
+    }
+    note_hours(water, len_s, day);
+    let enough = i64::from(water.hours.total()) >= env.params.burst_hours_min;
+    let p95 = if enough { water.hours.percentile(95, HOUR_BASE_MLPH).max(1) } else { 0 };
+    water.p95 = [u32::try_from(p95).unwrap_or(u32::MAX), water.p95[0]];
+}
+
+/// Adds the whole hours of a day to the channel's own hours.
+fn note_hours(water: &mut Water, len_s: i64, day: &OpenDay) {
+    let step = (HOUR_S / len_s).max(1);
+    let before = day.start().div_euclid(len_s);
+    let first = (before + step - 1).div_euclid(step) * step + step;
+    let last = before + i64::from(day.slots);
+    for end in (first..=last).step_by(usize::try_from(step).unwrap_or(1)) {
+        if let Some(sum) = water.sum(end, step) {
+            water.hours.add(sum * HOUR_S / (step * len_s), HOUR_BASE_MLPH);
+        }
     }
 }
 
 fn key(meter: &Meter, channel: &Channel, rule: RuleId) -> AlertKey {
     AlertKey::of(meter.subject(), rule, Some(ChannelNo::new(channel.no)))
-}
-
-/// The last day without a pause.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Continuous {
-    /// Event time of the start of the window, in seconds.
-    from: i64,
-    /// Smallest whole hour, in mL/h.
-    min_hour: i64,
-    slots: i64,
 }
 
 /// Slots judged together: 2 h for coarse counters, which show no flow between two steps. 0: the
@@ -80,141 +97,293 @@ fn slots_together(channel: &Channel, env: &Env) -> i64 {
     }
 }
 
-fn look_back(channel: &Channel, water: &Water, env: &Env) -> Option<Continuous> {
-    let len_s = channel.len();
-    let together = slots_together(channel, env);
-    if together == 0 {
-        return None;
-    }
-    let wanted = env.params.cont_window_h * HOUR_S / (len_s * together);
-    if together == 1 && water.head.s() - water.last_zero.s() < wanted {
-        return None;
-    }
-    let mut back = water.head.s().div_euclid(together) * together;
-    let last = back;
-    let mut slots = 0;
-    while slots < wanted {
-        if back - together < water.head.s() - water.slots_kept() {
-            return None;
-        }
-        match water.sum(back, together) {
-            Some(0) => return None,
-            Some(_) => slots += 1,
-            None => {}
-        }
-        back -= together;
-    }
-    // Whole hours of the window (two hours for coarse counters).
-    let step = (HOUR_S / len_s).max(together);
-    let first_end = (back + step).div_euclid(step) * step;
-    let first_end = if first_end - step < back { first_end + step } else { first_end };
-    let (mut min_hour, mut hours) = (i64::MAX, 0);
-    for end in (first_end..=last).step_by(usize::try_from(step).unwrap_or(1)) {
-        if let Some(sum) = water.sum(end, step) {
-            min_hour = min_hour.min(sum * HOUR_S / (step * len_s));
-            hours += step * len_s / HOUR_S;
-        }
-    }
-    let from = back * len_s;
-    (hours >= 20).then_some(Continuous { from, min_hour, slots })
-}
-
-fn continuous(meter: &Meter, channel: &Channel, (water, slot): (&Water, i64), env: &mut Env) {
+fn may_run_always(meter: &Meter) -> bool {
     let many = meter.units > UNITS_MAX
         || (meter.units == 0 && meter.class == CustomerClass::MultiDwelling);
-    let exempt = meter.tags.has_any(&ALWAYS_TAGS) || many;
+    meter.tags.has_any(&ALWAYS_TAGS) || many
+}
+
+fn continuity(meter: &Meter, channel: &Channel, env: &Env) -> Option<Continuity> {
+    let (len_s, together) = (channel.len(), slots_together(channel, env));
+    (together > 0).then(|| Continuity {
+        len_s,
+        together,
+        wanted: env.params.cont_window_h * HOUR_S / (len_s * together),
+        within: WINDOW_S / len_s,
+        pause: (env.params.cont_clear_s / len_s).max(1).max(together),
+        keep_s: env.params.cont_keep_for_h * HOUR_S,
+        least: env.params.cont_min_mlph,
+        raises: !may_run_always(meter),
+    })
+}
+
+/// Whether a slot can change anything: most slots of most meters stand near one without flow.
+fn wants_continuity(meter: &Meter, at: usize, slot: i64, env: &Env) -> bool {
+    let Some(channel) = meter.channels.get(at) else { return false };
+    let Some(water) = channel.water.as_deref() else { return false };
+    let Some(rule) = continuity(meter, channel, env) else { return false };
+    let said = |said: &Vec<Said>| said.iter().any(|one| one.rule == RuleId::WTR_CONT.no.get());
+    if env.book.get(&key(meter, channel, RuleId::WTR_CONT)).is_some()
+        || water.said.as_deref().is_some_and(said)
+    {
+        return true;
+    }
+    if !rule.raises || rule.together > 1 {
+        return rule.raises;
+    }
+    let head = water.head.s();
+    if slot == head {
+        return head - water.last_zero.s() >= rule.wanted;
+    }
+    let flows = |slot: &i64| water.get(*slot) != Some(0);
+    let before = (water.floor() + 1..slot).rev().take_while(flows).count();
+    let after = (slot + 1..=head).take_while(flows).count();
+    before + after >= usize::try_from(rule.wanted).unwrap_or(usize::MAX)
+}
+
+fn judge_continuity(meter: &mut Meter, at: usize, slot: i64, env: &mut Env) {
+    let Some(channel) = meter.channels.get(at) else { return };
+    let Some(water) = channel.water.as_deref() else { return };
+    let Some(rule) = continuity(meter, channel, env) else { return };
     let key = key(meter, channel, RuleId::WTR_CONT);
-    let active = env.book.get(&key).copied();
-    if exempt && active.is_none() {
-        return;
-    }
-    let found = look_back(channel, water, env).filter(|f| f.min_hour >= env.params.cont_min_mlph);
-    let slot_end = slot * channel.len();
-    let is_late_pause = slots_together(channel, env) == 1 && water.get(slot) == Some(0);
-    if let Some(active) = active
-        && is_late_pause
-        && slot_end > active.start
-        && slot_end <= active.until
-    {
-        // A late slot without flow within the day that raised it.
+    let (len_s, within) = (rule.len_s, rule.within);
+    let reach = Reach { len_s, within, least: rule.wanted * rule.together };
+    let mut carried = carried(water, &key, (reach, rule.pause), env);
+    // What showed it is kept no more, but a slot without flow came within it.
+    let end = slot * rule.len_s;
+    let broken = |episode: &Episode| {
+        rule.together == 1
+            && water.get(slot) == Some(0)
+            && (episode.start + 1..=episode.shown).contains(&end)
+    };
+    if carried.as_ref().is_some_and(broken) && env.book.get(&key).is_some() {
         env.book.retract(&key, env.at, &mut env.out);
-        return;
+        carried = None;
     }
-    let pause_end = pause_with(channel, water, slot, env);
-    if let Some(active) = env.book.get_mut(&key)
-        && let Some(end) = pause_end
-        && active.mark == 0
-        && end > active.start
-    {
-        active.mark = end;
-    }
-    if let (Some(found), false) = (found, exempt) {
-        if let Some(active) = env.book.get_mut(&key) {
-            active.mark = 0;
+    let found = flow::continuous(water, &rule, carried);
+    settle(meter, (at, RuleId::WTR_CONT), found, reach, env);
+}
+
+/// Slots that show an episode: at most `within`, at least `least`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Reach {
+    len_s: i64,
+    within: i64,
+    least: i64,
+}
+
+impl Reach {
+    /// End of the data that first showed it.
+    fn shown(self, active: &Active) -> i64 {
+        if active.stage == Stage::Pending {
+            active.start + self.least * self.len_s
+        } else {
+            active.until
         }
-        report_continuous(meter, channel, (water, found), env);
-        return;
     }
-    let mark = env.book.get(&key).map_or(0, |active| active.mark);
-    if mark != 0 && channel.last_end.s() >= mark + env.params.cont_keep_for_h * HOUR_S {
-        env.book.clear(&key, mark, env.at, &mut env.out);
+
+    /// All slots that may have shown it are kept: they decide whether it holds.
+    fn kept(self, water: &Water, shown: i64) -> bool {
+        shown.div_euclid(self.len_s) - self.within >= water.floor()
+    }
+
+    /// None of them is left, and it ended before all that are.
+    fn is_past(self, water: &Water, said: &Said) -> bool {
+        let floor = water.floor();
+        said.end.s() <= floor * self.len_s
+            && said.shown.s().div_euclid(self.len_s) - self.least < floor
     }
 }
 
-/// End of a pause of one hour that this slot is part of (two hours for coarse counters).
-fn pause_with(channel: &Channel, water: &Water, slot: i64, env: &Env) -> Option<i64> {
-    if water.get(slot) != Some(0) {
-        return None;
+/// The alert that was raised by slots that are kept no more, and that reaches into those that are.
+/// `pause` slots in a row end it.
+fn carried(
+    water: &Water,
+    key: &AlertKey,
+    (reach, pause): (Reach, i64),
+    env: &Env,
+) -> Option<Episode> {
+    let (floor, len_s) = (water.floor(), reach.len_s);
+    let gone = |shown: i64| !reach.kept(water, shown);
+    // Its end is found again among the slots that are kept.
+    let seen = |end: i64| end > (floor + pause) * len_s;
+    let leak = key.rule == RuleId::WTR_CONT.no;
+    if let Some(active) = env.book.get(key).filter(|active| gone(reach.shown(active))) {
+        let mark = if leak && seen(active.mark) { 0 } else { active.mark };
+        let (start, shown) = (active.start, reach.shown(active));
+        return Some(Episode { start, shown, end: NEVER, mark, window: None });
     }
-    let together = slots_together(channel, env).max(1);
-    let slots = (env.params.cont_clear_s / channel.len()).max(1).max(together);
-    (slot..slot + slots)
-        .take_while(|last| *last <= water.head.s())
-        .find(|last| water.sum(*last, slots) == Some(0))
-        .map(|last| last * channel.len())
+    let said =
+        water.said.as_deref()?.iter().rev().find(|said| {
+            said.rule == key.rule.get() && gone(said.shown.s()) && seen(said.end.s())
+        })?;
+    let (start, shown) = (said.start.s(), said.shown.s());
+    Some(Episode { start, shown, end: NEVER, mark: 0, window: None })
 }
 
-fn report_continuous(
-    meter: &Meter,
-    channel: &Channel,
-    (water, found): (&Water, Continuous),
+/// Makes what is said agree with what was found: withdraws, raises, changes, ends.
+fn settle(
+    meter: &mut Meter,
+    (at, rule): (usize, RuleId),
+    mut found: Vec<Episode>,
+    reach: Reach,
     env: &mut Env,
 ) {
+    let Some(channel) = meter.channels.get(at) else { return };
+    let Some(water) = channel.water.as_deref() else { return };
+    let key = key(meter, channel, rule);
+    let mut said: Vec<Said> = water.said.as_deref().cloned().unwrap_or_default();
+    let mine = |old: &Said| old.rule == rule.no.get();
+    flow::join(&mut found, env.params.settings(rule.no).keep_for_s);
+    // The rest of an episode of which the beginning is gone is no other one.
+    found.retain(|episode| {
+        !said
+            .iter()
+            .filter(|old| mine(old) && !reach.kept(water, old.shown.s()))
+            .any(|old| episode.start != old.start.s() && episode.start < old.end.s())
+    });
+    let shown = |start: i64| found.iter().any(|episode| episode.start == start);
+    if let Some(active) = env.book.get(&key)
+        && reach.kept(water, reach.shown(active))
+        && !shown(active.start)
+    {
+        env.book.retract(&key, env.at, &mut env.out);
+    }
+    let refuted =
+        |old: &Said| mine(old) && reach.kept(water, old.shown.s()) && !shown(old.start.s());
+    for old in said.iter().filter(|old| refuted(old)) {
+        let (start, shown, end) = (old.start.s(), old.shown.s(), old.end.s());
+        let episode = Episode { start, shown, end, mark: 0, window: None };
+        let past = report(meter, channel, rule, &episode, env);
+        env.book.withdraw(&past, env.at, &mut env.out);
+    }
+    said.retain(|old| !refuted(old) && !(mine(old) && reach.is_past(water, old)));
+    for episode in &found {
+        say(meter, at, (rule, episode), &mut said, env);
+    }
+    let Some(water) = meter.channels.get_mut(at).and_then(|c| c.water.as_deref_mut()) else {
+        return;
+    };
+    water.said = (!said.is_empty()).then(|| Box::new(said));
+}
+
+/// One episode: what is to be said of it that was not said yet.
+fn say(
+    meter: &Meter,
+    at: usize,
+    (rule, episode): (RuleId, &Episode),
+    said: &mut Vec<Said>,
+    env: &mut Env,
+) {
+    let Some(channel) = meter.channels.get(at) else { return };
+    let key = key(meter, channel, rule);
+    let known =
+        said.iter().position(|old| old.rule == rule.no.get() && old.start.s() == episode.start);
+    let active = env.book.get(&key).is_some_and(|active| active.start == episode.start);
+    if episode.lasts() {
+        // It is new, it goes on, or what was over lasts again.
+        if let Some(known) = known {
+            said.remove(known);
+        }
+        if episode.window.is_some() || !active {
+            finish(report(meter, channel, rule, episode, env), channel, env);
+        }
+        keep_episode(&key, episode, env);
+        return;
+    }
+    if known.is_some_and(|at| said[at].end.s() == episode.end) {
+        return;
+    }
+    if active {
+        if episode.window.is_some() {
+            finish(report(meter, channel, rule, episode, env), channel, env);
+        }
+        env.book.clear(&key, episode.end, env.at, &mut env.out);
+    } else {
+        let report = report(meter, channel, rule, episode, env);
+        env.book.past(&report, episode.end, env.at, &mut env.out);
+    }
+    if let Some(known) = known {
+        said.remove(known);
+    }
+    said.push(Said {
+        rule: rule.no.get(),
+        start: Sec::of(episode.start),
+        shown: Sec::of(episode.shown),
+        end: Sec::of(episode.end),
+    });
+}
+
+fn keep_episode(key: &AlertKey, episode: &Episode, env: &mut Env) {
+    let Some(active) = env.book.get_mut(key) else { return };
+    active.mark = episode.mark;
+    if active.stage != Stage::Pending {
+        active.until = episode.shown;
+    }
+}
+
+fn report(meter: &Meter, channel: &Channel, rule: RuleId, episode: &Episode, env: &Env) -> Report {
+    let cause =
+        if rule == RuleId::WTR_CONT { Cause::LeakCustomerSide } else { Cause::BurstCustomerSide };
+    let mut report = Report::new(rule, meter.subject(), cause, episode.start);
+    report.channel = Some(ChannelNo::new(channel.no));
+    report.commodity = Some(meter.commodity);
+    let window = episode.window.unwrap_or(Window {
+        from: episode.start,
+        to: episode.shown,
+        least: 0,
+        slots: 0,
+    });
+    report.until = window.to;
+    report.evidence = vec![
+        Evidence::number("channel", i64::from(channel.no), ""),
+        Evidence::instant("window_from", seconds(window.from)),
+        Evidence::instant("window_to", seconds(window.to)),
+        Evidence::milli("measured", window.least, "L/h"),
+    ];
+    if rule == RuleId::WTR_CONT {
+        of_leak(&mut report, channel, window, env);
+    } else {
+        of_burst(&mut report, (meter, channel), (window, episode.mark), env);
+    }
+    report
+}
+
+fn of_leak(report: &mut Report, channel: &Channel, window: Window, env: &Env) {
     let params = &env.params;
-    let severity = if found.min_hour > params.cont_p1_mlph {
+    report.severity = if window.least > params.cont_p1_mlph {
         Severity::P1
-    } else if found.min_hour >= params.cont_p2_mlph {
+    } else if window.least >= params.cont_p2_mlph {
         Severity::P2
-    } else if found.min_hour >= params.cont_p3_mlph {
+    } else if window.least >= params.cont_p3_mlph {
         Severity::P3
     } else {
         Severity::P4
     };
-    let len_s = channel.len();
-    let known_pause = water.last_zero.s() != NEVER && slots_together(channel, env) == 1;
-    let start =
-        if known_pause { (water.last_zero.s() * len_s).min(found.from) } else { found.from };
-    let mut report = Report::new(RuleId::WTR_CONT, meter.subject(), Cause::LeakCustomerSide, start);
-    report.channel = Some(ChannelNo::new(channel.no));
-    report.commodity = Some(meter.commodity);
-    report.severity = severity;
-    report.until = water.head.s() * len_s;
     // P4 is for the record until the customer is told; old data are annunciated once they prove to
     // be of now.
-    let told = report.until - start >= params.cont_notice_h * HOUR_S;
+    let told = window.to - report.start >= params.cont_notice_h * HOUR_S;
     report.annunciate =
-        (severity < Severity::P4 || told) && env.is_timely(channel.last_end.s(), channel.lag_s);
+        (report.severity < Severity::P4 || told) && env.is_timely(window.to, channel.lag_s);
     report.ranked.push((Cause::LeakIntermittent, -200));
-    report.evidence = vec![
-        Evidence::number("channel", i64::from(channel.no), ""),
-        Evidence::instant("window_from", seconds(found.from)),
-        Evidence::instant("window_to", seconds(water.head.s() * len_s)),
-        Evidence::milli("measured", found.min_hour, "L/h"),
-        Evidence::milli("threshold", env.params.cont_min_mlph, "L/h"),
-        Evidence::number("slots_with_flow", found.slots, "slots"),
-        Evidence::milli("leak_per_day", found.min_hour * 24, "L"),
-    ];
-    finish(report, channel, env);
+    report.evidence.push(Evidence::milli("threshold", params.cont_min_mlph, "L/h"));
+    report.evidence.push(Evidence::number("slots_with_flow", window.slots, "slots"));
+    report.evidence.push(Evidence::milli("leak_per_day", window.least * 24, "L"));
+}
+
+fn of_burst(
+    report: &mut Report,
+    (meter, channel): (&Meter, &Channel),
+    (window, limit): (Window, i64),
+    env: &Env,
+) {
+    let rated = i64::from(meter.flow_rated_lph) * 1_000;
+    report.severity = if rated > 0 && window.least > rated { Severity::P1 } else { Severity::P2 };
+    report.annunciate = env.is_timely(window.to, channel.lag_s);
+    report.ranked.push((Cause::LeakCustomerSide, -150));
+    report.evidence.push(Evidence::milli("threshold", limit, "L/h"));
+    report.evidence.push(Evidence::milli("rated", rated, "L/h"));
+    report.evidence.push(Evidence::number("slots_over", window.slots, "slots"));
 }
 
 /// Says it, and looks again at the next tick when the data are old but not ancient.
@@ -253,88 +422,83 @@ pub(crate) fn annunciate(meter: &Meter, key: AlertKey, env: &mut Env) {
     env.book.assert(report, env.at, &mut env.out);
 }
 
-/// Flow that is a burst for this meter, in mL/h; `None` while its own hours are too few and its
-/// rated flow unknown.
-fn burst_limit(meter: &Meter, water: &Water, env: &Env) -> Option<i64> {
+/// Flow that is a burst for this meter, in mL/h, by the 95th percentile of its own hours;
+/// [`NO_LIMIT`] while these are too few and its rated flow unknown.
+fn burst_limit(meter: &Meter, p95: u32, env: &Env) -> i64 {
     let rated = i64::from(meter.flow_rated_lph) * 1_000;
     if meter.tags.has_any(&THIRSTY_TAGS) {
-        return (rated > 0).then_some(rated);
+        return if rated > 0 { rated } else { NO_LIMIT };
     }
     let params = &env.params;
-    let own = if i64::from(water.hours.total()) >= params.burst_hours_min {
-        water.hours.percentile(95, HOUR_BASE_MLPH) * params.burst_p95_times
-    } else if rated == 0 {
-        return None;
-    } else {
-        rated
+    let own = match (p95, rated) {
+        (0, 0) => return NO_LIMIT,
+        (0, rated) => rated,
+        (p95, _) => i64::from(p95) * params.burst_p95_times,
     };
-    Some(params.burst_min_mlph.max(rated * params.burst_q3_pct / 100).max(own))
+    params.burst_min_mlph.max(rated * params.burst_q3_pct / 100).max(own)
 }
 
-fn burst(meter: &Meter, channel: &Channel, (water, slot): (&Water, i64), env: &mut Env) {
-    if meter.tags.has_any(&FIRE_TAGS) {
-        return;
-    }
-    let Some(limit) = burst_limit(meter, water, env) else { return };
+fn gush(meter: &Meter, channel: &Channel, env: &mut Env) -> Option<Gush> {
     let len_s = channel.len();
-    if len_s > 2 * HOUR_S {
-        return;
+    if meter.tags.has_any(&FIRE_TAGS) || len_s > 2 * HOUR_S {
+        return None;
     }
-    let rate = |slot: i64| water.get(slot).map(|value| value * HOUR_S / len_s);
-    let over = |slot: i64| rate(slot).is_some_and(|rate| rate > limit);
-    let slots = (env.params.burst_for_s / len_s).max(1);
-    let last = (slot..slot + slots)
-        .take_while(|last| *last <= water.head.s())
-        .find(|last| (0..slots).all(|back| over(last - back)));
+    let water = channel.water.as_deref()?;
+    let limits = [water.p95[1], water.p95[0]].map(|p95| burst_limit(meter, p95, env));
+    let edge = if limits[0] == limits[1] || channel.closed_through == i32::MIN {
+        i64::MIN
+    } else {
+        env.zones.day(meter.zone, channel.closed_through).end.div_euclid(len_s)
+    };
+    Some(Gush {
+        len_s,
+        slots: (env.params.burst_for_s / len_s).max(1),
+        calm: (env.params.burst_clear_s / len_s).max(1),
+        limits,
+        edge,
+    })
+}
+
+fn wants_bursts(meter: &Meter, at: usize, slot: i64, env: &mut Env) -> bool {
+    let Some(channel) = meter.channels.get(at) else { return false };
+    let Some(water) = channel.water.as_deref() else { return false };
+    let said = |said: &Vec<Said>| said.iter().any(|one| one.rule == RuleId::WTR_BURST.no.get());
+    if env.book.get(&key(meter, channel, RuleId::WTR_BURST)).is_some()
+        || water.said.as_deref().is_some_and(said)
+    {
+        return true;
+    }
+    // The cheapest answer first: few slots are above the least limit.
+    let rate = water.get(slot).map_or(0, |value| value * HOUR_S / channel.len());
+    rate > env.params.burst_min_mlph.min(i64::from(meter.flow_rated_lph.max(1)) * 1_000)
+        && gush(meter, channel, env).is_some_and(|rule| rule.over(water, slot))
+}
+
+/// Whether a burst may be in a day that closes.
+fn bursts_in(meter: &Meter, at: usize, day: &OpenDay, env: &mut Env) -> bool {
+    let Some(channel) = meter.channels.get(at) else { return false };
+    let Some(water) = channel.water.as_deref() else { return false };
+    let said = |said: &Vec<Said>| said.iter().any(|one| one.rule == RuleId::WTR_BURST.no.get());
+    if env.book.get(&key(meter, channel, RuleId::WTR_BURST)).is_some()
+        || water.said.as_deref().is_some_and(said)
+    {
+        return true;
+    }
+    let before = day.start().div_euclid(channel.len());
+    let Some(rule) = gush(meter, channel, env) else { return false };
+    (before + 1..=before + i64::from(day.slots)).any(|slot| rule.over(water, slot))
+}
+
+fn judge_bursts(meter: &mut Meter, at: usize, env: &mut Env) {
+    let Some(channel) = meter.channels.get(at) else { return };
+    let Some(rule) = gush(meter, channel, env) else { return };
+    let Some(water) = channel.water.as_deref() else { return };
     let key = key(meter, channel, RuleId::WTR_BURST);
-    if let Some(last) = last {
-        let mut first = last;
-        while over(first - 1) {
-            first -= 1;
-        }
-        let least = (0..slots).filter_map(|back| rate(last - back)).min().unwrap_or(limit);
-        report_burst(meter, channel, (least, limit), (first, last), env);
-        return;
+    let reach = Reach { len_s: rule.len_s, within: rule.slots + 1, least: rule.slots };
+    let mut carried = carried(water, &key, (reach, rule.calm), env);
+    if let Some(episode) = carried.as_mut().filter(|episode| episode.mark == 0) {
+        episode.mark = rule.limit(water.floor() + 1);
     }
-    if env.book.get(&key).is_none() {
-        return;
-    }
-    let calm = (env.params.burst_clear_s / len_s).max(1);
-    let below = |slot: i64| rate(slot).is_some_and(|rate| rate * 2 < limit);
-    if (0..calm).all(|back| below(water.head.s() - back)) {
-        let mut first = water.head.s();
-        while below(first - 1) {
-            first -= 1;
-        }
-        env.book.clear(&key, (first - 1) * len_s, env.at, &mut env.out);
-    }
-}
-
-fn report_burst(
-    meter: &Meter,
-    channel: &Channel,
-    (least, limit): (i64, i64),
-    (first, last): (i64, i64),
-    env: &mut Env,
-) {
-    let len_s = channel.len();
-    let rated = i64::from(meter.flow_rated_lph) * 1_000;
-    let start = (first - 1) * len_s;
-    let mut report =
-        Report::new(RuleId::WTR_BURST, meter.subject(), Cause::BurstCustomerSide, start);
-    report.channel = Some(ChannelNo::new(channel.no));
-    report.commodity = Some(meter.commodity);
-    report.severity = if rated > 0 && least > rated { Severity::P1 } else { Severity::P2 };
-    report.annunciate = env.is_timely(last * len_s, channel.lag_s);
-    report.ranked.push((Cause::LeakCustomerSide, -150));
-    report.evidence = vec![
-        Evidence::number("channel", i64::from(channel.no), ""),
-        Evidence::instant("window_from", seconds(start)),
-        Evidence::instant("window_to", seconds(last * len_s)),
-        Evidence::milli("measured", least, "L/h"),
-        Evidence::milli("threshold", limit, "L/h"),
-        Evidence::milli("rated", rated, "L/h"),
-        Evidence::number("slots_over", last - first + 1, "slots"),
-    ];
-    finish(report, channel, env);
+    let found = flow::bursts(water, &rule, carried);
+    settle(meter, (at, RuleId::WTR_BURST), found, reach, env);
 }

@@ -30,6 +30,11 @@ impl Slots {
         self.len
     }
 
+    /// Milli-units of a step of a byte.
+    pub(crate) fn step(&self) -> u32 {
+        self.step
+    }
+
     fn is_wide(&self) -> bool {
         self.bytes.len() > usize::from(self.len)
     }

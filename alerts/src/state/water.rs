@@ -1,4 +1,5 @@
-//! What the water rules need: the slots of the last 26 hours and the distribution of whole hours.
+//! What the water rules need: the slots of the last 26 hours, and of older days while these are not
+//! closed; the distribution of whole hours; what was said of these slots.
 
 use super::hist::HalfOctaves;
 use super::nights::Nights;
@@ -8,7 +9,9 @@ use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
 use crate::stats::{CODE_BAD, CODE_MISSING, code16, decode16};
 
 /// Hours that are kept slot by slot.
-const WINDOW_S: i64 = 26 * 3_600;
+pub(crate) const WINDOW_S: i64 = 26 * 3_600;
+/// No more than this is ever kept slot by slot: what comes later is not taken.
+const LONGEST_S: i64 = 58 * 86_400;
 /// Lower edge of the second class of the hours, in mL/h: a burst is at least 500 L/h, and eight
 /// times less than this is never near it.
 pub(crate) const HOUR_BASE_MLPH: i64 = 64_000;
@@ -23,10 +26,27 @@ pub(crate) struct Water {
     pub(crate) last_zero: Sec,
     codes: Slots,
     pub(crate) hours: HalfOctaves<HOUR_CLASSES>,
+    /// The 95th percentile of the hours of the days closed by now, and of all of these but the
+    /// newest, in mL/h; 0 = too few.
+    pub(crate) p95: [u32; 2],
     pub(crate) nights: Nights,
     /// Gas only.
     pub(crate) gas: Option<Box<GasRun>>,
+    /// Alerts about slots that are still kept, which are over.
+    pub(crate) said: Option<Box<Vec<Said>>>,
 }
+
+/// An alert of a rule that was raised and is over. Instants in seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Said {
+    pub(crate) rule: u8,
+    pub(crate) start: Sec,
+    /// End of the data that first showed it.
+    pub(crate) shown: Sec,
+    pub(crate) end: Sec,
+}
+
+snap_struct!(Said { rule, start, shown, end });
 
 /// #50: the run of hours above the limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,8 +76,44 @@ impl Water {
             last_zero: Sec::NEVER,
             codes: Slots::new(slots, step),
             hours: HalfOctaves::EMPTY,
+            p95: [0; 2],
             nights: Nights::NEW,
             gas: None,
+            said: None,
+        }
+    }
+
+    /// The newest slot before those that are kept.
+    pub(crate) fn floor(&self) -> i64 {
+        self.head.s().saturating_sub(self.slots_kept())
+    }
+
+    /// Keeps the slots from `from` on up to `head`, when that is not too long.
+    pub(crate) fn cover(&mut self, (from, head): (i64, i64), len_s: i64) {
+        let (base, wanted) = (WINDOW_S / len_s, head - from + 1);
+        if self.head == Sec::NEVER || wanted <= self.slots_kept() || wanted > LONGEST_S / len_s {
+            return;
+        }
+        self.resize((wanted + base - 1) / base * base);
+    }
+
+    /// Forgets the slots before `from` but for the newest 26 hours.
+    pub(crate) fn trim(&mut self, from: i64, len_s: i64) {
+        let base = WINDOW_S / len_s;
+        let wanted = ((self.head.s() - from + base) / base * base).max(base);
+        if self.head != Sec::NEVER && wanted < self.slots_kept() {
+            self.resize(wanted);
+        }
+    }
+
+    fn resize(&mut self, len: i64) {
+        let Ok(len) = u16::try_from(len) else { return };
+        let old = std::mem::replace(&mut self.codes, Slots::new(len, 1));
+        let (head, kept) = (self.head.s(), i64::from(old.len()));
+        self.codes = Slots::new(len, old.step());
+        for slot in (head - kept.min(self.slots_kept()) + 1).max(0)..=head {
+            let before = usize::try_from(slot.rem_euclid(kept)).unwrap_or(0);
+            self.codes.set(self.place(slot), old.get(before));
         }
     }
 
@@ -88,15 +144,15 @@ impl Water {
             }
             self.head = Sec::of(slot);
         }
+        if value == Some(0) {
+            self.last_zero = self.last_zero.max(Sec::of(slot));
+        }
         if !self.holds(slot) {
             return false;
         }
         let place = self.place(slot);
         let code = value.map_or(CODE_BAD, |value| code16(u64::try_from(value).unwrap_or_default()));
         self.codes.set(place, code);
-        if value == Some(0) {
-            self.last_zero = self.last_zero.max(Sec::of(slot));
-        }
         true
     }
 
@@ -107,7 +163,9 @@ impl Water {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         let gas = self.gas.as_ref().map_or(0, |_| size_of::<GasRun>());
-        size_of::<Self>() + gas + self.codes.heap_bytes()
+        let said = |said: &Vec<Said>| size_of::<Vec<Said>>() + said.capacity() * size_of::<Said>();
+        let said = self.said.as_deref().map_or(0, said);
+        size_of::<Self>() + gas + said + self.codes.heap_bytes()
     }
 }
 
@@ -116,23 +174,43 @@ impl Snap for Water {
         self.head.save(to);
         self.last_zero.save(to);
         self.hours.counts.save(to);
+        self.p95.save(to);
         self.nights.save(to);
         self.gas.save(to);
+        self.said.save(to);
         self.codes.save(to);
     }
 
     fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let (head, last_zero) = (Sec::load(from)?, Sec::load(from)?);
         let hours = HalfOctaves { counts: Snap::load(from)? };
-        let (nights, gas) = (Snap::load(from)?, Snap::load(from)?);
+        let (p95, nights) = (Snap::load(from)?, Snap::load(from)?);
+        let (gas, said) = (Snap::load(from)?, Snap::load(from)?);
         let codes = Snap::load(from)?;
-        Ok(Self { head, last_zero, codes, hours, nights, gas })
+        Ok(Self { head, last_zero, codes, hours, p95, nights, gas, said })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn older_slots_stay_while_they_are_wanted() {
+        let mut water = Water::new(3_600, 1);
+        for slot in 100..120 {
+            assert!(water.put(slot, Some(slot)));
+        }
+        water.cover((100, 150), 3_600);
+        assert!(water.put(150, Some(150)) && water.put(125, Some(125)));
+        assert_eq!(
+            (water.get(100), water.get(119), water.slots_kept()),
+            (Some(100), Some(119), 52)
+        );
+        water.trim(149, 3_600);
+        assert_eq!((water.get(125), water.get(124), water.slots_kept()), (Some(125), None, 26));
+        assert!(!water.put(124, Some(0)) && water.last_zero.s() == 124);
+    }
 
     #[test]
     fn slots_leave_after_26_hours() {

@@ -1,0 +1,320 @@
+//! Stretches of continuous flow and bursts in the slots that a channel keeps, found in the order of
+//! event time: the same whatever the order in which the slots came (`metering-rules` 9.4).
+
+use crate::state::NEVER;
+use crate::state::water::Water;
+
+const HOUR_S: i64 = 3_600;
+
+/// One stretch of continuous flow, or one burst. Instants in seconds of event time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Episode {
+    pub(crate) start: i64,
+    /// End of the data that first showed it.
+    pub(crate) shown: i64,
+    /// [`NEVER`] while it lasts.
+    pub(crate) end: i64,
+    /// Continuous flow: end of the pause that may be its end; 0 = none. Burst: its limit in mL/h.
+    pub(crate) mark: i64,
+    /// The window that shows it worst; no window when it was shown by slots that are gone.
+    pub(crate) window: Option<Window>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Window {
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    /// The least rate in it, in mL/h: of whole hours, or of the slots of a burst.
+    pub(crate) least: i64,
+    pub(crate) slots: i64,
+}
+
+impl Episode {
+    fn new(start: i64, window: Window, mark: i64) -> Self {
+        Self { start, shown: window.to, end: NEVER, mark, window: Some(window) }
+    }
+
+    /// Seen again: the worst window counts, and the newest tells how long it lasts.
+    fn see(&mut self, window: Window) {
+        match &mut self.window {
+            Some(worst) if worst.least >= window.least => worst.to = window.to,
+            worst => *worst = Some(window),
+        }
+    }
+
+    pub(crate) fn lasts(&self) -> bool {
+        self.end == NEVER
+    }
+}
+
+/// What continuous flow is on a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Continuity {
+    pub(crate) len_s: i64,
+    /// Slots judged together.
+    pub(crate) together: i64,
+    /// Units of `together` slots that must have flow.
+    pub(crate) wanted: i64,
+    /// Slots among which they must be.
+    pub(crate) within: i64,
+    /// Slots without flow that are a pause.
+    pub(crate) pause: i64,
+    pub(crate) keep_s: i64,
+    /// Least rate of whole hours, in mL/h.
+    pub(crate) least: i64,
+    /// The place is watched for new ones.
+    pub(crate) raises: bool,
+}
+
+/// Units in a row without a unit of no flow, newest last.
+struct Run {
+    /// End of the newest slot known to be without flow.
+    zero: i64,
+    /// Ends of the known units with flow since.
+    known: Vec<i64>,
+}
+
+impl Run {
+    fn window(&self, water: &Water, rule: &Continuity, end: i64) -> Option<Window> {
+        let wanted = usize::try_from(rule.wanted).ok()?;
+        let first = self.known.len().checked_sub(wanted)?;
+        let before = self.known.get(first)? - rule.together;
+        if end - before > rule.within {
+            return None;
+        }
+        let (least, hours) = least_hour(water, rule, (before, end));
+        let window = Window {
+            from: before * rule.len_s,
+            to: end * rule.len_s,
+            least,
+            slots: rule.wanted * rule.together,
+        };
+        (hours >= 20 && least >= rule.least).then_some(window)
+    }
+}
+
+/// The least of the whole hours (or units, when they are longer) within the slots after `before`
+/// up to `end`, in mL/h, and the hours that are known.
+fn least_hour(water: &Water, rule: &Continuity, (before, end): (i64, i64)) -> (i64, i64) {
+    let step = (HOUR_S / rule.len_s).max(rule.together);
+    let first = (before + step - 1).div_euclid(step) * step + step;
+    let (mut least, mut hours) = (i64::MAX, 0);
+    for last in (first..=end).step_by(usize::try_from(step).unwrap_or(1)) {
+        if let Some(sum) = water.sum(last, step) {
+            least = least.min(sum * HOUR_S / (step * rule.len_s));
+            hours += step * rule.len_s / HOUR_S;
+        }
+    }
+    (least, hours)
+}
+
+/// All stretches of continuous flow. `carried` began before the slots that are kept.
+pub(crate) fn continuous(
+    water: &Water,
+    rule: &Continuity,
+    carried: Option<Episode>,
+) -> Vec<Episode> {
+    let (floor, len_s) = (water.floor(), rule.len_s);
+    let mut found = Vec::new();
+    let mut lasting = carried;
+    let zero = water.last_zero.s();
+    let zero = if zero <= floor && rule.together == 1 { zero } else { NEVER };
+    let mut run = Run { zero, known: Vec::new() };
+    for end in floor + 1..=water.head.s() {
+        let at = end * len_s;
+        let dry = water.get(end) == Some(0);
+        if let Some(episode) = &mut lasting {
+            let pauses = dry && episode.mark == 0 && at > episode.start;
+            if pauses && water.sum(end, rule.pause) == Some(0) {
+                episode.mark = at;
+            }
+        }
+        let unit = if end % rule.together == 0 { water.sum(end, rule.together) } else { None };
+        let mut window = None;
+        match unit {
+            Some(0) => {
+                run.known.clear();
+                if rule.together == 1 {
+                    run.zero = end;
+                }
+            }
+            Some(_) => {
+                run.known.push(end);
+                window = run.window(water, rule, end).filter(|_| rule.raises);
+            }
+            None => {}
+        }
+        match (window, &mut lasting) {
+            (Some(window), Some(episode)) => {
+                episode.mark = 0;
+                episode.see(window);
+            }
+            (Some(window), None) => {
+                let known = run.zero != NEVER;
+                let start = if known { (run.zero * len_s).min(window.from) } else { window.from };
+                lasting = Some(Episode::new(start, window, 0));
+            }
+            (None, Some(episode)) if episode.mark != 0 && at >= episode.mark + rule.keep_s => {
+                episode.end = episode.mark;
+                found.extend(lasting.take());
+            }
+            _ => {}
+        }
+    }
+    found.extend(lasting);
+    found
+}
+
+/// What a burst is on a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Gush {
+    pub(crate) len_s: i64,
+    /// Slots in a row above the limit.
+    pub(crate) slots: i64,
+    /// Slots in a row below half of it.
+    pub(crate) calm: i64,
+    /// Limits in mL/h: of slots up to `edge`, and after it.
+    pub(crate) limits: [i64; 2],
+    pub(crate) edge: i64,
+}
+
+impl Gush {
+    /// In mL/h.
+    pub(crate) fn limit(&self, slot: i64) -> i64 {
+        self.limits[usize::from(slot > self.edge)]
+    }
+
+    pub(crate) fn over(&self, water: &Water, slot: i64) -> bool {
+        rate(water, slot, self.len_s).is_some_and(|rate| rate > self.limit(slot))
+    }
+}
+
+fn rate(water: &Water, slot: i64, len_s: i64) -> Option<i64> {
+    water.get(slot).map(|value| value * HOUR_S / len_s)
+}
+
+/// All bursts. `carried` began before the slots that are kept.
+pub(crate) fn bursts(water: &Water, rule: &Gush, carried: Option<Episode>) -> Vec<Episode> {
+    let mut found = Vec::new();
+    let mut lasting = carried;
+    let (mut over, mut calm) = (0, 0);
+    for slot in water.floor() + 1..=water.head.s() {
+        let flow = rate(water, slot, rule.len_s);
+        over = if rule.over(water, slot) { over + 1 } else { 0 };
+        if over >= rule.slots {
+            let first = slot - over;
+            let rates = (0..rule.slots).filter_map(|back| rate(water, slot - back, rule.len_s));
+            let window = Window {
+                from: first * rule.len_s,
+                to: slot * rule.len_s,
+                least: rates.min().unwrap_or(0),
+                slots: over,
+            };
+            match &mut lasting {
+                Some(episode) => episode.see(window),
+                None => {
+                    let start = first * rule.len_s;
+                    lasting = Some(Episode::new(start, window, rule.limit(first + 1)));
+                }
+            }
+        }
+        let Some(episode) = &mut lasting else { continue };
+        let below = flow.is_some_and(|flow| flow * 2 < episode.mark);
+        calm = if below { calm + 1 } else { 0 };
+        if calm >= rule.calm && slot * rule.len_s > episode.shown {
+            episode.end = (slot - calm) * rule.len_s;
+            found.extend(lasting.take());
+            calm = 0;
+        }
+    }
+    found.extend(lasting);
+    found
+}
+
+/// Episodes of which one begins within `keep_s` after another are one.
+pub(crate) fn join(found: &mut Vec<Episode>, keep_s: i64) {
+    found.dedup_by(|later, earlier| {
+        let joins = keep_s > 0 && later.start - earlier.end < keep_s;
+        if joins {
+            (earlier.end, earlier.mark) = (later.end, later.mark);
+            if let Some(window) = later.window {
+                earlier.see(window);
+            }
+        }
+        joins
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RULE: Continuity = Continuity {
+        len_s: 3_600,
+        together: 1,
+        wanted: 24,
+        within: 26,
+        pause: 1,
+        keep_s: 86_400,
+        least: 3_800,
+        raises: true,
+    };
+    const GUSH: Gush =
+        Gush { len_s: 3_600, slots: 1, calm: 1, limits: [500_000, 500_000], edge: 0 };
+
+    fn filled(values: &[(i64, Option<i64>)]) -> Water {
+        let mut water = Water::new(3_600, 1_000);
+        let newest = values.iter().map(|(slot, _)| *slot).max().unwrap_or(0);
+        for (slot, value) in values {
+            water.cover((1_000, newest), 3_600);
+            water.put(*slot, *value);
+        }
+        water
+    }
+
+    #[test]
+    fn a_leak_a_pause_and_a_burst() {
+        let day: Vec<(i64, Option<i64>)> = (1_000..1_100)
+            .map(|slot| {
+                let value = match slot {
+                    1_000..1_010 | 1_060..1_100 => 0,
+                    1_030 | 1_031 => 900_000,
+                    _ => 20_000,
+                };
+                (slot, Some(value))
+            })
+            .collect();
+        let water = filled(&day);
+        let leaks = continuous(&water, &RULE, None);
+        assert_eq!(leaks.len(), 1);
+        let leak = leaks[0];
+        assert_eq!((leak.start, leak.shown), (1_009 * 3_600, 1_033 * 3_600));
+        assert_eq!((leak.end, leak.window.map(|w| w.least)), (1_060 * 3_600, Some(20_000)));
+        let gushes = bursts(&water, &GUSH, None);
+        assert_eq!(gushes.len(), 1);
+        assert_eq!((gushes[0].start, gushes[0].end), (1_029 * 3_600, 1_031 * 3_600));
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_arrival_does_not_matter(
+            flows in prop::collection::vec(
+                prop_oneof![40 => 5_i64..30, 1 => Just(0_i64), 1 => 500_i64..900], 120,
+            ),
+            order in any::<u64>(),
+        ) {
+            let slots: Vec<(i64, Option<i64>)> =
+                (1_000..).zip(&flows).map(|(slot, flow)| (slot, Some(flow * 1_000))).collect();
+            let mut mixed = slots.clone();
+            mixed.sort_by_key(|(slot, _)| slot.unsigned_abs().wrapping_mul(order | 1) >> 7);
+            let (one, other) = (filled(&slots), filled(&mixed));
+            // What came before the first slot is known to neither.
+            let trimmed = |mut water: Water| {
+                water.cover((1_000, 1_119), 3_600);
+                (continuous(&water, &RULE, None), bursts(&water, &GUSH, None))
+            };
+            prop_assert_eq!(trimmed(one), trimmed(other));
+        }
+    }
+}
