@@ -2,6 +2,28 @@
 
 use std::io::{self, Write};
 
+/// A line on stdout. Unlike `println!` it gives the error: who reads may have left, as `head` does.
+macro_rules! say {
+    ($($words:tt)*) => {
+        ::std::io::Write::write_fmt(
+            &mut ::std::io::stdout().lock(),
+            format_args!("{}\n", format_args!($($words)*)),
+        )
+    };
+}
+
+/// A line on stderr; nobody is left to tell when it is closed.
+macro_rules! remark {
+    ($($words:tt)*) => {{
+        let _ = ::std::io::Write::write_fmt(
+            &mut ::std::io::stderr().lock(),
+            format_args!("{}\n", format_args!($($words)*)),
+        );
+    }};
+}
+
+pub(crate) use {remark, say};
+
 /// How a list is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, clap::ValueEnum)]
 pub enum OutputFormat {

@@ -14,6 +14,7 @@ use store::issues::{Issues, UserAct};
 use store::views::issues::{
     self, AlertRow, Evidence, IssueDetail, IssueFilter, IssueLogRow, IssueRow, IssueSet,
 };
+use store::views::orders::{self, IssueFacts};
 
 use super::WebState;
 use super::body::{fault, read_json};
@@ -149,10 +150,41 @@ struct Issue {
     channel: Option<i16>,
     date_fixed: Option<At>,
     suppressed: bool,
+    estimation_started_at: Option<At>,
+    estimation_ended_at: Option<At>,
+    billing_hold: Option<Hold>,
+    merged_into: Option<i64>,
+    merged_from: Vec<i64>,
     parent: Option<i64>,
     folded: Vec<IssueLine>,
     alerts: Vec<Alert>,
     log: Vec<LogEntry>,
+}
+
+/// The range that is kept off bills, as sent.
+#[derive(Serialize)]
+struct Hold {
+    from: At,
+    /// Absent while it goes on.
+    to: Option<At>,
+    /// Intervals in it that are suspect now.
+    suspect_intervals: i64,
+    released_at: Option<At>,
+    released_by: Option<String>,
+    reason: String,
+}
+
+impl Hold {
+    fn of(facts: &IssueFacts) -> Option<Self> {
+        Some(Self {
+            from: At(facts.billing_hold_from?),
+            to: maybe(facts.billing_hold_to),
+            suspect_intervals: facts.billing_hold_suspect,
+            released_at: maybe(facts.billing_hold_released_at),
+            released_by: facts.billing_hold_released_by.clone(),
+            reason: facts.billing_hold_released_note.clone(),
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -221,7 +253,7 @@ impl LogEntry {
 }
 
 impl Issue {
-    fn of(issue: IssueDetail) -> Self {
+    fn of(issue: IssueDetail, facts: IssueFacts) -> Self {
         let ranked = issue
             .ranked
             .into_iter()
@@ -238,6 +270,11 @@ impl Issue {
             channel: issue.channel.map(metering::ChannelNo::get),
             date_fixed: maybe(issue.date_fixed),
             suppressed: issue.suppressed,
+            estimation_started_at: maybe(facts.estimation_started_at),
+            estimation_ended_at: maybe(facts.estimation_ended_at),
+            billing_hold: Hold::of(&facts),
+            merged_into: facts.merged_into,
+            merged_from: facts.merged_from,
             parent: issue.parent.map(|parent| parent.number),
             folded: issue.children.into_iter().map(IssueLine::of).collect(),
             alerts: issue.alerts.into_iter().map(Alert::of).collect(),
@@ -275,7 +312,8 @@ pub(super) async fn one(
     let number = read_number(&number)?;
     let issue = issues::by_number(&state.db, number).await?.ok_or_else(|| no_issue(number))?;
     let row = issue.row.clone();
-    Ok(with_etag(&row, Json(Issue::of(issue))))
+    let facts = orders::facts(&state.db, number, state.now()).await?;
+    Ok(with_etag(&row, Json(Issue::of(issue, facts))))
 }
 
 fn read_number(text: &str) -> Result<i64, Problem> {
@@ -292,8 +330,16 @@ struct ActBody {
     text: Option<String>,
     /// Close: cause that was found.
     cause: Option<String>,
-    /// Close, false positive: what was done.
+    /// Close, false positive, assign, merge: what was done, or why.
     note: String,
+    /// Assign: who works on it; empty takes it back.
+    assignee: Option<String>,
+    /// Merge: number of the issue that stays.
+    into: Option<i64>,
+    /// Release of the billing hold: why.
+    reason: String,
+    /// Release of the billing hold: although intervals are suspect.
+    force: bool,
 }
 
 pub(super) async fn act(
@@ -353,8 +399,20 @@ fn read_act(act: &str, headers: &HeaderMap, body: &[u8]) -> Result<UserAct, Prob
             Ok(UserAct::Close { cause, note: body.note })
         }
         "false-positive" => Ok(UserAct::FalsePositive { note: body.note }),
+        "assign" => {
+            let what = "write who works on it, or \"\" for nobody";
+            let to = body.assignee.ok_or_else(|| fault("/assignee", what))?;
+            Ok(UserAct::Assign { to, note: body.note })
+        }
+        "merge" => {
+            let what = "write the number of the issue that stays";
+            let into = body.into.ok_or_else(|| fault("/into", what))?;
+            Ok(UserAct::Merge { into, note: body.note })
+        }
+        "release-hold" => Ok(UserAct::ReleaseHold { reason: body.reason, force: body.force }),
         _ => {
-            let acts = "acknowledge, snooze, comment, close, false-positive";
+            let acts = "acknowledge, snooze, comment, close, false-positive, assign, merge, \
+                        release-hold";
             Err(Problem::not_found(format!("there is no such act; acts are: {acts}")))
         }
     }

@@ -329,8 +329,12 @@ fn whole(detail: EstimateDetail) -> Value {
         })
         .collect();
     let mut bounds = Map::new();
-    quantity(reading_type, "_p10", detail.p10, &mut bounds);
-    quantity(reading_type, "_p90", detail.p90, &mut bounds);
+    for (name, bound) in [("_p10", detail.p10), ("_p90", detail.p90)] {
+        // Absent for what was never tested.
+        if let Some(value) = bound {
+            quantity(reading_type, name, value, &mut bounds);
+        }
+    }
     quantity(reading_type, "_true_up", detail.true_up, &mut bounds);
     let (nem12_quality, nem12_method, nem12_reason) = &detail.nem12;
     let mut all = json!({

@@ -54,7 +54,7 @@ impl Rulebook {
             named => format!("version {named}"),
         };
         let params = bundle.params(&alerts::Params::default());
-        Ok(Self::of(version, params, &rules::limits(&bundle)))
+        Ok(Self::of(version, params, &rules::limits::Limits::new(bundle).of_all()))
     }
 
     fn of(version: String, ours: alerts::Params, theirs: &vee::Params) -> Self {

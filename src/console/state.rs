@@ -11,6 +11,7 @@ use super::stream::Hub;
 use crate::api::{WebSettings, WebState};
 use crate::clock::Clock;
 use crate::services::fleet::FleetCache;
+use crate::services::rules::trials::Trials;
 
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct ConsoleState {
     pub(super) calendar: LocalCalendar,
     pub(super) assets: Arc<Assets>,
     pub(super) hub: Hub,
+    /// Backtests that pages asked for.
+    pub(super) trials: Trials,
     pub(super) shutdown: watch::Receiver<bool>,
 }
 
@@ -31,6 +34,7 @@ impl ConsoleState {
     pub fn new(web: &WebState, shutdown: watch::Receiver<bool>) -> Self {
         Self {
             hub: Hub::new(),
+            trials: Trials::default(),
             db: web.db.clone(),
             clock: Arc::clone(&web.clock),
             settings: Arc::clone(&web.settings),

@@ -2,6 +2,8 @@
 //! the past. Console, API and verbs all come here.
 
 pub mod backtest;
+pub mod limits;
+pub mod trials;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -112,24 +114,6 @@ pub fn of_row(row: &BundleRow) -> Result<Bundle, StoreError> {
     }
     Bundle::parse(&row.text, Foreign::Ignore)
         .map_err(|error| StoreError::Corrupt { what: "rule bundle", detail: error.to_string() })
-}
-
-/// Limits of validation with what the bundle says of rules #1 to #24.
-pub fn limits(bundle: &Bundle) -> vee::Params {
-    let mut params = vee::Params::default();
-    for (_, key, value) in bundle.foreign_values() {
-        // Checked against its range when the bundle was applied.
-        let _ = params.set(key, value);
-    }
-    for (rule, patch) in bundle.rules.iter().filter(|(rule, _)| rule.get() <= 24) {
-        if patch.enabled == Some(false) {
-            params.off = params.off.with(*rule);
-        }
-        if patch.mode == Some(alerts::params::Mode::Shadow) {
-            params.shadow = params.shadow.with(*rule);
-        }
-    }
-    params
 }
 
 /// What changes from one bundle to another, in the order of the catalogue.

@@ -268,6 +268,29 @@ pub(super) enum IssuesVerb {
         #[arg(long, value_name = "TIME")]
         until: String,
     },
+    /// Hands it to a person, who works on it from now on; "" takes it back.
+    Assign {
+        #[command(flatten)]
+        act: ActArgs,
+        #[arg(long, value_name = "NAME")]
+        to: String,
+    },
+    /// Ends it as a duplicate of another issue, which stays.
+    Merge {
+        #[command(flatten)]
+        act: ActArgs,
+        /// Number of the issue that stays.
+        #[arg(long, value_name = "NUMBER")]
+        into: i64,
+    },
+    /// Lets bills use the intervals that it holds; the text says why.
+    ReleaseHold {
+        #[command(flatten)]
+        act: ActArgs,
+        /// Also when intervals of the hold are suspect.
+        #[arg(long)]
+        force: bool,
+    },
     /// Closes it: nothing was wrong.
     FalseAlarm(ActArgs),
     /// Closes it with the cause that was found.

@@ -5,10 +5,14 @@ use std::path::Path;
 
 use store::{Database, DatabaseConfig, EmbeddedOptions, EmbeddedServer};
 
+use super::exit::{Exit, Failure};
 use crate::config::{Config, read_secret};
 
 /// Of `pool_max` connections so many are for work at most; the rest is for questions.
 const WORK_POOL_MAX: u32 = 6;
+
+/// Where a private database lies in the data directory.
+const PRIVATE: &str = "pg";
 
 /// An open database. [`Opened::close`] must be called: it stops a server that was started.
 #[derive(Debug)]
@@ -30,6 +34,23 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
         return Ok(Opened { database, server: None });
     }
     open_to_serve(config).await
+}
+
+/// As [`open`], but never makes a database: an empty directory is most likely the wrong one.
+///
+/// # Errors
+/// As [`open`]; and when there is no database yet.
+pub async fn open_existing(config: &Config) -> anyhow::Result<Opened> {
+    let dir = &config.data.dir;
+    if config.database.url.is_none() && !dir.join(PRIVATE).exists() {
+        let what = format!(
+            "there is no database in {}: name another place with --data-dir or --database-url, or \
+             begin one with `headend serve` or `headend meters provision FILE.csv`",
+            dir.display()
+        );
+        return Err(Failure::new(Exit::Unavailable, what).into());
+    }
+    open(config).await
 }
 
 /// For a head-end: the private server is its own. Of two on one data directory the second ends

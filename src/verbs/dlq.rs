@@ -1,6 +1,6 @@
 //! `headend dlq`: messages that could not become readings.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ use store::{Database, PurgeFilter};
 use super::cli::{DlqWhich, Output, PageArgs};
 use super::exit::{Exit, Failure};
 use super::reads::stamp;
-use crate::output::{Cell, List, OutputFormat, Record};
+use crate::output::{Cell, List, OutputFormat, Record, remark, say};
 
 /// Characters of the id that the list shows.
 const ID_CHARS: usize = 16;
@@ -82,14 +82,14 @@ pub(super) async fn purge(
     };
     let count = database.purge_dead_letters(&filter, true).await?;
     if dry_run {
-        println!("{count} dead letters would be deleted; nothing was changed");
+        say!("{count} dead letters would be deleted; nothing was changed")?;
         return Ok(());
     }
     if !yes && !agreed(count)? {
         return Err(Failure::new(Exit::Usage, "nothing was deleted: say --yes").into());
     }
     let purged = database.purge_dead_letters(&filter, false).await?;
-    println!("{purged} dead letters were deleted");
+    say!("{purged} dead letters were deleted")?;
     Ok(())
 }
 
@@ -98,7 +98,7 @@ fn agreed(count: u64) -> io::Result<bool> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(false);
     }
-    eprint!("Delete {count} dead letters for good? Type yes: ");
+    write!(io::stderr(), "Delete {count} dead letters for good? Type yes: ")?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(answer.trim() == "yes")
@@ -132,7 +132,7 @@ pub(super) async fn show(
     ]);
     record.print(format)?;
     if cut {
-        eprintln!("the payload is cut to its first {} bytes", row.payload.len());
+        remark!("the payload is cut to its first {} bytes", row.payload.len());
     }
     Ok(())
 }

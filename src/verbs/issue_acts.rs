@@ -1,4 +1,5 @@
-//! `headend issues acknowledge | comment | snooze | close | false-alarm`.
+//! `headend issues acknowledge | comment | snooze | assign | merge | release-hold | close |
+//! false-alarm`.
 
 use alerts::Cause;
 use jiff::tz::TimeZone;
@@ -10,6 +11,7 @@ use super::cli::{ActArgs, IssuesVerb, instant};
 use super::exit::{Exit, Failure};
 use super::reads::stamp;
 use crate::config::value::parse_duration;
+use crate::output::say;
 
 /// Does what the verb says; `account` is who it is when nobody is named.
 pub(super) async fn run(
@@ -24,13 +26,13 @@ pub(super) async fn run(
     let before = super::issues::find(database, args.number).await?;
     if args.dry_run {
         issues.rehearse(args.number, None, &act, (actor, now)).await?;
-        println!("issue {}: {} would {}", args.number, actor, words(&act, zone));
-        println!("state now: {}; nothing was changed", before.row.state);
+        say!("issue {}: {} would {}", args.number, actor, words(&act, zone))?;
+        say!("state now: {}; nothing was changed", before.row.state)?;
         return Ok(());
     }
     issues.act(args.number, None, &act, (actor, now)).await?;
     let after = super::issues::find(database, args.number).await?;
-    println!("issue {}: {} to {}", args.number, before.row.state, after.row.state);
+    say!("issue {}: {} to {}", args.number, before.row.state, after.row.state)?;
     Ok(())
 }
 
@@ -53,6 +55,15 @@ fn act_of<'a>(
         IssuesVerb::Close { act, cause } => {
             let cause = cause_of(cause)?;
             (act, UserAct::Close { cause, note: act.text.clone() })
+        }
+        IssuesVerb::Assign { act, to } => {
+            (act, UserAct::Assign { to: to.clone(), note: act.text.clone() })
+        }
+        IssuesVerb::Merge { act, into } => {
+            (act, UserAct::Merge { into: *into, note: act.text.clone() })
+        }
+        IssuesVerb::ReleaseHold { act, force } => {
+            (act, UserAct::ReleaseHold { reason: act.text.clone(), force: *force })
         }
     }))
 }
@@ -82,5 +93,9 @@ fn words(act: &UserAct, zone: &TimeZone) -> String {
         UserAct::Comment { .. } => "comment on it".to_owned(),
         UserAct::Close { cause, .. } => format!("close it with cause {cause}"),
         UserAct::FalsePositive { .. } => "close it as a false alarm".to_owned(),
+        UserAct::Assign { to, .. } if to.trim().is_empty() => "assign it to nobody".to_owned(),
+        UserAct::Assign { to, .. } => format!("assign it to {to}"),
+        UserAct::Merge { into, .. } => format!("merge it into issue {into}"),
+        UserAct::ReleaseHold { .. } => "release its billing hold".to_owned(),
     }
 }

@@ -8,7 +8,7 @@ use store::views::issues::{self, IssueDetail, IssueFilter, IssueRow, IssueSet};
 use super::cli::{IssuesVerb, Output, PageArgs};
 use super::exit::{Exit, Failure};
 use super::reads::stamp;
-use crate::output::{Cell, List, OutputFormat, Record};
+use crate::output::{Cell, List, OutputFormat, Record, say};
 
 const SETS: [(&str, IssueSet); 8] = [
     ("open", IssueSet::Open),
@@ -146,7 +146,7 @@ fn show(issue: &IssueDetail, format: OutputFormat, zone: &TimeZone) -> anyhow::R
     if format != OutputFormat::Table {
         return Ok(());
     }
-    println!();
+    say!("")?;
     let mut history = List::new(&["at", "who", "what", "reason"]);
     for entry in &issue.log {
         let what = match (&entry.from_state, &entry.to_state) {

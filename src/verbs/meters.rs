@@ -8,7 +8,7 @@ use store::views::meters::{self, Battery, MeterDetail, MeterFilter, MeterRow, Me
 use super::cli::MetersListArgs;
 use super::exit::{Exit, Failure};
 use super::reads::stamp;
-use crate::output::{Cell, List, OutputFormat, Record};
+use crate::output::{Cell, List, OutputFormat, Record, say};
 
 pub(super) async fn list(
     database: &Database,
@@ -99,7 +99,7 @@ pub(super) async fn show(
     })?;
     record(&meter).print(format)?;
     if format == OutputFormat::Table {
-        println!();
+        say!("")?;
         channels(&meter).print(format)?;
     }
     Ok(())

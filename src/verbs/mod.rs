@@ -17,6 +17,7 @@ pub mod replay;
 mod rules;
 mod rules_args;
 mod rules_report;
+mod rules_shadow;
 mod score;
 mod vee;
 mod vee_args;
@@ -34,6 +35,7 @@ pub use options::{BenchOptions, DemoOptions, SimulateOptions};
 
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, Environment, LogConfig};
+use crate::output::remark;
 use crate::telemetry::{chain, log};
 use database::Opened;
 
@@ -141,7 +143,11 @@ struct Place {
 }
 
 async fn with_database(verb: &Verb, place: &Place) -> anyhow::Result<()> {
-    let opened = database::open(&place.config).await?;
+    let opened = match verb {
+        // The one verb that prepares a head-end that never ran.
+        Verb::Meters(MetersVerb::Provision { .. }) => database::open(&place.config).await?,
+        _ => database::open_existing(&place.config).await?,
+    };
     let outcome = ask(verb, place, &opened).await;
     opened.close().await;
     outcome
@@ -210,7 +216,7 @@ impl PageArgs {
 
     fn tell_more(self, more: bool) {
         if more {
-            eprintln!("there are more than {}: --limit 0 prints all", self.limit);
+            remark!("there are more than {}: --limit 0 prints all", self.limit);
         }
     }
 }

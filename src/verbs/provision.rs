@@ -13,7 +13,7 @@ use super::exit::{Exit, Failure};
 use super::provision_file::{self, Defaults, LineFault, ProvisionFile};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::output::{Cell, List, OutputFormat, Record};
+use crate::output::{Cell, List, OutputFormat, Record, remark};
 use crate::telemetry::chain;
 
 pub(super) async fn run(
@@ -30,7 +30,7 @@ pub(super) async fn run(
     }
     let outcomes = place.provision(&mut file, &path.display().to_string()).await?;
     for fault in &file.faults {
-        eprintln!("{fault}");
+        remark!("{fault}");
     }
     let sources: Vec<SourceId> =
         outcomes.iter().flat_map(|outcome| outcome.new_sources.clone()).collect();
@@ -41,7 +41,7 @@ pub(super) async fn run(
     };
     print(&file, &outcomes, replayed, output.format())?;
     if dry_run {
-        eprintln!("nothing was changed");
+        remark!("nothing was changed");
     }
     if file.faults.is_empty() {
         return Ok(());

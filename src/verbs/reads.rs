@@ -8,7 +8,7 @@ use store::views::meters::{self, ChannelInfo, MeterDetail};
 
 use super::cli::{ReadsArgs, instant};
 use super::exit::{Exit, Failure};
-use crate::output::{Cell, List, OutputFormat};
+use crate::output::{Cell, List, OutputFormat, remark};
 
 const DAY_S: i64 = 86_400;
 /// The columns of the export, `operations.md` 6.
@@ -48,7 +48,7 @@ pub(super) async fn run(database: &Database, args: &ReadsArgs, now: UtcTime) -> 
     }
     list.print(args.output.format())?;
     if list.is_empty() && args.output.format() == OutputFormat::Table {
-        eprintln!("no readings between {} and {}", stamp(range.0, &zone), stamp(range.1, &zone));
+        remark!("no readings between {} and {}", stamp(range.0, &zone), stamp(range.1, &zone));
     }
     Ok(())
 }

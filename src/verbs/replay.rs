@@ -11,7 +11,7 @@ use super::database::Opened;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::{IngestOptions, Replayer, Route};
-use crate::output::{Cell, Record};
+use crate::output::{Cell, Record, remark};
 
 /// Name of the adapter that messages arrive by: in batches, dead letters and metrics.
 pub const ADAPTER: &str = "mqtt";
@@ -55,7 +55,7 @@ pub(super) async fn run(
         let (letters, reads) = replayer.count(&filter).await?;
         let counts = [("letters", Cell::number(letters)), ("reads", Cell::number(reads))];
         Record::new(counts.into()).print(output.format())?;
-        eprintln!("nothing was changed");
+        remark!("nothing was changed");
         return Ok(());
     }
     let report = replayer.replay(&filter).await?;

@@ -1,6 +1,7 @@
 //! `headend rules`: what the rules are, and how they are changed.
 
 use std::path::Path;
+use std::time::Duration;
 
 use alerts::features::FEATURES;
 use alerts::rule::Judge;
@@ -8,14 +9,18 @@ use alerts::{Bundle, CATALOGUE, Mode, PARAMS, Params, RuleId, RuleInfo, RuleSett
 use jiff::tz::TimeZone;
 use metering::UtcTime;
 use store::Database;
-use store::rules::NewBundle;
 
 use super::cli::instant;
 use super::exit::{Exit, Failure};
 use super::reads::stamp;
-use super::rules_args::{RulesVerb, Who};
-use crate::output::{Cell, List, OutputFormat, Record};
+use super::rules_args::{RulesVerb, ShadowVerb, Who};
+use super::rules_shadow;
+use crate::output::{Cell, List, OutputFormat, Record, remark, say};
+use crate::services::rules::trials::Progress;
 use crate::services::rules::{self, Person, RulesError, backtest};
+
+/// A backtest that takes longer tells how far it is, so often.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Verbs that need no database.
 pub(super) fn run_offline(verb: &RulesVerb) -> anyhow::Result<()> {
@@ -45,7 +50,7 @@ pub(super) async fn run(
             let row = rules::apply(database, &text, person, *force)
                 .await
                 .map_err(|error| failure(file, error))?;
-            println!("rules {} hold from log record {}", row.version, row.log_seq);
+            say!("rules {} hold from log record {}", row.version, row.log_seq)?;
             Ok(())
         }
         RulesVerb::Backtest { file, from, to, output } => {
@@ -57,14 +62,18 @@ pub(super) async fn run(
             let to = to.as_deref().map_or(Ok(now), |text| at(text, "--to"))?;
             try_past(database, file, (from, to), (zone, output.format())).await
         }
+        RulesVerb::Shadow { list: Some(ShadowVerb::List { rule, limit, output }), .. } => {
+            let what = (rule.as_deref(), *limit);
+            rules_shadow::list(database, what, (zone, output.format())).await
+        }
         RulesVerb::Shadow { file, who, .. } => {
-            shadow(database, file.as_deref(), who, account, now).await
+            rules_shadow::run(database, file.as_deref(), who, (account, now)).await
         }
         RulesVerb::Rollback { version, who } => {
             let row = rules::rollback(database, version, who.person(account, now))
                 .await
                 .map_err(|error| failure(Path::new(version), error))?;
-            println!("rules {} hold from log record {}", row.version, row.log_seq);
+            say!("rules {} hold from log record {}", row.version, row.log_seq)?;
             Ok(())
         }
         RulesVerb::History { limit, output } => {
@@ -75,19 +84,19 @@ pub(super) async fn run(
 }
 
 impl Who {
-    fn person<'a>(&'a self, account: &'a str, now: UtcTime) -> Person<'a> {
+    pub(super) fn person<'a>(&'a self, account: &'a str, now: UtcTime) -> Person<'a> {
         Person { actor: self.actor.as_deref().unwrap_or(account), reason: &self.reason, now }
     }
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+pub(super) fn read(file: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(file).map_err(|error| {
         Failure::because(Exit::Io, format!("cannot read {}", file.display()), error)
     })
 }
 
 /// Faults of a text begin with the file and the line, so that editors find them.
-fn failure(file: &Path, error: RulesError) -> anyhow::Error {
+pub(super) fn failure(file: &Path, error: RulesError) -> anyhow::Error {
     let name = file.display();
     let message = match &error {
         RulesError::Text(errors) => {
@@ -111,24 +120,24 @@ fn failure(file: &Path, error: RulesError) -> anyhow::Error {
 
 fn check(file: &Path) -> anyhow::Result<()> {
     let bundle = rules::parse(&read(file)?).map_err(|error| failure(file, error))?;
-    println!("{}: ok, version {}, hash {}", file.display(), bundle.version, bundle.hash());
-    println!(
+    say!("{}: ok, version {}, hash {}", file.display(), bundle.version, bundle.hash())?;
+    say!(
         "{} rules changed, {} overrides, {} operators' rules, {} tests",
         bundle.rules.len(),
         bundle.overrides.len(),
         bundle.custom.len(),
         bundle.tests.len()
-    );
+    )?;
     for rule in &bundle.custom {
         let mode = if rule.patch.mode == Some(Mode::Live) { "live" } else { "shadow" };
-        println!("{} {}: {} operations, {mode}", rule.id, rule.name, rule.cost());
+        say!("{} {}: {} operations, {mode}", rule.id, rule.name, rule.cost())?;
     }
     Ok(())
 }
 
 fn test(file: &Path) -> anyhow::Result<()> {
     let bundle = rules::ready(&read(file)?).map_err(|error| failure(file, error))?;
-    println!("{}: {} tests passed", file.display(), bundle.tests.len());
+    say!("{}: {} tests passed", file.display(), bundle.tests.len())?;
     Ok(())
 }
 
@@ -192,7 +201,7 @@ async fn list(database: &Database, format: OutputFormat) -> anyhow::Result<()> {
     }
     list.print(format)?;
     if format == OutputFormat::Table {
-        eprintln!("version {version}");
+        remark!("version {version}");
     }
     Ok(())
 }
@@ -222,7 +231,7 @@ async fn show(database: &Database, name: &str, format: OutputFormat) -> anyhow::
     let Some(info) = id.info() else {
         let own = bundle.custom.iter().find(|own| own.id == id);
         let missing = || Failure::new(Exit::Data, format!("no rule {id} is active"));
-        print!("{}", own.ok_or_else(missing)?.to_string().trim_start());
+        say!("{}", own.ok_or_else(missing)?.to_string().trim())?;
         return Ok(());
     };
     if format == OutputFormat::Table {
@@ -267,14 +276,14 @@ fn show_settings(info: &RuleInfo, bundle: &Bundle, format: OutputFormat) -> anyh
         ("exclude_tags", Cell::text(tags.join(", "))),
     ]);
     record.print(format)?;
-    println!();
+    say!("")?;
     Ok(())
 }
 
 async fn show_version(database: &Database, version: &str) -> anyhow::Result<()> {
     match store::rules::by_version(database, version).await? {
         Some(row) => {
-            print!("{}", row.text);
+            say!("{}", row.text.trim_end())?;
             Ok(())
         }
         None => {
@@ -302,36 +311,8 @@ async fn rehearse(
     }
     list.print(format)?;
     if format == OutputFormat::Table {
-        eprintln!(
-            "{version} to {}: {} differences; nothing was changed",
-            bundle.version,
-            list.len()
-        );
+        remark!("{version} to {}: {} differences; nothing was changed", bundle.version, list.len());
     }
-    Ok(())
-}
-
-async fn shadow(
-    database: &Database,
-    file: Option<&Path>,
-    who: &Who,
-    account: &str,
-    now: UtcTime,
-) -> anyhow::Result<()> {
-    let person = who.person(account, now);
-    let by = (person.actor, person.reason);
-    let Some(file) = file else {
-        store::rules::set_shadow(database, None, by, now).await?;
-        println!("no rules run in shadow");
-        return Ok(());
-    };
-    let text = read(file)?;
-    let bundle = rules::ready(&text).map_err(|error| failure(file, error))?;
-    let hash = bundle.hash();
-    let (actor, reason) = by;
-    let new = NewBundle { version: &bundle.version, text: &text, hash: &hash, actor, reason };
-    store::rules::set_shadow(database, Some(&new), by, now).await?;
-    println!("rules {} run in shadow; their alerts open no issue", bundle.version);
     Ok(())
 }
 
@@ -371,6 +352,22 @@ async fn try_past(
     let active = row.as_ref().map_or((alerts::BUILT_IN, ""), |row| (&row.version, &row.text));
     let active = backtest::Version { version: active.0, text: active.1 };
     let candidate = backtest::Version { version: &bundle.version, text: &text };
-    let report = backtest::run(database, (candidate, active), (from, to)).await?;
+    let progress = Progress::default();
+    let (versions, range) = ((candidate, active), (from, to));
+    let mut work = std::pin::pin!(backtest::run(database, versions, range, &progress));
+    let report = loop {
+        match tokio::time::timeout(TELL_EVERY, &mut work).await {
+            Ok(done) => break done?,
+            Err(_) => told(&progress, to),
+        }
+    };
     super::rules_report::print(&report, zone, format)
+}
+
+/// Says how far it is, for whoever waits.
+fn told(progress: &Progress, to: UtcTime) {
+    let Some((first, reached)) = progress.so_far() else { return };
+    let total = to.seconds_since(first).max(1);
+    let percent = (100 * reached.seconds_since(first) / total).clamp(0, 100);
+    remark!("{percent} % of the stored readings, {reached} of {to}");
 }

@@ -64,7 +64,10 @@ pub(super) enum RulesVerb {
         output: Output,
     },
     /// Runs a file beside the rules that hold; its alerts go to a list of their own.
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Shadow {
+        #[command(subcommand)]
+        list: Option<ShadowVerb>,
         #[arg(value_name = "FILE.toml", required_unless_present = "end")]
         file: Option<PathBuf>,
         /// Ends the shadow rules.
@@ -82,6 +85,20 @@ pub(super) enum RulesVerb {
     /// Lists what was applied, by whom and why, newest first.
     History {
         #[arg(long, default_value_t = 100)]
+        limit: u32,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ShadowVerb {
+    /// Lists what rules in shadow would have said, newest first.
+    List {
+        /// Only of this rule, such as WTR-CONT or OP-0007.
+        #[arg(long)]
+        rule: Option<String>,
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         limit: u32,
         #[command(flatten)]
         output: Output,

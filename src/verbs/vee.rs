@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::tz::TimeZone;
 use metering::{ChannelNo, Exact, MeterId, QualityStatus, UtcTime};
 use store::Database;
-use store::estimation::{BestSlot, SeriesSpan, SlotRange, series};
+use store::estimation::{BestSlot, Kept, SeriesSpan, SlotRange, series};
 use store::views::meters::{self, MeterDetail};
 use store::views::review::ReviewFilter;
 use vee::estimate::Estimate;
@@ -14,7 +14,7 @@ use super::cli::{Output, PageArgs, instant};
 use super::exit::{Exit, Failure};
 use super::reads::{channel_of, stamp, zone_named};
 use super::vee_args::{DecideArgs, Stretch, VeeVerb};
-use crate::output::{Cell, List, OutputFormat};
+use crate::output::{Cell, List, OutputFormat, say};
 use crate::services::vee::{self as service, Person, VeeError};
 
 const DAY_S: i64 = 86_400;
@@ -47,7 +47,7 @@ pub(super) async fn run(
                 return would(db, &found, "accept", &[QualityStatus::Suspect]).await;
             }
             let count = service::accept(db, &found.range, person(args, account, now)).await;
-            println!("accepted {} intervals", count.map_err(failed)?);
+            say!("accepted {} intervals", count.map_err(failed)?)?;
             Ok(())
         }
         VeeVerb::Reject(args) => {
@@ -56,7 +56,7 @@ pub(super) async fn run(
                 return would(db, &found, "reject", &[QualityStatus::Suspect]).await;
             }
             let count = service::reject(db, &found.range, person(args, account, now)).await;
-            println!("rejected {} intervals", count.map_err(failed)?);
+            say!("rejected {} intervals", count.map_err(failed)?)?;
             Ok(())
         }
         VeeVerb::Estimate { act, method, output } => {
@@ -67,8 +67,7 @@ pub(super) async fn run(
             }
             let who = person(act, account, now);
             let kept = service::estimate(db, &found.range, *method, who).await.map_err(failed)?;
-            kept.iter().for_each(|one| println!("estimation {}: {}", one.estimation_no, one.state));
-            Ok(())
+            estimations(&kept)
         }
         VeeVerb::Edit { act, values } => edit(db, act, values, person(act, account, now)).await,
         VeeVerb::Undo(args) => {
@@ -76,11 +75,11 @@ pub(super) async fn run(
             if args.dry_run {
                 let all = standing(db, &found).await?;
                 let versions = all.iter().filter(|slot| slot.version > 1).count();
-                println!("would take back the newest version of {versions} intervals at most");
+                say!("would take back the newest version of {versions} intervals at most")?;
                 return Ok(());
             }
             let count = service::undo(db, &found.range, person(args, account, now)).await;
-            println!("took back {} intervals", count.map_err(failed)?);
+            say!("took back {} intervals", count.map_err(failed)?)?;
             Ok(())
         }
     }
@@ -206,7 +205,7 @@ async fn would(
 ) -> anyhow::Result<()> {
     let all = standing(db, found).await?;
     let count = all.iter().filter(|slot| of.contains(&slot.status)).count();
-    println!("would {what} {count} intervals; nothing was changed");
+    say!("would {what} {count} intervals; nothing was changed")?;
     Ok(())
 }
 
@@ -303,11 +302,17 @@ async fn edit(
         given.push((*end, value));
     }
     if act.dry_run {
-        println!("would edit {} intervals; nothing was changed", given.len());
+        say!("would edit {} intervals; nothing was changed", given.len())?;
         return Ok(());
     }
     let key = (found.range.meter, found.range.channel);
     let kept = service::edit(db, key, &given, who).await.map_err(failed)?;
-    kept.iter().for_each(|one| println!("estimation {}: {}", one.estimation_no, one.state));
+    estimations(&kept)
+}
+
+fn estimations(kept: &[Kept]) -> anyhow::Result<()> {
+    for one in kept {
+        say!("estimation {}: {}", one.estimation_no, one.state)?;
+    }
     Ok(())
 }

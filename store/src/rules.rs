@@ -37,6 +37,12 @@ const BY_VERSION: &str = concat!(
     "WHERE version = $1 AND act <> 'end_shadow' ORDER BY bundle_no DESC LIMIT 1"
 );
 
+/// What stood only in shadow never held, and is no version to go back to.
+const HELD_BEFORE: &str = concat!(
+    bundle_columns!(),
+    "WHERE version = $1 AND act IN ('apply', 'rollback') ORDER BY bundle_no DESC LIMIT 1"
+);
+
 const INSERT: &str = "\
     INSERT INTO rule_bundle (version, hash, text, act, actor, reason, applied_at, log_seq) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING bundle_no";
@@ -155,9 +161,10 @@ pub async fn rollback(
     (actor, reason): (&str, &str),
     at: UtcTime,
 ) -> Result<BundleRow, StoreError> {
-    let known = by_version(database, version).await?.ok_or_else(|| StoreError::Refused {
+    let held = one(&database.client().await?, HELD_BEFORE, &[&version]).await?;
+    let known = held.ok_or_else(|| StoreError::Refused {
         what: "going back to earlier rules",
-        detail: format!("there is no version `{version}`: `headend rules history` lists them"),
+        detail: format!("no version `{version}` ever held: `headend rules history` lists them"),
     })?;
     let back =
         NewBundle { version: &known.version, text: &known.text, hash: &known.hash, actor, reason };

@@ -1,6 +1,8 @@
 //! Alarms: is the staff told too much, what is silenced, and what was announced last. Targets are
 //! those of ISA-18.2 as the specification has them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use askama::Template;
 use axum::extract::{Form, State};
 use axum::response::{IntoResponse, Redirect};
@@ -9,10 +11,10 @@ use serde::Deserialize;
 use store::views::alarms::{
     self as views, AnnunciationRow, BadActor, KpiRow, OpenBySeverity, ShelfRow,
 };
-use store::views::meters;
+use store::views::{meters, names};
 
 use super::readings::ACTOR;
-use super::{Answer, html};
+use super::{Answer, alarm_words, html};
 use crate::console::chart::{
     self, ChartSpec, Limit, Point, QualityMark, Role, Series, Shape, Spread,
 };
@@ -172,6 +174,8 @@ pub(in crate::console) async fn show(State(console): State<ConsoleState>) -> Ans
     )
     .await?;
     let zone = console.calendar.zone();
+    let subjects = announced.iter().flat_map(|row| alarm_words::subjects(&row.text));
+    let named = names::of(&console.db, subjects.collect::<BTreeSet<_>>()).await?;
     html(&AlarmsPage {
         frame: frame.live("alarms", ""),
         say: say(&facts, now),
@@ -182,7 +186,7 @@ pub(in crate::console) async fn show(State(console): State<ConsoleState>) -> Ans
             .map(|text| (text.no, format!("{} ({})", text.title, text.id)))
             .collect(),
         actors: actor_lines(&facts.actors, facts.since(now.plus_seconds(-7 * DAY_S))),
-        announced: announced.iter().map(|row| AnnouncedLine::of(row, now, zone)).collect(),
+        announced: announced.iter().map(|row| AnnouncedLine::of(row, &named, now, zone)).collect(),
     })
 }
 
@@ -275,12 +279,20 @@ impl ShelfLine {
 }
 
 impl AnnouncedLine {
-    fn of(row: &AnnunciationRow, now: UtcTime, zone: &jiff::tz::TimeZone) -> Self {
+    fn of(
+        row: &AnnunciationRow,
+        named: &BTreeMap<Subject, String>,
+        now: UtcTime,
+        zone: &jiff::tz::TimeZone,
+    ) -> Self {
         let step = if row.step > 0 { format!(", step {}", row.step) } else { String::new() };
         let flood = if row.in_flood { ", in a flood" } else { "" };
         Self {
             level: row.severity.into(),
-            text: if row.text.is_empty() { "no words".to_owned() } else { row.text.clone() },
+            text: match row.text.as_str() {
+                "" => "no words".to_owned(),
+                text => alarm_words::said(text, named),
+            },
             kind: format!("{}{step}{flood}", row.kind.replace('_', " ")),
             rule: row.rule_no.and_then(rule_words::of).map_or("", |text| text.id),
             at: words::stamp(row.at, now, zone),

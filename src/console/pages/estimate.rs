@@ -14,6 +14,7 @@ use vee::estimation::{EstimationState, Trigger};
 use super::estimates::{EstimateLine, class_words, method_title, state_words, tenths};
 use super::meter_chart::{self, Drawn};
 use super::meter_range::Range;
+use super::readings::{ACTOR, refusal};
 use super::{Answer, html};
 use crate::console::chart::{self, Band, BandFill, Point, QualityMark, Role, Spread};
 use crate::console::frame::{Frame, QueryText, Section, segment};
@@ -21,9 +22,8 @@ use crate::console::measure;
 use crate::console::refusal::Refusal;
 use crate::console::state::ConsoleState;
 use crate::console::words;
+use crate::services::vee::{self as service, Person};
 
-/// Who acts, until operators can log in.
-const ACTOR: &str = "local operator";
 const DAY_S: i64 = 86_400;
 
 #[derive(Template)]
@@ -37,8 +37,8 @@ struct EstimatePage {
     state: &'static str,
     tags: Vec<String>,
     say: String,
-    /// Last part of the address, words on the button, a reason goes with it.
-    acts: Vec<(&'static str, &'static str, bool)>,
+    /// Last part of the address, words on the button.
+    acts: Vec<(&'static str, &'static str)>,
     heading: String,
     per: String,
     svg: String,
@@ -150,13 +150,13 @@ fn say(detail: &EstimateDetail, line: &EstimateLine) -> String {
 }
 
 /// What a person may do in this state.
-fn acts(state: &str) -> Vec<(&'static str, &'static str, bool)> {
+fn acts(state: &str) -> Vec<(&'static str, &'static str)> {
     let Ok(state) = state.parse::<EstimationState>() else { return Vec::new() };
     let known = [
-        (Trigger::Accept, ("accept", "Accept", false)),
-        (Trigger::Reject, ("reject", "Reject", true)),
-        (Trigger::Finalise, ("finalise", "Make final", true)),
-        (Trigger::RollBack, ("roll-back", "Take back", true)),
+        (Trigger::Accept, ("accept", "Accept")),
+        (Trigger::Reject, ("reject", "Reject")),
+        (Trigger::Finalise, ("finalise", "Make final")),
+        (Trigger::RollBack, ("roll-back", "Take back")),
     ];
     known
         .into_iter()
@@ -185,8 +185,8 @@ pub(in crate::console) async fn act(
         "roll-back" => Trigger::RollBack,
         _ => return Err(Refusal::not_found("An estimate knows no such act.")),
     };
-    let reason = form.reason.trim();
-    store::estimation::act(&console.db, no, trigger, (ACTOR, reason), console.now()).await?;
+    let who = Person { actor: ACTOR, reason: form.reason.trim(), now: console.now() };
+    service::act(&console.db, no, trigger, who).await.map_err(refusal)?;
     Ok(Redirect::to(&format!("/estimates/{no}")).into_response())
 }
 
@@ -316,8 +316,9 @@ fn facts(
     };
     let between = edge("open_at").zip(edge("close_at")).map(|(from, to)| format!("{from} – {to}"));
     let cases = match (detail.p10, detail.p90) {
-        (low, high) if low == high => "exactly that: the register says it".to_owned(),
-        (low, high) => format!("{} to {}", quantity(low), quantity(high)),
+        (Some(low), Some(high)) if low < high => format!("{} to {}", quantity(low), quantity(high)),
+        (Some(_), Some(_)) if row.scaled => "exactly that: the register says it".to_owned(),
+        _ => "not known: it was not tested on hidden stretches".to_owned(),
     };
     let (quality, method, reason) = &detail.nem12;
     let all = vec![

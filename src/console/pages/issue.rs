@@ -1,5 +1,6 @@
 //! One issue: what is wrong in plain words, why we think so, what was done, and what can be done.
 
+use alerts::issue::{Actor, allowed};
 use askama::Template;
 use axum::extract::{Path, State};
 use futures_util::future::try_join3;
@@ -7,6 +8,7 @@ use metering::{Severity, Subject, UtcTime};
 use store::views::collectors::{self, CollectorRow};
 use store::views::issues::{self as views, IssueDetail};
 use store::views::meters::{self, MeterDetail};
+use store::views::orders;
 
 use super::issue_chart::{self, EvidenceCard};
 use super::issue_words::{
@@ -21,6 +23,9 @@ use crate::console::refusal::Refusal;
 use crate::console::rule_words;
 use crate::console::state::ConsoleState;
 use crate::console::words;
+
+/// Other issues of a subject that are offered for merging.
+const OTHERS_MAX: usize = 20;
 
 #[derive(Template)]
 #[template(path = "issue.html")]
@@ -48,7 +53,9 @@ struct HeadLine {
     state: String,
     acknowledged: String,
     say: String,
+    assignee: String,
     parent: Option<(i64, String)>,
+    merged: Option<i64>,
 }
 
 #[derive(Template)]
@@ -58,6 +65,11 @@ struct Acts {
     state: String,
     closed: bool,
     acknowledged: bool,
+    assignee: String,
+    /// The table of states lets it be merged into another.
+    mergeable: bool,
+    /// Other open issues of the subject, and what holds this one back: number and title.
+    others: Vec<(i64, String)>,
     snooze: Vec<(i64, &'static str)>,
     findings: Vec<(&'static str, String, bool)>,
 }
@@ -110,16 +122,17 @@ pub(in crate::console) async fn show(
     )
     .await?;
     let work = Work::of(&console, &detail).await?;
+    let others = others(&console, &detail).await?;
     let evidence = match &meter {
         Some(meter) => issue_chart::card(&console, &detail, meter).await?,
         None => None,
     };
     html(&IssuePage {
         frame: frame.live("issue", &format!("key={}", detail.row.number)),
-        work,
-        acts: Acts::of(&detail),
+        acts: Acts::of(&detail, others),
         side: Side::of(&detail, meter.as_ref(), collector.as_ref(), (now, &console)),
-        head: HeadLine::of(&detail, now, &console),
+        head: HeadLine { merged: work.merged(), ..HeadLine::of(&detail, now, &console) },
+        work,
         children: Children::of(&detail, now, &console),
         timeline: Timeline::of(&detail, now, &console),
         collector: collector.map(|row| collector_facts(&row, (now, &console))).unwrap_or_default(),
@@ -131,9 +144,11 @@ pub(in crate::console) async fn show(
 pub(super) async fn fragments(console: &ConsoleState, number: i64) -> Result<Vec<String>, Refusal> {
     let detail = read(console, number).await?;
     let now = console.now();
+    let facts = orders::facts(&console.db, number, now).await?;
+    let head = HeadLine { merged: facts.merged_into, ..HeadLine::of(&detail, now, console) };
     let mut parts = vec![
-        HeadLine::of(&detail, now, console).render()?,
-        Acts::of(&detail).render()?,
+        head.render()?,
+        Acts::of(&detail, others(console, &detail).await?).render()?,
         Timeline::of(&detail, now, console).render()?,
         Children::of(&detail, now, console).render()?,
     ];
@@ -154,6 +169,24 @@ pub(super) fn parse_number(text: &str) -> Result<i64, Refusal> {
 async fn read(console: &ConsoleState, number: i64) -> Result<IssueDetail, Refusal> {
     let found = views::by_number(&console.db, number).await?;
     found.ok_or_else(|| Refusal::not_found(format!("There is no issue {number}.")))
+}
+
+/// What this issue may be a duplicate of: its parent, and what else is open of its subject.
+async fn others(
+    console: &ConsoleState,
+    detail: &IssueDetail,
+) -> Result<Vec<(i64, String)>, Refusal> {
+    let row = &detail.row;
+    let rows = views::of_subject(&console.db, row.subject).await?;
+    let parent = detail.parent.iter().map(|parent| {
+        (parent.number, format!("{} {}", causes::title(&parent.cause), parent.subject_name))
+    });
+    let open = rows
+        .iter()
+        .filter(|other| other.number != row.number && !causes::is_closed(&other.state))
+        .map(|other| (other.number, causes::title(&other.cause)))
+        .take(OTHERS_MAX);
+    Ok(parent.chain(open).collect())
 }
 
 async fn meter_of(
@@ -205,6 +238,8 @@ impl HeadLine {
             state,
             acknowledged,
             say: say(detail, now, console),
+            assignee: row.assignee.clone().unwrap_or_default(),
+            merged: None,
             parent: detail.parent.as_ref().map(|parent| {
                 (parent.number, format!("{} {}", causes::title(&parent.cause), parent.subject_name))
             }),
@@ -213,8 +248,9 @@ impl HeadLine {
 }
 
 impl Acts {
-    fn of(detail: &IssueDetail) -> Self {
+    fn of(detail: &IssueDetail, others: Vec<(i64, String)>) -> Self {
         let row = &detail.row;
+        let state: Option<alerts::issue::State> = row.state.parse().ok();
         let snooze = match row.severity {
             // A critical issue must not be forgotten over a shift.
             Severity::P1 => vec![(1_800, "30 min"), (3_600, "1 h")],
@@ -232,6 +268,11 @@ impl Acts {
             state: row.state.clone(),
             closed: causes::is_closed(&row.state),
             acknowledged: row.acknowledged_at.is_some(),
+            assignee: row.assignee.clone().unwrap_or_default(),
+            mergeable: state.is_some_and(|state| {
+                allowed(Some(state), alerts::issue::State::Merged, Actor::User)
+            }),
+            others,
             snooze,
             findings: findings
                 .into_iter()

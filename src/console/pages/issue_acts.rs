@@ -30,6 +30,12 @@ pub(in crate::console) struct ActForm {
     length_s: String,
     /// Local time in the utility's zone; takes precedence over `length_s`.
     until: String,
+    /// Who works on it; empty for nobody.
+    assignee: String,
+    /// Number of the issue that stays.
+    into: String,
+    /// Ticked: the bill is let go although intervals are suspect.
+    force: String,
 }
 
 /// `POST /issues/{number}/{act}`.
@@ -45,6 +51,11 @@ pub(in crate::console) async fn act(
         "comment" => UserAct::Comment { text: text_of(&form)? },
         "snooze" => UserAct::Snooze { until: until(&console, &form, now)? },
         "close" => close(&form)?,
+        "assign" => UserAct::Assign { to: form.assignee.trim().to_owned(), note: note(&form) },
+        "merge" => UserAct::Merge { into: into(&form)?, note: note(&form) },
+        "release-hold" => {
+            UserAct::ReleaseHold { reason: reason(&form)?, force: !form.force.is_empty() }
+        }
         _ => return Err(Refusal::not_found("An issue knows no such act.")),
     };
     let expected = expected(&form)?;
@@ -61,6 +72,24 @@ fn text_of(form: &ActForm) -> Result<String, Refusal> {
         return Err(Refusal::bad_request("The comment is empty: write what you saw or did."));
     }
     Ok(text.to_owned())
+}
+
+fn note(form: &ActForm) -> String {
+    form.text.trim().to_owned()
+}
+
+fn into(form: &ActForm) -> Result<i64, Refusal> {
+    form.into.trim().trim_start_matches('#').parse().map_err(|_| {
+        Refusal::bad_request("Merging needs the number of the issue that stays, such as 17.")
+    })
+}
+
+fn reason(form: &ActForm) -> Result<String, Refusal> {
+    let reason = note(form);
+    if reason.is_empty() {
+        return Err(Refusal::bad_request("Say why the bill may use these intervals."));
+    }
+    Ok(reason)
 }
 
 fn expected(form: &ActForm) -> Result<Option<IssueState>, Refusal> {

@@ -57,7 +57,11 @@ pub(super) async fn card(
     }];
     spec.empty = "No reading in this stretch.".to_owned();
     meter_chart::annotate_issue(&mut spec, channel, &detail.row);
-    stretches(&mut spec, detail, &orders::facts(&console.db, detail.row.number).await?);
+    stretches(
+        &mut spec,
+        detail,
+        &orders::facts(&console.db, detail.row.number, console.now()).await?,
+    );
     if lower.is_some() {
         // The limit is drawn where the rule compares.
         spec.limits.clear();

@@ -32,6 +32,9 @@ pub(super) struct Work {
     closed: bool,
     facts: Vec<(&'static str, String)>,
     merged: Option<i64>,
+    merged_from: Vec<i64>,
+    /// The hold can be released; how many of its intervals are suspect.
+    held: Option<i64>,
     estimates: Vec<EstimateLine>,
     orders: Vec<OrderLine>,
     kinds: Vec<SelectOption>,
@@ -50,12 +53,17 @@ struct OrderLine {
 }
 
 impl Work {
+    /// The issue that took this one over.
+    pub(super) const fn merged(&self) -> Option<i64> {
+        self.merged
+    }
+
     pub(super) async fn of(console: &ConsoleState, detail: &IssueDetail) -> Result<Self, Refusal> {
         let row = &detail.row;
         let now = console.now();
         let filter = EstimateFilter { issue: Some(row.number), ..EstimateFilter::default() };
         let (facts, orders, estimates) = futures_util::future::try_join3(
-            orders::facts(&console.db, row.number),
+            orders::facts(&console.db, row.number, now),
             orders::of_issue(&console.db, row.number),
             estimates::list(&console.db, &filter, None, ESTIMATES),
         )
@@ -64,6 +72,8 @@ impl Work {
             number: row.number,
             closed: causes::is_closed(&row.state),
             merged: facts.merged_into,
+            merged_from: facts.merged_from.clone(),
+            held: facts.is_held().then_some(facts.billing_hold_suspect),
             facts: fact_lines(&facts, detail, now, console),
             estimates: estimates.items.iter().map(|row| EstimateLine::of(row, now)).collect(),
             orders: orders.iter().map(|order| OrderLine::of(order, now, console)).collect(),
@@ -88,7 +98,11 @@ fn fact_lines(
     };
     let hold = from_to(facts.billing_hold_from, facts.billing_hold_to);
     let hold = match &facts.billing_hold_released_by {
-        Some(by) => format!("{hold}, released by {by}"),
+        Some(by) => {
+            let at = facts.billing_hold_released_at.map(stamp).unwrap_or_default();
+            let note = &facts.billing_hold_released_note;
+            format!("{hold}; released by {by} {at}: {note}")
+        }
         None => hold,
     };
     let commodity = detail.row.commodity;

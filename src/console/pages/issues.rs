@@ -147,7 +147,7 @@ const SETS: [(IssueSet, &str, &str); 8] = [
 ];
 
 /// Cause families in words.
-const FAMILIES: [(&str, &str); 11] = [
+pub(super) const FAMILIES: [(&str, &str); 11] = [
     ("COMM", "communication"),
     ("POWER", "power"),
     ("METROLOGY", "metering part"),

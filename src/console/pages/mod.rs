@@ -1,6 +1,8 @@
 //! The pages, one file per subject, and which of them are live.
 
+mod alarm_words;
 pub(super) mod alarms;
+pub(super) mod backtest;
 pub(super) mod collectors;
 pub(super) mod commissioning;
 pub(super) mod dead_letters;
@@ -30,6 +32,8 @@ mod reading_methods;
 mod reading_words;
 pub(super) mod readings;
 pub(super) mod rule;
+pub(super) mod rule_numbers;
+pub(super) mod rule_shadow;
 pub(super) mod rule_versions;
 pub(super) mod rules;
 pub(super) mod search;

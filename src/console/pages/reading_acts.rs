@@ -51,7 +51,7 @@ pub(in crate::console) async fn act(
             estimated(&kept)
         }
         "edit" => {
-            let values = values(&target, &form, &console).await?;
+            let values = values(&target, &form)?;
             vee::edit(&console.db, key, &values, who).await.map_err(refusal)?;
             format!("edited, {}", count(u64::try_from(values.len()).unwrap_or(0)))
         }
@@ -91,15 +91,8 @@ async fn next(console: &ConsoleState, target: &Target, did: &str) -> Result<Stri
 }
 
 /// The values of the form by interval end, in milli-units; empty fields stay out.
-async fn values(
-    target: &Target,
-    form: &Fields,
-    console: &ConsoleState,
-) -> Result<Vec<(UtcTime, i64)>, Refusal> {
-    let slots = store::estimation::series(&console.db, target.span()).await?;
-    let most = slots.iter().map(|slot| slot.value).max().unwrap_or(0);
-    // The unit that the page showed.
-    let unit = DisplayUnit::choose(target.channel.reading_type.base_unit(), most);
+fn values(target: &Target, form: &Fields) -> Result<Vec<(UtcTime, i64)>, Refusal> {
+    let unit = unit(target, field(form, "unit"))?;
     let mut values = Vec::new();
     for (key, text) in form {
         let Some(end) = key.strip_prefix("v.") else { continue };
@@ -110,12 +103,28 @@ async fn values(
             .parse()
             .map(UtcTime::from_micros)
             .map_err(|_| Refusal::bad_request("The form names an interval that cannot be read."))?;
+        if end <= target.due.0 || end > target.due.1 {
+            let what = "The form names an interval of another day. Load the day again.";
+            return Err(Refusal::bad_request(what));
+        }
         values.push((end, milli(text, unit)?));
     }
     if values.is_empty() {
         return Err(Refusal::bad_request("No value was given: write at least one."));
     }
     Ok(values)
+}
+
+/// The unit that the page showed: the form says it, since what stands may have changed meanwhile
+/// and another unit would be chosen now.
+fn unit(target: &Target, milli: &str) -> Result<DisplayUnit, Refusal> {
+    let base = target.channel.reading_type.base_unit();
+    let known = [1_000_i64, 1_000_000].map(|most| DisplayUnit::choose(base, most));
+    let shown = milli.parse().ok();
+    known
+        .into_iter()
+        .find(|unit| Some(unit.milli) == shown)
+        .ok_or_else(|| Refusal::bad_request("The form does not say its unit. Load the day again."))
 }
 
 /// `9.32` in a unit as milli-units, exactly.

@@ -64,6 +64,8 @@ struct DayPage {
     effect: String,
     edits: Vec<EditLine>,
     unit: &'static str,
+    /// Milli-units of one of it.
+    unit_milli: i64,
 }
 
 struct EditLine {
@@ -246,6 +248,7 @@ pub(in crate::console) async fn show(
         effect: effect(&facts),
         edits: edits(&facts, &target, now),
         unit: facts.unit.symbol,
+        unit_milli: facts.unit.milli,
         methods: lines,
         meter: target.meter.number.clone(),
         day: day_said,

@@ -50,7 +50,9 @@ struct RuleLine {
 pub(super) fn views_of(current: &str) -> Vec<Choice> {
     let known = [
         ("/rules", "Catalogue"),
-        ("/rules/versions", "Versions and shadow"),
+        ("/rules/numbers", "Numbers"),
+        ("/rules/versions", "Versions"),
+        ("/rules/shadow", "Shadow"),
         ("/rules/backtest", "Backtest"),
     ];
     let choice = |(href, word): (&str, &str)| Choice {

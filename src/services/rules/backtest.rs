@@ -7,6 +7,8 @@ use metering::{LogRecord, LoggedFrame, RuleBundle, Severity, Subject, UtcTime};
 use store::rules::history;
 use store::{Database, StoreError};
 
+use super::trials::Progress;
+
 /// Days before the range that only teach the rules: the longest look back of the daily rules.
 pub const WARM_UP_DAYS: i64 = 56;
 const HOUR_S: i64 = 3_600;
@@ -40,7 +42,10 @@ pub struct Said {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Report {
     pub from: UtcTime,
+    /// The end of what was covered.
     pub to: UtcTime,
+    /// The end that was asked for; later than `to` when it was stopped.
+    pub asked_to: UtcTime,
     /// From here on there were readings to learn from.
     pub learned_from: UtcTime,
     pub candidate: Said,
@@ -137,7 +142,7 @@ pub struct Version<'a> {
 }
 
 /// Runs two bundles over the stored readings of `[from, to)`, after [`WARM_UP_DAYS`] that only
-/// teach. Readings come as if each had arrived when it was measured; who was heard through which
+/// teach; stopped by `progress`, over what was covered by then. Readings come as if each had arrived when it was measured; who was heard through which
 /// collector is not stored.
 ///
 /// # Errors
@@ -146,6 +151,7 @@ pub async fn run(
     database: &Database,
     (candidate, active): (Version<'_>, Version<'_>),
     (from, to): (UtcTime, UtcTime),
+    progress: &Progress,
 ) -> Result<Report, StoreError> {
     let stored = history::range(database).await?;
     let warm_up = UtcTime::from_seconds(from.seconds() - WARM_UP_DAYS * 86_400);
@@ -153,12 +159,16 @@ pub async fn run(
     let mut feed = Feed::new(candidate, active, from);
     feed.start(first, history::fleet(database).await?);
     let mut at = UtcTime::from_seconds(first.seconds().div_euclid(HOUR_S) * HOUR_S);
-    while at < to {
+    progress.begin(at);
+    while at < to && !progress.is_stopped() {
         let next = UtcTime::from_seconds(at.seconds() + HOUR_S);
         feed.hour(history::window(database, (at, next)).await?, next);
         at = next;
+        progress.reach(at);
+        // An hour of a large fleet is long: pages are served in between.
+        tokio::task::yield_now().await;
     }
-    Ok(feed.report(first, to))
+    Ok(feed.report(first, at.min(to), to))
 }
 
 /// Gives both engines the same frames.
@@ -223,13 +233,15 @@ impl Feed {
         }
     }
 
-    fn report(self, learned_from: UtcTime, to: UtcTime) -> Report {
+    fn report(self, learned_from: UtcTime, covered_to: UtcTime, asked_to: UtcTime) -> Report {
+        let to = covered_to.max(self.from);
         let range = (self.from, to);
         let (candidate, active) = (self.candidate.finish(range), self.active.finish(range));
         let both = candidate.alerts.intersection(&active.alerts).count();
         Report {
             from: self.from,
             to,
+            asked_to,
             learned_from,
             both,
             only_candidate: candidate.alerts.len() - both,

@@ -13,6 +13,8 @@ use crate::error::StoreError;
 use crate::tx::Tx;
 use crate::types::Stamp;
 
+mod handover;
+
 const DAY_S: i64 = 86_400;
 const SNOOZE_S_MAX: i64 = 7 * DAY_S;
 const SNOOZE_P1_S_MAX: i64 = 3_600;
@@ -56,6 +58,21 @@ pub enum UserAct {
     /// Nothing was wrong.
     FalsePositive {
         note: String,
+    },
+    /// Hands it to a person, who works on it from now on; an empty name takes it back.
+    Assign {
+        to: String,
+        note: String,
+    },
+    /// The same trouble as issue `into`, which takes over what still counts.
+    Merge {
+        into: i64,
+        note: String,
+    },
+    /// Lets its intervals be billed. With suspect intervals among them only by `force`.
+    ReleaseHold {
+        reason: String,
+        force: bool,
     },
 }
 
@@ -138,6 +155,15 @@ impl Issues {
             }
             UserAct::FalsePositive { note } => {
                 false_positive(tx.client(), &issue, note, by).await?;
+            }
+            UserAct::Assign { to, note } => {
+                handover::assign(tx.client(), &issue, (to, note), by).await?;
+            }
+            UserAct::Merge { into, note } => {
+                handover::merge(tx.client(), (number, &issue), (*into, note), by).await?;
+            }
+            UserAct::ReleaseHold { reason, force } => {
+                handover::release_hold(tx.client(), &issue, (reason, *force), by).await?;
             }
         }
         notice(tx.client(), &issue.issue_id, at).await?;

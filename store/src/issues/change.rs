@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Applied;
 use super::alerts::{evidence_json, ranked_json};
 use super::history::{self, Entry};
+use super::hold;
 use crate::database::Connection;
 use crate::error::StoreError;
 use crate::types::Stamp;
@@ -31,7 +32,11 @@ const MOVE: &str = "\
         closed_at = CASE WHEN $3 IN ('CLOSED', 'DISMISSED', 'FALSE_POSITIVE', 'MERGED', \
             'CLOSED_WITH_PARENT') THEN $4 WHEN $3 = 'REOPENED' THEN NULL ELSE closed_at END, \
         billing_hold_to = CASE WHEN billing_hold_from IS NULL OR $3 IN ('REOPENED', 'OPEN') \
-            THEN NULL ELSE coalesce($6, billing_hold_to) END \
+            THEN NULL ELSE coalesce($6, billing_hold_to) END, \
+        billing_hold_released_by = CASE WHEN $3 = 'REOPENED' THEN NULL \
+            ELSE billing_hold_released_by END, \
+        billing_hold_released_at = CASE WHEN $3 = 'REOPENED' THEN NULL \
+            ELSE billing_hold_released_at END \
     WHERE issue_id = $1 AND state = $2";
 
 const ADD_EVIDENCE: &str = "\
@@ -274,7 +279,11 @@ pub(super) async fn move_issue(
         reason: step.reason,
         facts: json!({}),
     };
-    history::append(client, issue_id, &entry).await
+    history::append(client, issue_id, &entry).await?;
+    if step.to == State::Closed {
+        hold::after_close(client, issue_id, at).await?;
+    }
+    Ok(())
 }
 
 /// Writes down what the field found; closing with another cause than the detected one shows in the

@@ -43,6 +43,26 @@ const DUE: &str = concat!(
      ORDER BY i.updated_at LIMIT $2 FOR UPDATE OF i"
 );
 
+/// Which open issue took over issue `$1`, perhaps through others?
+const HEIR: &str = "\
+    WITH RECURSIVE line (issue_id, next, state, depth) AS ( \
+        SELECT issue_id, merged_into, state, 0 FROM meter_issue WHERE issue_id = $1 \
+        UNION ALL SELECT m.issue_id, m.merged_into, m.state, line.depth + 1 FROM line \
+        JOIN meter_issue m ON m.issue_id = line.next WHERE line.depth < 32) \
+    SELECT issue_id FROM line WHERE depth > 0 \
+        AND state IN ('DETECTED', 'OPEN', 'WORK_ORDERED', 'FIXED_PENDING', 'REOPENED') \
+    ORDER BY depth LIMIT 1";
+
+pub(super) async fn heir(
+    client: &Connection,
+    issue_id: &str,
+) -> Result<Option<String>, StoreError> {
+    let query = StoreError::query("reading what an issue was merged into");
+    let statement = client.prepare_cached(HEIR).await.map_err(&query)?;
+    let row = client.query_opt(&statement, &[&issue_id]).await.map_err(&query)?;
+    Ok(row.map(|row| row.get(0)))
+}
+
 pub(super) async fn newest(
     client: &Connection,
     subject: Subject,

@@ -9,6 +9,7 @@ mod acts;
 mod alerts;
 mod change;
 mod history;
+mod hold;
 mod load;
 
 use ::alerts::AlertTransition;
@@ -16,6 +17,7 @@ use ::alerts::issue::{due_changes, plan};
 use metering::UtcTime;
 
 pub(crate) use self::alerts::evidence_json;
+pub(crate) use self::hold::suspect_in_hold;
 pub use acts::{ActError, UserAct};
 pub use history::ChainBreak;
 
@@ -159,6 +161,9 @@ async fn apply_one(
         Some(subject) => load::newest(client, subject, transition.parent_family()).await?,
         None => None,
     };
+    if let Some(heir) = heir(client, transition, current.as_ref()).await? {
+        return tell_heir(tx, transition, heir, log_seq).await;
+    }
     let changes = plan(transition, current.as_ref(), parent.as_ref());
     let applier = Applier { client, at: transition.at, log_seq };
     let mut applied = Applied::default();
@@ -172,6 +177,37 @@ async fn apply_one(
     };
     alerts::record(client, transition, issue_id.as_deref()).await?;
     Ok(applied)
+}
+
+/// The open issue into which staff merged the one of this condition.
+async fn heir(
+    client: &crate::database::Connection,
+    transition: &AlertTransition,
+    current: Option<&::alerts::issue::IssueView>,
+) -> Result<Option<String>, StoreError> {
+    let Some(merged) = current.filter(|view| {
+        let same = transition.condition_start <= view.closed_at.unwrap_or(view.condition_start);
+        view.state == ::alerts::issue::State::Merged && same
+    }) else {
+        return Ok(None);
+    };
+    load::heir(client, &merged.issue_id).await
+}
+
+/// What a rule says of a condition whose issue was merged is evidence of the other issue.
+async fn tell_heir(
+    tx: &Tx,
+    transition: &AlertTransition,
+    heir: String,
+    log_seq: i64,
+) -> Result<Applied, StoreError> {
+    let note = format!("{} {} ({})", transition.rule, transition.kind, transition.subject.kind());
+    alerts::record(tx.client(), transition, Some(&heir)).await?;
+    // The evidence of the other issue is of its own rule and stays.
+    let evidence = Vec::new();
+    let change =
+        ::alerts::issue::IssueChange::Evidence { issue_id: heir, note, evidence, cleared_at: None };
+    Applier { client: tx.client(), at: transition.at, log_seq }.apply(&change).await
 }
 
 impl Applied {

@@ -1,8 +1,8 @@
 //! Stored readings told again as log records, so that rules can be tried on the past.
 
 use metering::{
-    ChannelNo, CollectorAsset, CollectorId, EventCode, LogRecord, MeterId, QualityStatus, RuleMask,
-    SlotCode, Subject, UtcTime,
+    ChannelNo, CollectorAsset, EventCode, LogRecord, MeterId, QualityStatus, RuleMask, SlotCode,
+    Subject, UtcTime,
 };
 use tokio_postgres::Row;
 
@@ -134,11 +134,7 @@ fn reading(row: &Row, is_interval: bool) -> Result<Past, StoreError> {
 fn event(row: &Row) -> Option<Past> {
     let at = row.get::<_, Stamp>(0).0;
     let number: i32 = row.get(2);
-    let subject = match row.get::<_, &str>(1) {
-        "meter" => Subject::Meter(MeterId::new(number)),
-        "collector" => Subject::Collector(CollectorId::new(number)),
-        _ => Subject::Headend,
-    };
+    let subject = Subject::from_parts(row.get(1), number)?;
     let code = row.get::<_, &str>(3).parse::<EventCode>().ok()?;
     let detail = row.get::<_, &str>(4).trim().parse().unwrap_or(0);
     Some(Past { at, record: LogRecord::Event { subject, occurred_at: at, code, detail } })

@@ -65,8 +65,8 @@ pub struct EstimateDetail {
     pub row: EstimateRow,
     pub id: String,
     pub method_version: i16,
-    pub p10: i64,
-    pub p90: i64,
+    pub p10: Option<i64>,
+    pub p90: Option<i64>,
     /// As `num/den`; empty without one.
     pub scale: String,
     pub residual: String,
@@ -231,7 +231,7 @@ pub async fn counts(db: &Database) -> Result<BTreeMap<String, i64>, StoreError> 
 /// What is known of estimate `$1`?
 const ONE: &str = concat!(
     row_sql!(),
-    ", e.estimation_id, e.method_version, coalesce(e.p10, e.total), coalesce(e.p90, e.total), \
+    ", e.estimation_id, e.method_version, e.p10, e.p90, \
      e.scaling, e.residual, e.bias_milli, \
      jsonb_build_object('review', e.review, 'note', e.note), e.inputs, e.alternatives, \
      e.estimation_id, encode(e.values_hash, 'hex'), e.iec_codes, \

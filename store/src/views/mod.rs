@@ -13,6 +13,7 @@ pub mod intake;
 pub mod issues;
 pub mod live;
 pub mod meters;
+pub mod names;
 pub mod nodes;
 pub mod orders;
 pub mod page;

@@ -123,15 +123,20 @@ const SHADOWED: &str = "SELECT a.rule, a.cause, a.severity, a.subject_kind, a.su
      LEFT JOIN collector k ON a.subject_kind = 'collector' AND k.collector_id = a.subject_id \
      LEFT JOIN transformer t ON a.subject_kind = 'transformer' AND t.transformer_id = a.subject_id \
      LEFT JOIN network_zone z ON a.subject_kind = 'zone' AND z.zone_id = a.subject_id \
+     WHERE $2::text IS NULL OR a.rule = $2 \
      ORDER BY a.raised_at DESC, a.alert_id LIMIT $1";
 
-/// The newest alerts of rules in shadow, at most `limit`.
+/// The newest alerts of rules in shadow, or of one rule, at most `limit`.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn shadow(db: &Database, limit: u32) -> Result<Vec<ShadowAlert>, StoreError> {
+pub async fn shadow(
+    db: &Database,
+    rule: Option<&str>,
+    limit: u32,
+) -> Result<Vec<ShadowAlert>, StoreError> {
     let limit = i64::from(limit.min(LIMIT_MAX));
-    ask::all(db, "reading alerts in shadow", SHADOWED, &[&limit], |c| {
+    ask::all(db, "reading alerts in shadow", SHADOWED, &[&limit, &rule], |c| {
         Ok(ShadowAlert {
             rule: c.get()?,
             cause: c.get()?,

@@ -9,6 +9,7 @@ mod estimates;
 mod event_log;
 mod field;
 mod gaps;
+mod handover;
 mod identity;
 mod issues;
 mod partitions;
