@@ -151,7 +151,8 @@ impl BundleSender {
                 && self.stream.chance(0.000_3)
                 && !meter.good_link;
             let advance = |which: usize| (!lost).then(|| counts[which] - self.counts[which]);
-            slots.push(Slot { end, values: [advance(0), advance(1)] });
+            let import = advance(0).map(|value| meter.sent(end, value));
+            slots.push(Slot { end, values: [import, advance(1)] });
             if days.get(days.index_of(end)).is_some_and(|day| day.start == end) {
                 midnights.push((end, counts));
             }

@@ -89,6 +89,7 @@ impl Layout {
             fades: Vec::new(),
             battery_low_from: None,
             battery_events: false,
+            garbles: Vec::new(),
             good_link: false,
             clock_offset_s: stream.between(-24, 4),
             rssi_dbm: stream.between(-104, -71),

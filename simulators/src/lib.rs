@@ -31,7 +31,7 @@ mod usage;
 pub use assets::{ChannelSpec, CollectorSpec, FleetAssets, MeterSpec, Place, TransformerSpec};
 pub use fleet::{Fleet, SimMessage};
 pub use spec::{FleetSpec, SpecError};
-pub use trial::scenario::{NOT_INJECTED, Scenario};
+pub use trial::scenario::{HEADEND_NAMES, LONG_NAMES, NOT_INJECTED, Scenario};
 pub use trial::truth::{TimedAct, TrialAct, TrialFault, TrialNegative, TrialSubject};
 pub use trial::{Trial, TrialKind, TrialSpec};
 pub use truth::{

@@ -54,11 +54,22 @@ pub(crate) struct SimMeter {
     pub(crate) battery_low_from: Option<UtcTime>,
     /// The meter repeats the low battery as an event with each report, not only as a status.
     pub(crate) battery_events: bool,
+    /// Where its intervals are not what its register counts.
+    pub(crate) garbles: Vec<Garble>,
     /// No telegram of a meter with a planned fault is lost, so that the fault can be found.
     pub(crate) good_link: bool,
     /// Its clock minus the true time, in seconds.
     pub(crate) clock_offset_s: i64,
     pub(crate) rssi_dbm: i64,
+}
+
+/// Intervals that end in `(from, to]` are sent as this share, and so much more, of their import.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Garble {
+    pub(crate) span: Span,
+    pub(crate) permille: i64,
+    /// In counts.
+    pub(crate) plus: i64,
 }
 
 /// Reads the register of one meter, forwards in time.
@@ -90,6 +101,15 @@ impl SimMeter {
     pub(crate) fn is_mute(&self, at: UtcTime) -> bool {
         self.silent_from.is_some_and(|from| at >= from)
             || self.fades.iter().any(|fade| fade.contains(at))
+    }
+
+    /// The counts of an interval of import as they are sent.
+    pub(crate) fn sent(&self, end: UtcTime, counts: i64) -> i64 {
+        let of = |garble: &&Garble| garble.span.from < end && end <= garble.span.to;
+        match self.garbles.iter().find(of) {
+            Some(garble) => counts * garble.permille / 1_000 + garble.plus,
+            None => counts,
+        }
     }
 
     pub(crate) fn battery_is_low(&self, at: UtcTime) -> bool {

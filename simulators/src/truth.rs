@@ -53,6 +53,10 @@ kinds! {
         HighConsumption = "high_consumption",
         /// A small part of the usual use, for days.
         LowConsumption = "low_consumption",
+        /// One interval is sent far above what the register counted.
+        GarbledInterval = "garbled_interval",
+        /// For a day the intervals hold less than the register counted.
+        LostPulses = "lost_pulses",
     }
 }
 
@@ -103,7 +107,8 @@ pub enum SubjectName {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Magnitude {
     pub value: i64,
-    /// One of [`Magnitude::FLOW`], [`Magnitude::SHARE`], [`Magnitude::HOURS`], [`Magnitude::NONE`].
+    /// One of [`Magnitude::FLOW`], [`Magnitude::SHARE`], [`Magnitude::ENERGY`],
+    /// [`Magnitude::HOURS`], [`Magnitude::NONE`].
     pub unit: &'static str,
 }
 
@@ -164,6 +169,8 @@ impl Magnitude {
     pub const FLOW: &'static str = "L/h";
     /// Thousandths of the usual use.
     pub const SHARE: &'static str = "permille of usual";
+    /// Energy that was never used, in watt-hours.
+    pub const ENERGY: &'static str = "Wh";
     /// Hours of outage.
     pub const HOURS: &'static str = "h";
     /// The fault has no size.
@@ -195,6 +202,11 @@ impl fmt::Display for SubjectName {
     }
 }
 
+/// What intervals that do not fit their register bring with them: the difference may look like a
+/// factor, and the day like another use.
+const COUNTS: &[&str] =
+    &["CONFIG_MISMATCH", "SPIKE", "HIGH_CONSUMPTION", "LOW_CONSUMPTION", "SUM_MISMATCH"];
+
 impl FaultKind {
     /// Right answers, their family, and what the fault brings with it.
     pub const fn answers(self) -> (&'static [&'static str], &'static str, &'static [&'static str]) {
@@ -214,6 +226,10 @@ impl FaultKind {
             Self::StoppedMeter => (&["STOPPED_METER"], "METROLOGY", &["LOW_CONSUMPTION"]),
             Self::HighConsumption => (&["HIGH_CONSUMPTION"], "DATA", &[]),
             Self::LowConsumption => (&["LOW_CONSUMPTION"], "DATA", &[]),
+            Self::GarbledInterval => {
+                (&["DOUBLE_COUNT", "SUM_MISMATCH", "BAD_READ"], "METROLOGY", COUNTS)
+            }
+            Self::LostPulses => (&["MISSING_PULSES", "SUM_MISMATCH"], "METROLOGY", COUNTS),
         }
     }
 }

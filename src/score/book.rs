@@ -16,8 +16,9 @@ pub(super) struct Issue {
     pub(super) causes: Vec<(UtcTime, Cause)>,
     /// Causes by log-odds when it was opened or last judged.
     pub(super) ranked: Vec<Cause>,
-    /// Opened as the child of another issue.
+    /// Explained by another issue, and told to nobody.
     pub(super) child: bool,
+    parent_id: Option<String>,
     /// Ends of the newest data of the subject when it was opened.
     pub(super) data_until: Option<UtcTime>,
     /// For the record only (P4): no issue, but an alert that is kept.
@@ -42,11 +43,8 @@ impl Book {
             self.raised += 1;
         }
         let key = (said.subject, said.family);
-        let parent = said.parent.and_then(|subject| {
-            self.newest
-                .get(&(subject, Family::Comm))
-                .or_else(|| self.newest.get(&(subject, Family::Power)))
-        });
+        let parent =
+            said.parent.and_then(|subject| self.newest.get(&(subject, said.parent_family())));
         let current = self.newest.get(&key).map(|at| self.view_of(*at));
         let parent = parent.map(|at| self.view_of(*at));
         let changes = plan(said, current.as_ref(), parent.as_ref());
@@ -73,7 +71,10 @@ impl Book {
     }
 
     fn view_of(&self, at: usize) -> IssueView {
-        self.issues[at].view.clone()
+        let issue = &self.issues[at];
+        let parent = issue.parent_id.as_ref().and_then(|id| self.by_id.get(id));
+        let parent_open = parent.is_some_and(|at| self.issues[*at].view.state.is_active());
+        IssueView { parent_open, ..issue.view.clone() }
     }
 
     /// An alert that opens no issue, kept once.
@@ -104,6 +105,7 @@ impl Book {
             causes: vec![(said.at, said.cause)],
             ranked: said.ranked.iter().map(|(cause, _)| *cause).collect(),
             child: false,
+            parent_id: None,
             data_until,
             record_only: true,
             withdrawn: false,
@@ -135,10 +137,11 @@ impl Book {
                     issue.view.cleared_at = cleared_at;
                 }
             }
-            IssueChange::Suppress { issue_id, .. } => {
+            IssueChange::Suppress { issue_id, parent_issue_id } => {
                 if let Some(issue) = self.find(&issue_id) {
                     issue.view.suppressed = true;
                     issue.child = true;
+                    issue.parent_id = Some(parent_issue_id);
                 }
             }
             IssueChange::Unsuppress { issue_id, .. } => {
@@ -155,7 +158,12 @@ impl Book {
                     issue.ranked = ranked.iter().map(|(cause, _)| *cause).collect();
                 }
             }
-            _ => {}
+            IssueChange::Resumed { issue_id } => {
+                if let Some(issue) = self.find(&issue_id) {
+                    issue.view.cleared_at = None;
+                }
+            }
+            IssueChange::SnoozeEnded { .. } => {}
         }
     }
 
@@ -169,7 +177,6 @@ impl Book {
             cause: new.cause,
             severity: new.severity,
             suppressed,
-            parent_open: suppressed,
             ..blank(new.issue_id, new.subject, new.family, new.condition_start)
         };
         self.issues.push(Issue {
@@ -179,6 +186,7 @@ impl Book {
             causes: vec![(new.detected_at, new.cause)],
             ranked: new.ranked.iter().map(|(cause, _)| *cause).collect(),
             child: suppressed,
+            parent_id: new.parent_issue_id,
             data_until,
             record_only: false,
             withdrawn: false,
@@ -228,6 +236,27 @@ fn blank(issue_id: String, subject: Subject, family: Family, start: UtcTime) -> 
 }
 
 impl Issue {
+    /// One that a simple threshold opens.
+    pub(super) fn told(subject: Subject, cause: Cause, now: UtcTime) -> Self {
+        let family = cause.family().unwrap_or(Family::Data);
+        Self {
+            view: IssueView {
+                cause,
+                severity: Severity::P3,
+                ..blank(String::new(), subject, family, now)
+            },
+            rule: RuleId::COM_STALE,
+            detected_at: now,
+            causes: vec![(now, cause)],
+            ranked: vec![cause],
+            child: false,
+            parent_id: None,
+            data_until: None,
+            record_only: false,
+            withdrawn: false,
+        }
+    }
+
     pub(super) fn cause(&self) -> Cause {
         self.view.cause
     }

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alerts::Cause;
+use metering::UtcTime;
 use serde::Serialize;
 use simulators::{Scenario, TrialFault};
 
 use super::book::Issue;
+use super::harm::BillingHarm;
 use super::matching::{Matching, Verdict, matching};
 use super::rig::Outcome;
 use super::statistics::{Percentiles, share, wilson};
@@ -18,17 +20,21 @@ const MONTH_DAYS: f64 = 30.4375;
 pub struct CauseScore {
     pub cause: String,
     pub injected: u64,
-    /// Faults that an issue of a compatible family answers in time.
+    /// Faults that an alert of a compatible family answers in time, withdrawn ones left out.
     pub detected: u64,
+    /// Of these: with an issue, not only a record (P4 alerts open none).
+    pub told: u64,
     /// Of these: with a right cause.
     pub exact: u64,
     /// Of these: with a right cause among the two most likely.
     pub top2: u64,
     pub recall: Option<f64>,
     pub recall_95: Option<(f64, f64)>,
-    /// Issues that named this cause and answer a fault or belong to one.
+    /// Alerts that named this cause and answer a fault.
     pub right: u64,
-    /// Issues that named this cause where nothing was wrong.
+    /// More alerts of the same fault, or what it brings with it: neither right nor wrong.
+    pub explained: u64,
+    /// Alerts that named this cause where nothing was wrong.
     pub wrong: u64,
     pub precision: Option<f64>,
     pub precision_95: Option<(f64, f64)>,
@@ -101,6 +107,16 @@ pub struct OperatorScore {
     pub flood_share: f64,
 }
 
+/// Water that ran away (`metering-rules.md` 11.3), of leaks and bursts on customers' side.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct LeakScore {
+    pub litres: i64,
+    /// Ran before the first alert.
+    pub litres_before_alert: i64,
+    /// Litres after detection by all litres.
+    pub volume_recall: Option<f64>,
+}
+
 /// All figures of trials of one kind.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Card {
@@ -108,8 +124,14 @@ pub struct Card {
     pub readings: u64,
     pub meter_months: f64,
     pub causes: Vec<CauseScore>,
+    /// Mean over the causes.
     pub recall_mean: Option<f64>,
+    /// Of all issues that staff were told: answers by answers and false ones.
     pub precision: Option<f64>,
+    /// The same with more than one issue of a fault counted as false (11.2).
+    pub precision_without_duplicates: Option<f64>,
+    /// The same as `precision` with what is only recorded.
+    pub precision_with_records: Option<f64>,
     pub false_per_1000_meter_months: f64,
     /// The same for what is only recorded (P4).
     pub false_records_per_1000_meter_months: f64,
@@ -123,6 +145,8 @@ pub struct Card {
     pub confusion: Vec<Confusion>,
     pub collectors: CollectorScore,
     pub operator: OperatorScore,
+    pub leaks: LeakScore,
+    pub billing: BillingHarm,
     pub alerts_sha256: Vec<String>,
 }
 
@@ -138,6 +162,8 @@ pub(super) struct Tally {
     told: u64,
     load: super::rig::Load,
     right: u64,
+    right_records: u64,
+    explained: u64,
     false_told: u64,
     false_records: u64,
 }
@@ -194,6 +220,9 @@ impl Tally {
         self.card.alerts_sha256.push(outcome.alerts_sha256.clone());
         self.meter_days += outcome.meter_days;
         self.load.join(&outcome.load);
+        if judge == Judge::Rules {
+            self.card.billing.join(&outcome.harm);
+        }
         for negative in &outcome.negatives {
             *self.planted.entry(negative.class).or_default() += 1;
         }
@@ -204,6 +233,7 @@ impl Tally {
     fn faults(&mut self, outcome: &Outcome, issues: &[Issue], matched: &Matching) {
         for (fault, found) in outcome.faults.iter().zip(&matched.found) {
             let cause = fault.scenario.cause();
+            self.leaks(fault, found.at, outcome.end);
             let counts = self.causes.entry(cause).or_default();
             let scenario = counts.scenarios.entry(fault.scenario.name).or_default();
             counts.score.injected += 1;
@@ -222,6 +252,7 @@ impl Tally {
                 continue;
             };
             counts.score.detected += 1;
+            counts.score.told += u64::from(found.told.is_some());
             scenario.detected += 1;
             let right = |cause: &Cause| fault.scenario.is_answered_by(cause.word());
             let exact = issue.causes.iter().any(|(_, cause)| right(cause));
@@ -241,6 +272,13 @@ impl Tally {
         }
     }
 
+    fn leaks(&mut self, fault: &TrialFault, found: Option<UtcTime>, trial_end: UtcTime) {
+        let end = fault.end.unwrap_or(trial_end);
+        let found = found.map_or(end, |at| at.min(end).max(fault.onset));
+        self.card.leaks.litres += fault.litres(end);
+        self.card.leaks.litres_before_alert += fault.litres(found);
+    }
+
     fn issues(&mut self, outcome: &Outcome, issues: &[Issue], matched: &Matching) {
         for (at, (issue, verdict)) in issues.iter().zip(&matched.verdicts).enumerate() {
             // A notice of the weather stands for alerts that are not raised.
@@ -250,9 +288,14 @@ impl Tally {
             self.told += u64::from(!issue.record_only);
             let counts = self.causes.entry(issue.cause().word()).or_default();
             match verdict {
-                Verdict::Answers(_) | Verdict::Explained(_) => {
+                Verdict::Answers(_) => {
                     counts.score.right += 1;
                     self.right += u64::from(!issue.record_only);
+                    self.right_records += u64::from(issue.record_only);
+                }
+                Verdict::Explained(_) => {
+                    counts.score.explained += 1;
+                    self.explained += u64::from(!issue.record_only);
                 }
                 Verdict::False | Verdict::LeakThrough(_) => {
                     counts.score.wrong += 1;
@@ -296,6 +339,11 @@ impl Tally {
         let count = recalls.len().max(1) as f64;
         card.recall_mean = (!recalls.is_empty()).then(|| recalls.iter().sum::<f64>() / count);
         card.precision = share(self.right, self.right + self.false_told);
+        card.precision_without_duplicates =
+            share(self.right, self.right + self.explained + self.false_told);
+        let all_right = self.right + self.right_records;
+        let all_false = self.false_told + self.false_records;
+        card.precision_with_records = share(all_right, all_right + all_false);
         card.meter_months = months;
         let rate = |count: u64| if months > 0.0 { count as f64 * 1000.0 / months } else { 0.0 };
         card.false_per_1000_meter_months = rate(self.false_told);
@@ -310,6 +358,9 @@ impl Tally {
             mean_per_10_min: share(self.load.announcements, windows).unwrap_or(0.0),
             flood_share: share(self.load.floods, windows).unwrap_or(0.0),
         };
+        let (leaks, known) = (&mut card.leaks, |litres: i64| u64::try_from(litres).unwrap_or(0));
+        leaks.volume_recall =
+            share(known(leaks.litres - leaks.litres_before_alert), known(leaks.litres));
         let mut by_class: BTreeMap<&str, u64> = BTreeMap::new();
         for ((cause, rule, look_alike), wrong) in &self.wrong {
             *by_class.entry(look_alike).or_default() += wrong.issues;

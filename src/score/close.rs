@@ -13,9 +13,12 @@ use vee::day::{
     close_day,
 };
 
+use super::harm::Bills;
 use super::table::{Series, Table};
 
 const DAY_S: i64 = 86_400;
+/// What is billed.
+const FIRST: ChannelNo = ChannelNo::new(1);
 /// Late data is looked at once a day, for days so long ago.
 const REPAIR_DAYS: i64 = 14;
 
@@ -30,6 +33,7 @@ pub(super) struct DayCloser {
     channels: Vec<(usize, usize)>,
     next_day: DayShape,
     lag_s: i64,
+    pub(super) bills: Bills,
 }
 
 /// What is known of a meter beside its values.
@@ -54,6 +58,7 @@ impl DayCloser {
             params: vee::Params::default(),
             history: HashMap::new(),
             facts: HashMap::new(),
+            bills: Bills::default(),
         }
     }
 
@@ -173,6 +178,10 @@ impl DayCloser {
         };
         let verdict = close_day(&input, &self.params);
         records.extend(verdict.findings.iter().copied().map(LogRecord::Finding));
+        if channel.channel == FIRST {
+            let day = (day.start, channel.len_s, closed.is_some());
+            self.bills.note(meter.meter, day, &verdict);
+        }
         if closed.is_some() {
             history[before] = verdict.summary;
         } else {

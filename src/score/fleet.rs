@@ -93,6 +93,7 @@ impl Directory {
             TrialSubject::Zone(code) => {
                 self.zone_ids.get(code).copied().map(Subject::Zone).into_iter().collect()
             }
+            TrialSubject::Headend => vec![Subject::Headend],
             TrialSubject::Meters(numbers) => numbers.iter().filter_map(meter).collect(),
         }
     }

@@ -34,7 +34,10 @@ pub(super) enum Verdict {
 pub(super) struct Found {
     pub(super) issue: Option<usize>,
     pub(super) at: Option<UtcTime>,
-    /// Own issues of the fault's subject, the answer included.
+    /// When staff were told of it: the first answer that is an issue and not only a record.
+    pub(super) told: Option<UtcTime>,
+    /// Issues that staff were told of because of it: on its subject, its members (silence and
+    /// power) and the head-end, the answer included.
     pub(super) issues: u32,
     pub(super) leaked: u32,
 }
@@ -75,8 +78,13 @@ pub(super) fn matching(outcome: &Outcome, issues: &[Issue]) -> Matching {
     for verdict in &verdicts {
         match verdict {
             Verdict::LeakThrough(fault) => found[*fault].leaked += 1,
-            Verdict::Answers(fault) => found[*fault].issues += 1,
-            Verdict::Explained(_) | Verdict::False => {}
+            Verdict::Answers(_) | Verdict::Explained(_) | Verdict::False => {}
+        }
+    }
+    for (fault, found) in outcome.faults.iter().zip(&mut found) {
+        if !fault.members.is_empty() {
+            let window = Window::new(fault, &outcome.directory, outcome.end);
+            found.issues = window.told(issues, &by_subject);
         }
     }
     let classes = classes(outcome, issues, &verdicts);
@@ -108,6 +116,21 @@ impl Window {
         Self { subjects, members: own, families, from, to }
     }
 
+    fn told(&self, issues: &[Issue], by_subject: &HashMap<Subject, Vec<usize>>) -> u32 {
+        let own = self.subjects.iter().map(|subject| (subject, true));
+        let others = self.members.iter().chain([&Subject::Headend]).map(|other| (other, false));
+        let told = own.chain(others).flat_map(|(subject, own)| {
+            let of = by_subject.get(subject).into_iter().flatten().map(|at| &issues[*at]);
+            of.filter(move |issue| {
+                let family = issue.view.family;
+                let concerns = own || matches!(family, Family::Comm | Family::Power);
+                let told = !issue.child && !issue.record_only;
+                concerns && told && issue.seen_within(self.from, self.to).is_some()
+            })
+        });
+        u32::try_from(told.count()).unwrap_or(u32::MAX)
+    }
+
     fn is_compatible(&self, fault: &TrialFault, issue: &Issue) -> bool {
         self.families.contains(&issue.view.family)
             || issue.causes.iter().any(|(_, cause)| fault.scenario.is_answered_by(cause.word()))
@@ -124,15 +147,18 @@ fn answer(
     (by_subject, number, verdicts): Marks<'_>,
 ) -> Found {
     let mut best: Option<(bool, UtcTime, usize)> = None;
-    let mut of_cause = 0;
+    let mut told = None;
     for at in window.subjects.iter().flat_map(|s| by_subject.get(s).into_iter().flatten()) {
         let issue = &issues[*at];
-        if verdicts[*at] != Verdict::False || !window.is_compatible(fault, issue) {
+        if issue.withdrawn || verdicts[*at] != Verdict::False || !window.is_compatible(fault, issue)
+        {
             continue;
         }
         let Some(seen) = issue.seen_within(window.from, window.to) else { continue };
         let right = issue.causes.iter().any(|(_, c)| fault.scenario.is_answered_by(c.word()));
-        of_cause += u32::from(right);
+        if !issue.record_only && !issue.child && told.is_none_or(|before| seen < before) {
+            told = Some(seen);
+        }
         let key = (!right, seen, *at);
         if best.is_none_or(|best| key < best) {
             best = Some(key);
@@ -144,7 +170,8 @@ fn answer(
     Found {
         issue: best.map(|(_, _, at)| at),
         at: best.map(|(_, seen, _)| seen),
-        issues: of_cause.saturating_sub(1),
+        told,
+        issues: 0,
         leaked: 0,
     }
 }

@@ -5,34 +5,46 @@
 //! `book`), simple thresholds beside it (`naive`), which issue answers which fault (`matching`),
 //! and the figures (`card`, [`statistics`]), for people (`text`) and programs.
 
+mod ablation;
 mod book;
 mod card;
 mod close;
 mod estimation;
 mod fleet;
+mod harm;
+mod jobs;
+mod late;
 mod matching;
 mod naive;
 pub mod postgres;
+mod progress;
 mod rig;
 pub mod statistics;
 mod table;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use alerts::Params;
 use metering::UtcTime;
 use serde::Serialize;
-use simulators::{Scenario, Trial, TrialKind, TrialSpec};
+use simulators::{Scenario, TrialKind, TrialSpec};
 
+use crate::clock::SystemClock;
 use crate::output::OutputFormat;
 use card::{Judge, Tally};
 use estimation::EstimationScore;
+use jobs::Job;
+use rig::Outcome;
 
+pub use ablation::Ablation;
 pub use card::{Card, CauseScore};
+pub use progress::Progress;
 
 const ZONE: &str = "Europe/Berlin";
+/// Days of the trial of what takes most of a year.
+const LONG_DAYS: u32 = 400;
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -45,8 +57,10 @@ pub struct ScoreOptions {
     pub delivery: u16,
     /// First day of the trials.
     pub start: UtcTime,
-    /// Meters of a second fleet with faults at natural rates; 0 leaves it out.
+    /// Meters of a second fleet for each seed, with faults at natural rates; 0 leaves it out.
     pub natural: u32,
+    /// Also what takes most of a year (a fleet of 400 days for each seed).
+    pub long: bool,
     /// Causes or scenarios; empty = all.
     pub only: Vec<String>,
     pub ablate: bool,
@@ -74,7 +88,7 @@ pub struct Scorecard {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub naive_natural: Option<Yardstick>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ablations: Vec<Yardstick>,
+    pub ablations: Vec<Ablation>,
 }
 
 /// The figures by which one way of looking is compared with another.
@@ -87,12 +101,12 @@ pub struct Yardstick {
     pub issues: u64,
 }
 
-/// Runs the trials and prints the scorecard.
+/// Runs the trials and prints the scorecard; standard error tells how far it is.
 ///
 /// # Errors
 /// A trial cannot be planned, or nobody reads the output.
 pub fn run(options: &ScoreOptions) -> anyhow::Result<()> {
-    let card = measure(options)?;
+    let card = measure(options, &Progress::on_stderr(SystemClock::shared()))?;
     let mut out = std::io::stdout().lock();
     match options.output {
         OutputFormat::Json => writeln!(out, "{}", serde_json::to_string_pretty(&card)?)?,
@@ -105,31 +119,30 @@ pub fn run(options: &ScoreOptions) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A trial cannot be planned.
-pub fn measure(options: &ScoreOptions) -> anyhow::Result<Scorecard> {
-    let kind = options.injected_kind();
-    let (injected, naive) = options.trials(kind, options.delivery, &Params::default())?;
-    let (natural, naive_natural) = if options.natural > 0 {
+pub fn measure(options: &ScoreOptions, progress: &Progress) -> anyhow::Result<Scorecard> {
+    let (mut jobs, injected) = options.jobs();
+    if options.natural > 0 {
         let kind = TrialKind::Natural { meters: options.natural };
-        let (natural, naive) = options.trials(kind, options.delivery, &Params::default())?;
-        (Some(natural), Some(Yardstick::of("naive thresholds, natural rates", &naive)))
-    } else {
-        (None, None)
-    };
-    let mut ablations = Vec::new();
-    if options.ablate {
-        for delivery in [100, 95, 80] {
-            let (card, _) = options.trials(kind, delivery, &Params::default())?;
-            ablations.push(Yardstick::of(&format!("delivery {delivery} %"), &card));
-        }
-        for (name, values) in GUARDS {
-            let mut params = Params::default();
-            for (key, value) in values {
-                params.set(key, *value)?;
-            }
-            let (card, _) = options.trials(kind, options.delivery, &params)?;
-            ablations.push(Yardstick::of(name, &card));
-        }
+        jobs.extend(options.seeds.iter().map(|seed| options.job(kind, *seed)));
     }
+    let outcomes = jobs::run_all(&jobs, progress)?;
+    let (planted, natural) = outcomes.split_at(injected);
+    let why_not = options.why_not(planted);
+    let (injected, naive) = cards(planted, &why_not);
+    let (natural, naive_natural) = if natural.is_empty() {
+        (None, None)
+    } else {
+        let (card, naive) = cards(natural, &options.why_not(natural));
+        (Some(card), Some(Yardstick::of("naive thresholds, natural rates", &naive)))
+    };
+    let seed = options.seeds.first().copied().unwrap_or(0);
+    let ablations = if options.ablate {
+        let base = options.job(options.injected_kind(), seed).spec;
+        ablation::measure(&base, progress)?
+    } else {
+        Vec::new()
+    };
+    let estimation = options.estimation.then(|| estimation::measure(seed, options.start, ZONE));
     Ok(Scorecard {
         inject: options.inject,
         days: options.days,
@@ -139,29 +152,21 @@ pub fn measure(options: &ScoreOptions) -> anyhow::Result<Scorecard> {
         injected,
         natural,
         naive: Yardstick::of("naive thresholds", &naive),
-        estimation: options
-            .estimation
-            .then(|| {
-                let seed = options.seeds.first().copied().unwrap_or(0);
-                estimation::measure(seed, options.start, ZONE)
-            })
-            .transpose()?,
+        estimation: estimation.transpose()?,
         naive_natural,
         ablations,
     })
 }
 
-/// Each guard that parameters can take away: name, and the values that void it.
-const GUARDS: [(&str, &[(&str, i64)]); 8] = [
-    ("without the weather guard", &[("var_fleet_pct", 100), ("var_fleet_min", 1_000)]),
-    ("without two weeks of history", &[("var_days_min", 3)]),
-    ("without a floor of the deviation", &[("var_floor_pct", 1)]),
-    ("without patience for silence", &[("lost_electricity_h", 3), ("lost_other_h", 6)]),
-    ("without the collector rule", &[("collector_stale_min", 1_000), ("heartbeat_periods", 20)]),
-    ("without cohorts", &[("cohort_min", 100)]),
-    ("without the battery's evidence", &[("classify_battery_days", 1)]),
-    ("without coverage of balances", &[("xfmr_coverage_pct", 50), ("dma_coverage_pct", 50)]),
-];
+/// The rules' card and that of the naive thresholds.
+fn cards(outcomes: &[Outcome], why_not: &BTreeMap<&'static str, String>) -> (Card, Card) {
+    let (mut rules, mut naive) = (Tally::default(), Tally::default());
+    for outcome in outcomes {
+        rules.add(outcome, Judge::Rules);
+        naive.add(outcome, Judge::Naive);
+    }
+    (rules.finish(why_not), naive.finish(why_not))
+}
 
 impl Yardstick {
     fn of(name: &str, card: &Card) -> Self {
@@ -195,41 +200,63 @@ impl ScoreOptions {
         }
     }
 
-    /// One trial per seed; the rules' card and that of the naive thresholds.
-    fn trials(
-        &self,
-        kind: TrialKind,
-        delivery: u16,
-        params: &Params,
-    ) -> anyhow::Result<(Card, Card)> {
-        let (mut rules, mut naive) = (Tally::default(), Tally::default());
-        for seed in &self.seeds {
-            let outcome = rig::run(self.spec(kind, *seed, delivery), params.clone())?;
-            rules.add(&outcome, Judge::Rules);
-            naive.add(&outcome, Judge::Naive);
+    fn job(&self, kind: TrialKind, seed: u64) -> Job {
+        let spec = self.spec(kind, seed, self.delivery);
+        Job { spec, params: Params::default(), shuffled: false }
+    }
+
+    /// Everything that is planted, the largest trials first, and how many they are.
+    fn jobs(&self) -> (Vec<Job>, usize) {
+        let kind = self.injected_kind();
+        let TrialKind::Injected { per_cause } = kind else { return (Vec::new(), 0) };
+        let mut jobs: Vec<Job> = self.seeds.iter().map(|seed| self.job(kind, *seed)).collect();
+        if self.long && self.wants_any(&simulators::LONG_NAMES) {
+            jobs.extend(self.seeds.iter().map(|seed| {
+                let mut job = self.job(TrialKind::Long { per_cause }, *seed);
+                job.spec.days = LONG_DAYS;
+                job
+            }));
         }
-        let why_not = self.why_not(kind)?;
-        Ok((rules.finish(&why_not), naive.finish(&why_not)))
+        if self.wants_any(&simulators::HEADEND_NAMES) {
+            // A trial has room for so many episodes of each kind.
+            let room = (self.days.saturating_sub(6) / 3).max(1);
+            for seed in &self.seeds {
+                for part in 0..u64::from(per_cause.div_ceil(room)) {
+                    let episodes = per_cause.div_ceil(per_cause.div_ceil(room));
+                    jobs.push(self.job(TrialKind::Headend { episodes }, seed * 1_000 + part));
+                }
+            }
+        }
+        let count = jobs.len();
+        (jobs, count)
+    }
+
+    fn wants_any(&self, names: &[&str]) -> bool {
+        self.only.is_empty() || self.only.iter().any(|one| names.contains(&one.as_str()))
     }
 
     /// Why a cause was not planted.
-    fn why_not(&self, kind: TrialKind) -> anyhow::Result<BTreeMap<&'static str, String>> {
+    fn why_not(&self, outcomes: &[Outcome]) -> BTreeMap<&'static str, String> {
         let mut reasons: BTreeMap<&'static str, String> = simulators::NOT_INJECTED
             .iter()
             .map(|(cause, why)| (*cause, (*why).to_owned()))
             .collect();
-        let short = Trial::new(self.spec(kind, self.seeds.first().copied().unwrap_or(0), 98))?;
-        let planted: Vec<&str> = short.faults().iter().map(|f| f.scenario.cause()).collect();
-        for scenario in Scenario::ALL.iter().filter(|s| !planted.contains(&s.cause())) {
-            let why = match kind {
-                TrialKind::Natural { .. } => "none by chance at natural rates".to_owned(),
-                TrialKind::Injected { .. } if !self.only.is_empty() => "not asked for".to_owned(),
-                TrialKind::Injected { .. } => {
-                    format!("needs {} days or another season", scenario.days())
-                }
+        let planted: BTreeSet<&str> = outcomes
+            .iter()
+            .flat_map(|outcome| &outcome.faults)
+            .map(|fault| fault.scenario.cause())
+            .collect();
+        let natural = outcomes.iter().any(|outcome| outcome.natural);
+        for scenario in Scenario::ALL.iter().filter(|s| !planted.contains(s.cause())) {
+            let why = if natural {
+                "none at natural rates".to_owned()
+            } else if !self.only.is_empty() {
+                "not asked for".to_owned()
+            } else {
+                format!("needs {} days or another season", scenario.days())
             };
             reasons.entry(scenario.cause()).or_insert(why);
         }
-        Ok(reasons)
+        reasons
     }
 }

@@ -3,11 +3,10 @@
 
 use std::collections::HashMap;
 
-use alerts::issue::{IssueView, State};
-use alerts::{Cause, RuleId};
+use alerts::Cause;
 use metering::{
     ChannelNo, Commodity, DeviceFlags, EventCode, LogRecord, LoggedFrame, MeterAsset, MeterId,
-    Severity, Subject, UtcTime,
+    Subject, UtcTime,
 };
 
 use super::book::Issue;
@@ -204,31 +203,6 @@ impl Naive {
             return;
         }
         self.said.insert(key, now);
-        self.issues.push(Issue {
-            view: IssueView {
-                issue_id: String::new(),
-                subject,
-                family: cause.family().unwrap_or(alerts::Family::Data),
-                state: State::Detected,
-                cause,
-                severity: Severity::P3,
-                condition_start: now,
-                cleared_at: None,
-                closed_at: None,
-                suppressed: false,
-                parent_open: false,
-                snoozed_until: None,
-                acknowledged: false,
-                work_order_open: false,
-            },
-            rule: RuleId::COM_STALE,
-            detected_at: now,
-            causes: vec![(now, cause)],
-            ranked: vec![cause],
-            child: false,
-            data_until: None,
-            record_only: false,
-            withdrawn: false,
-        });
+        self.issues.push(Issue::told(subject, cause, now));
     }
 }

@@ -1,11 +1,11 @@
 //! A trial through the pipeline: bytes, decoding, the ingest core of the running program, tables in
 //! memory, day close, event log, rules, issues. Log time is simulated; nothing reads a clock.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::mpsc;
 
 use alerts::manage::{Desk, DeskParams, Said};
-use alerts::{AlertTransition, Engine, Params};
+use alerts::{AlertTransition, Engine, Params, TransitionKind};
 use anyhow::Context as _;
 use bytes::Bytes;
 use metering::{
@@ -14,12 +14,18 @@ use metering::{
 };
 use protocols::Format;
 use sha2::{Digest, Sha256};
-use simulators::{SimMessage, TimedAct, Trial, TrialAct, TrialFault, TrialNegative, TrialSpec};
+use simulators::{
+    SimMessage, TimedAct, Trial, TrialAct, TrialFault, TrialKind, TrialNegative, TrialSpec,
+};
 
 use super::book::{Book, Issue};
 use super::close::DayCloser;
 use super::fleet::Directory;
+use super::harm::BillingHarm;
+use super::jobs::Job;
+use super::late::Late;
 use super::naive::Naive;
+use super::progress::Progress;
 use super::table::{self, Table};
 use crate::ingest::{Frame, IngestCore, Registry, Route};
 
@@ -50,6 +56,11 @@ pub(super) struct Outcome {
     /// SHA-256 of everything that the rules said, in order.
     pub(super) alerts_sha256: String,
     pub(super) load: Load,
+    pub(super) harm: BillingHarm,
+    /// Identities of the alerts that were raised and not withdrawn.
+    pub(super) identities: BTreeSet<String>,
+    /// The fleet has its faults at natural rates.
+    pub(super) natural: bool,
 }
 
 /// What the one operator of a trial is told.
@@ -82,14 +93,15 @@ pub(super) struct Rig {
     load: Load,
     dead: u64,
     orders: i64,
+    identities: BTreeSet<String>,
 }
 
 /// Runs the trial. The fleet lives on a thread of its own.
 ///
 /// # Errors
 /// The specification cannot be simulated.
-pub(super) fn run(spec: TrialSpec, params: Params) -> anyhow::Result<Outcome> {
-    let trial = Trial::new(spec).context("plan the trial")?;
+pub(super) fn run(job: &Job, label: &str, progress: &Progress) -> anyhow::Result<Outcome> {
+    let trial = Trial::new(job.spec.clone()).context("plan the trial")?;
     let directory = Directory::new(trial.assets())?;
     let (start, end) = (trial.spec().start, trial.end());
     let faults = trial.faults().to_vec();
@@ -97,17 +109,27 @@ pub(super) fn run(spec: TrialSpec, params: Params) -> anyhow::Result<Outcome> {
     let acts = trial.acts().to_vec();
     let calendar = LocalCalendar::new(&trial.spec().zone)?;
     let days = u64::from(trial.spec().days);
-    let mut rig = Rig::new(&directory, calendar, params, start);
+    let mut rig = Rig::new(&directory, calendar, job.params.clone(), start);
+    rig.closer.bills.watch(&faults, &directory);
+    let meters = rig.meters.len() as u64;
+    let late = job.shuffled.then(Late::default);
     std::thread::scope(|scope| {
         let (send, receive) = mpsc::sync_channel(AHEAD);
-        scope.spawn(move || simulate(trial, &send));
+        scope.spawn(move || simulate(trial, late, &send));
         let mut acts = acts.into_iter().peekable();
         while let Ok((to, messages)) = receive.recv() {
             rig.step(to, messages, &mut acts, &directory);
+            let hours = to.seconds_since(start) / 3_600;
+            if hours % 24 == 0 {
+                let day = u64::try_from(hours / 24).unwrap_or(0);
+                progress.day(label, (day, days), meters);
+            }
         }
     });
-    let meters = rig.meters.len() as u64;
     Ok(Outcome {
+        harm: rig.closer.bills.judge(&faults, &directory, end),
+        identities: rig.identities,
+        natural: matches!(job.spec.kind, TrialKind::Natural { .. }),
         directory,
         faults,
         negatives,
@@ -124,11 +146,18 @@ pub(super) fn run(spec: TrialSpec, params: Params) -> anyhow::Result<Outcome> {
     })
 }
 
-fn simulate(mut trial: Trial, send: &mpsc::SyncSender<(UtcTime, Vec<SimMessage>)>) {
+fn simulate(
+    mut trial: Trial,
+    mut late: Option<Late>,
+    send: &mpsc::SyncSender<(UtcTime, Vec<SimMessage>)>,
+) {
     let mut now = trial.spec().start;
     while now < trial.end() {
         now = now.plus_seconds(STEP_S).min(trial.end());
-        let messages = trial.messages(now);
+        let mut messages = trial.messages(now);
+        if let Some(late) = &mut late {
+            messages = late.pass(now, messages);
+        }
         if send.send((now, messages)).is_err() {
             return;
         }
@@ -221,6 +250,7 @@ impl Rig {
             load: Load::default(),
             dead: 0,
             orders: 0,
+            identities: BTreeSet::new(),
         };
         rig.append(start, directory.records());
         rig
@@ -346,6 +376,18 @@ impl Rig {
         }
     }
 
+    fn identify(&mut self, said: &AlertTransition) {
+        match said.kind {
+            TransitionKind::Raised => {
+                self.identities.insert(said.alert_id.clone());
+            }
+            TransitionKind::Retracted => {
+                self.identities.remove(&said.alert_id);
+            }
+            TransitionKind::Updated | TransitionKind::Cleared => {}
+        }
+    }
+
     /// The rules read a frame; issues and announcements follow.
     pub(super) fn frame(&mut self, frame: &LoggedFrame) {
         let log_time = frame.log_time;
@@ -353,20 +395,21 @@ impl Rig {
         self.engine.apply(frame, &mut self.said);
         for said in std::mem::take(&mut self.said) {
             self.hash.update(format!("{said:?}\n"));
+            self.identify(&said);
             let newest = match said.subject {
                 Subject::Meter(meter) => self.newest.get(&meter).copied(),
                 _ => None,
             };
             self.book.apply(&said, newest);
             let mut told = Said::default();
-            self.desk.take(&said, None, &mut told);
+            self.desk.take(&said, self.engine.area_of(said.subject), &mut told);
             self.load.add(&told);
         }
+        let mut told = Said::default();
+        self.desk.advance(log_time, &mut told);
+        self.load.add(&told);
         if log_time.seconds_since(self.due_at) >= DUE_EVERY_S {
             self.due_at = log_time;
-            let mut told = Said::default();
-            self.desk.advance(log_time, &mut told);
-            self.load.add(&told);
             self.book.due(log_time);
         }
     }

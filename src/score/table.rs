@@ -167,7 +167,13 @@ impl Table {
 
 impl Series {
     fn put(&mut self, slot: Slot, kept_s: i64) -> Fate {
-        let at = self.slots.partition_point(|known| known.end < slot.end);
+        // Nearly every slot is the newest: a search would touch cold memory for nothing.
+        let newest = self.slots.back().is_none_or(|last| last.end < slot.end);
+        let at = if newest {
+            self.slots.len()
+        } else {
+            self.slots.partition_point(|known| known.end < slot.end)
+        };
         if let Some(known) = self.slots.get(at).filter(|known| known.end == slot.end) {
             let flags = |code: SlotCode| -> DeviceFlags { code.flags() };
             let same = known.value == slot.value && flags(known.code) == flags(slot.code);

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::card::{Card, CauseScore};
-use super::{Scorecard, Yardstick};
+use super::{Ablation, Scorecard, Yardstick};
 
 pub(super) fn write(card: &Scorecard, out: &mut impl Write) -> io::Result<()> {
     writeln!(
@@ -44,7 +44,6 @@ pub(super) fn write(card: &Scorecard, out: &mut impl Write) -> io::Result<()> {
         rows.push(Yardstick::of("rules, natural rates", natural));
     }
     rows.extend(card.naive_natural.clone());
-    rows.extend(card.ablations.iter().cloned());
     for row in rows {
         writeln!(
             out,
@@ -55,8 +54,39 @@ pub(super) fn write(card: &Scorecard, out: &mut impl Write) -> io::Result<()> {
             row.false_per_1000_meter_months
         )?;
     }
+    write_ablations(&card.ablations, out)
+}
+
+fn write_ablations(rows: &[Ablation], out: &mut impl Write) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\nWhat each guard is worth (smaller fleets)\n  {:<36} {:>7} {:>9} {:>9} {:>9} {:>9} {:>7}",
+        "", "recall", "precision", "false", "natural", "false", "same"
+    )?;
+    for row in rows {
+        let lost = row.lost.iter().take(3).map(|(cause, less)| format!("{cause} {less:+.2}"));
+        writeln!(
+            out,
+            "  {:<36} {:>7} {:>9} {:>9.2} {:>9} {:>9.2} {:>7}  {}",
+            row.name,
+            percent(row.recall_mean),
+            percent(row.precision),
+            row.false_per_1000_meter_months,
+            percent(row.natural_precision),
+            row.natural_false_per_1000_meter_months,
+            percent(Some(row.same_alerts)),
+            lost.collect::<Vec<_>>().join(", ")
+        )?;
+    }
     Ok(())
 }
+
+const HEADS: &str = "\
+                       in-                        as right preci-                        time to detect       on way
+  cause               ject recall         95 % issue cause   sion        of         95 %    p50    p90    p99     p50";
 
 fn write_card(title: &str, card: &Card, out: &mut impl Write) -> io::Result<()> {
     writeln!(
@@ -64,20 +94,19 @@ fn write_card(title: &str, card: &Card, out: &mut impl Write) -> io::Result<()> 
         "\n{title}: {} meters, {} readings, {:.0} meter-months, {} dead letters",
         card.meters, card.readings, card.meter_months, card.dead_letters
     )?;
-    writeln!(
-        out,
-        "  {:<22} {:>8} {:>8} {:>17} {:>6} {:>13} {:>17}  time to detect p50 p90 p99",
-        "cause", "injected", "recall", "95 %", "exact", "precision", "95 %"
-    )?;
+    writeln!(out, "{HEADS}")?;
     for cause in &card.causes {
         write_cause(cause, out)?;
     }
     writeln!(
         out,
-        "  mean recall {}, precision {}, false issues per 1,000 meter-months {:.2} (recorded only \
-         {:.2}), issues {} of {} alerts ({:.2})",
+        "  mean recall over the causes {}; precision of all issues {} ({} with duplicates as false, {} \
+         with records)\n  false issues per 1,000 meter-months {:.2}\n  \
+         recorded only, false per 1,000 meter-months {:.2}; {} issues of {} alerts ({:.2} announced)",
         percent(card.recall_mean),
         percent(card.precision),
+        percent(card.precision_without_duplicates),
+        percent(card.precision_with_records),
         card.false_per_1000_meter_months,
         card.false_records_per_1000_meter_months,
         card.issues,
@@ -87,7 +116,7 @@ fn write_card(title: &str, card: &Card, out: &mut impl Write) -> io::Result<()> 
     let collectors = &card.collectors;
     writeln!(
         out,
-        "  told to one operator: {} announcements, {:.1} a day, at most {}, {:.2} in 10 min, {} in flood",
+        "  told to one operator who acknowledges nothing: {} announcements, {:.1} a day, at most {}, {:.2} in 10 min, {} in flood",
         card.operator.announcements,
         card.operator.per_day_mean,
         card.operator.per_day_max,
@@ -98,6 +127,25 @@ fn write_card(title: &str, card: &Card, out: &mut impl Write) -> io::Result<()> 
         out,
         "  collector outages {}, with exactly one issue {}, members told all the same {}",
         collectors.outages, collectors.with_one_issue, collectors.leaked
+    )?;
+    let (leaks, billing) = (&card.leaks, &card.billing);
+    if leaks.litres > 0 {
+        writeln!(
+            out,
+            "  leaks and bursts: {} m3, of it {} m3 before the alert; volume-weighted recall {}",
+            leaks.litres / 1_000,
+            leaks.litres_before_alert / 1_000,
+            percent(leaks.volume_recall)
+        )?;
+    }
+    writeln!(
+        out,
+        "  billing: {} intervals, {} held ({} wrongly); {} had wrong values, {} were released all the same",
+        billing.intervals,
+        billing.held,
+        billing.wrongly_held,
+        billing.wrong,
+        billing.wrongly_released
     )?;
     for one in &card.false_issues {
         writeln!(
@@ -123,21 +171,24 @@ fn write_card(title: &str, card: &Card, out: &mut impl Write) -> io::Result<()> 
 fn write_cause(cause: &CauseScore, out: &mut impl Write) -> io::Result<()> {
     if let Some(why) = &cause.not_injected {
         let wrong = cause.wrong;
-        return writeln!(out, "  {:<22} {:>8} not injected: {why}; false {wrong}", cause.cause, 0);
+        return writeln!(out, "  {:<19} {:>4} not injected: {why}; false {wrong}", cause.cause, 0);
     }
     writeln!(
         out,
-        "  {:<22} {:>8} {:>8} {:>17} {:>6} {:>13} {:>17}  {} {} {}",
+        "  {:<19} {:>4} {:>6} {:>12} {:>5} {:>5} {:>6} {:>9} {:>12} {:>6} {:>6} {:>6} {:>7}",
         cause.cause,
         cause.injected,
         percent(cause.recall),
         range(cause.recall_95),
+        cause.told,
         cause.exact,
-        format!("{} {}/{}", percent(cause.precision), cause.right, cause.right + cause.wrong),
+        percent(cause.precision),
+        format!("{}/{}", cause.right, cause.right + cause.wrong),
         range(cause.precision_95),
         time(cause.ttd_s.p50),
         time(cause.ttd_s.p90),
-        time(cause.ttd_s.p99)
+        time(cause.ttd_s.p99),
+        time(cause.ttd_transport_s.p50)
     )?;
     for one in cause.scenarios.iter().filter(|one| one.detected < one.injected) {
         writeln!(
@@ -161,7 +212,7 @@ fn percent(share: Option<f64>) -> String {
 }
 
 fn range(range: Option<(f64, f64)>) -> String {
-    range.map_or("-".to_owned(), |(low, high)| format!("{low:.3}..{high:.3}"))
+    range.map_or("-".to_owned(), |(low, high)| format!("{low:.3}-{high:.3}"))
 }
 
 fn time(seconds: i64) -> String {

@@ -27,17 +27,20 @@ pub(super) struct ScoreArgs {
     /// First day, as 2026-09-20.
     #[arg(long, default_value = "2026-08-10", value_parser = day)]
     start: UtcTime,
-    /// Meters of a second fleet with faults at natural rates; 0 leaves it out.
+    /// Meters of a second fleet for each seed, with faults at natural rates; 0 leaves it out.
     #[arg(
         long,
-        default_value_t = 0,
+        default_value_t = 1_000,
         value_parser = clap::value_parser!(u32).range(0..=100_000)
     )]
     natural: u32,
+    /// Leave out what takes most of a year: a fleet of 400 days for each seed.
+    #[arg(long)]
+    no_long: bool,
     /// Only these causes or scenarios, separated by commas.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Also without each guard, and at other shares of delivery.
+    /// Also smaller fleets without each guard, at other shares of delivery, and with late messages.
     #[arg(long)]
     ablate: bool,
     /// Also the error of estimates on masked actuals.
@@ -56,6 +59,7 @@ impl ScoreArgs {
             delivery: self.delivery,
             start: self.start,
             natural: self.natural,
+            long: !self.no_long,
             only: self.only.clone(),
             ablate: self.ablate,
             estimation: self.estimation,

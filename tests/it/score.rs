@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use headend::output::OutputFormat;
-use headend::score::{ScoreOptions, measure, postgres};
+use headend::score::{Progress, ScoreOptions, measure, postgres};
 use metering::UtcTime;
 use simulators::TrialKind;
 
@@ -18,6 +18,7 @@ fn options(inject: u32, days: u32) -> ScoreOptions {
         delivery: 98,
         start: UtcTime::parse_rfc3339("2026-08-10T12:00:00Z").unwrap(),
         natural: 0,
+        long: false,
         only: Vec::new(),
         ablate: false,
         estimation: false,
@@ -27,7 +28,7 @@ fn options(inject: u32, days: u32) -> ScoreOptions {
 
 #[test]
 fn planted_faults_are_found_and_naive_thresholds_are_worse() {
-    let card = measure(&options(3, 45)).unwrap();
+    let card = measure(&options(3, 45), &Progress::silent()).unwrap();
     let rules = &card.injected;
     let recall = rules.recall_mean.unwrap();
     assert!(recall > 0.85, "mean recall {recall}");
@@ -43,11 +44,27 @@ fn planted_faults_are_found_and_naive_thresholds_are_worse() {
     assert_eq!(rules.collectors.with_one_issue, rules.collectors.outages);
 }
 
+/// Winter average (#65), battery trend (#58) and slow meters (#31) like for like, through the whole
+/// pipeline.
+#[test]
+fn what_takes_most_of_a_year_is_found_in_400_days() {
+    let only = ["slow_meter", "winter_basis", "battery_projection"];
+    let options =
+        ScoreOptions { only: only.map(str::to_owned).to_vec(), long: true, ..options(4, 45) };
+    let card = measure(&options, &Progress::silent()).unwrap().injected;
+    let of = |cause: &str| card.causes.iter().find(|one| one.cause == cause).unwrap();
+    for cause in ["SLOW_METER", "DATA_GAP", "BATTERY_LOW"] {
+        let one = of(cause);
+        assert_eq!((one.detected, one.wrong), (one.injected, 0), "{cause}: {:?}", one.scenarios);
+        assert!(one.injected >= 4, "{cause}");
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_alerts() {
     let only = ["BURST_CUSTOMER_SIDE", "COLLECTOR_OUTAGE", "SUM_MISMATCH", "BATTERY_DEAD"];
     let options = ScoreOptions { only: only.map(str::to_owned).to_vec(), ..options(2, 20) };
-    let hash = || measure(&options).unwrap().injected.alerts_sha256;
+    let hash = || measure(&options, &Progress::silent()).unwrap().injected.alerts_sha256;
     assert_eq!(hash(), hash());
 }
 

@@ -6,17 +6,19 @@
 //!
 //! Our decisions, all `default`: a finding waits until the whole group (commodity and zone) has had
 //! time to close the day; if more than 5 % of it, and five at least, are strange on the same day,
-//! it is the weather and only one notice is given. High use opens an issue P3, so that staff see
+//! it is the weather and only one notice is given. Where the whole group has moved by 10 % or more on
+//! that day (its median of use over usual use: no weather feed is in the log, so the group stands
+//! for degree days), a meter is strange only if it also stands out from the group by the same z, with
+//! the group's own spread. High use opens an issue P3, so that staff see
 //! it, unless a leak alert explains it; low use does so only when three weekdays are low,
-//! something is used on them and the address is not empty. Holidays and
-//! degree days are not known yet.
+//! something is used on them and the address is not empty. Holidays are not known yet.
 
 use metering::{Commodity, Severity, Subject, Tag};
 
 use crate::alerts::{AlertKey, Report, seconds};
 use crate::cause::{Cause, Family};
 use crate::env::Env;
-use crate::groups::GroupDay;
+use crate::groups::{GroupDay, Moved};
 use crate::local::is_weekend;
 use crate::rule::RuleId;
 use crate::state::channel::Channel;
@@ -131,7 +133,8 @@ fn key(subject: Subject, rule: RuleId, channel: &Channel) -> AlertKey {
 /// A day of the channel closed.
 pub(crate) fn day_closed(meter: &mut Meter, places: (u32, usize), number: i32, env: &mut Env) {
     let others = !meter.is_customers();
-    if !judge(meter, places.1, number, env) || others || meter.tags.has_any(&EXEMPT_TAGS) {
+    let Some(compared) = judge(meter, places.1, number, env) else { return };
+    if others || meter.tags.has_any(&EXEMPT_TAGS) {
         return;
     }
     let meter = &*meter;
@@ -149,6 +152,7 @@ pub(crate) fn day_closed(meter: &mut Meter, places: (u32, usize), number: i32, e
     let first = !group.days.contains_key(&number);
     let found = group.days.entry(number).or_default();
     found.judged += 1;
+    found.crowd.note(channel.days.total(number).unwrap_or_default(), compared.median);
     let who = (places.0, u8::try_from(places.1).unwrap_or(u8::MAX));
     if holds_high(&channel.days, number).is_some() {
         found.high.push(who);
@@ -161,22 +165,44 @@ pub(crate) fn day_closed(meter: &mut Meter, places: (u32, usize), number: i32, e
     }
 }
 
-/// Puts the class of a day into the ring. True when it could be judged.
-fn judge(meter: &mut Meter, at: usize, number: i32, env: &Env) -> bool {
-    let Some(channel) = meter.channels.get_mut(at) else { return false };
-    let class =
-        compare(&channel.days, number, env).map_or(DayClass::NotJudged, |compared| compared.class);
+/// Puts the class of a day into the ring. `None` when it could not be judged.
+fn judge(meter: &mut Meter, at: usize, number: i32, env: &Env) -> Option<Compared> {
+    let channel = meter.channels.get_mut(at)?;
+    let compared = compare(&channel.days, number, env);
+    let class = compared.map_or(DayClass::NotJudged, |compared| compared.class);
     channel.days.set_class(number, class);
-    class != DayClass::NotJudged
+    compared
 }
 
 fn raise_if_held(meter: &Meter, at: usize, number: i32, env: &mut Env) {
     let Some(channel) = meter.channels.get(at) else { return };
+    let group = env.groups.number_of(meter.commodity, meter.zone);
+    let decided = env.groups.get_mut(group).and_then(|g| g.decided.get(&number).copied());
     for rule in [RuleId::VAR_HIGH, RuleId::VAR_LOW] {
-        if holds(rule, &channel.days, number) {
+        let moved = (number, decided.unwrap_or_default());
+        if holds(rule, &channel.days, number) && stands_out(rule, &channel.days, moved, env) {
             raise(meter, at, (rule, number), env);
         }
     }
+}
+
+/// On a day on which the whole group moved, only what differs from the group is strange.
+fn stands_out(rule: RuleId, days: &DayRing, (number, moved): (i32, Moved), env: &Env) -> bool {
+    let params = &env.params;
+    let still = (moved.median - 1_000).abs() < params.var_moved_pct * 10;
+    if still || i64::from(moved.judged) < params.var_crowd_min {
+        return true;
+    }
+    let (Some(total), Some(compared)) = (days.total(number), compare(days, number, env)) else {
+        return true;
+    };
+    let share = i128::from(total) * 1_000 / i128::from(compared.median.max(1));
+    let share = i64::try_from(share).unwrap_or(i64::MAX / 10_000);
+    let z = robust_z_x100(share, moved.median, moved.mad, params.var_floor_pct);
+    z.is_none_or(|z| match rule {
+        RuleId::VAR_HIGH => z > params.var_z_high_x100,
+        _ => z < -params.var_z_low_x100,
+    })
 }
 
 /// Seconds after the end of a day at which its findings are decided.
@@ -235,6 +261,8 @@ pub(crate) fn decide(meters: &[Meter], group_no: u16, number: i32, env: &mut Env
     let Some(group) = env.groups.get_mut(group_no) else { return };
     let (commodity, zone) = (group.commodity, group.zone);
     let Some(found) = group.days.remove(&number) else { return };
+    let moved = found.crowd.moved();
+    group.keep_decided(number, moved);
     super::peer::day_decided(meters, (commodity, zone), number, env);
     for rule in [RuleId::VAR_HIGH, RuleId::VAR_LOW] {
         let mut strange =
@@ -252,7 +280,9 @@ pub(crate) fn decide(meters: &[Meter], group_no: u16, number: i32, env: &mut Env
             env.select(meter);
             let Some(meter) = meters.get(meter as usize) else { continue };
             let at = usize::from(channel);
-            let still = meter.channels.get(at).is_some_and(|c| holds(rule, &c.days, number));
+            let still = meter.channels.get(at).is_some_and(|c| {
+                holds(rule, &c.days, number) && stands_out(rule, &c.days, (number, moved), env)
+            });
             if still {
                 raise(meter, at, (rule, number), env);
             }

@@ -331,7 +331,7 @@ fn is_home_water(meter: &SimMeter) -> bool {
 }
 
 /// No panels, no car, no air conditioning, and no plant that rests at weekends.
-fn is_plain_power(meter: &SimMeter) -> bool {
+pub(super) fn is_plain_power(meter: &SimMeter) -> bool {
     let Model::Power(power) = &meter.model else { return false };
     let extras = power.car_w + power.solar_w + power.cooling_w;
     extras <= 0.0 && meter.class == metering::CustomerClass::Residential

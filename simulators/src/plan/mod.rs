@@ -4,6 +4,7 @@
 //! fault which is not found is the head-end's fault. Subjects are distinct, and no meter fault lies
 //! in an outage of the meter's own collector.
 
+mod counts;
 mod faults;
 mod negatives;
 
@@ -78,6 +79,7 @@ impl Plan {
         };
         planner.plan_faults();
         planner.plan_negatives();
+        planner.plan_counts();
         let mut plan = planner.plan;
         plan.truth.faults.sort_by(|a, b| (a.onset, &a.subject).cmp(&(b.onset, &b.subject)));
         plan.truth

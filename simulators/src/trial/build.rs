@@ -3,10 +3,10 @@
 use metering::{Commodity, CustomerClass, MeterRole, Tag, UtcTime};
 
 use super::device::{Device, Measured};
-use super::scenario::{Place, Scenario};
+use super::scenario::{LONG, Place, Scenario};
 use super::truth::{TimedAct, TrialFault, TrialNegative, TrialSubject};
 use super::twist::{Part, Twist};
-use super::{TrialCollector, TrialKind, TrialSpec, Urgent};
+use super::{Blackout, TrialCollector, TrialKind, TrialSpec, Urgent};
 use crate::calendar::Days;
 use crate::rng::{Purpose, Stream};
 use crate::usage::{HomeGas, HomeWater, Model, Power, PowerKind, Span};
@@ -30,6 +30,7 @@ pub(crate) struct Builder<'a> {
     pub(crate) negatives: Vec<TrialNegative>,
     pub(crate) acts: Vec<TimedAct>,
     pub(crate) urgent: Vec<Urgent>,
+    pub(crate) blackouts: Vec<Blackout>,
 }
 
 /// A collector that is not known yet: the meter is given one at the end.
@@ -50,10 +51,13 @@ impl<'a> Builder<'a> {
             negatives: Vec::new(),
             acts: Vec::new(),
             urgent: Vec::new(),
+            blackouts: Vec::new(),
         };
         match spec.kind {
             TrialKind::Injected { per_cause } => this.injected(per_cause),
             TrialKind::Natural { meters } => this.natural(meters),
+            TrialKind::Headend { episodes } => this.headend(episodes),
+            TrialKind::Long { per_cause } => this.long(per_cause),
         }
         this.connect();
         this
@@ -62,6 +66,10 @@ impl<'a> Builder<'a> {
     fn injected(&mut self, per_cause: u32) {
         let wanted: Vec<&'static Scenario> =
             Scenario::ALL.iter().filter(|scenario| self.is_wanted(scenario)).collect();
+        let wanted: Vec<&'static Scenario> = wanted
+            .into_iter()
+            .filter(|one| one.place != Place::Headend && !one.is_long_only())
+            .collect();
         for scenario in &wanted {
             let of_cause = wanted.iter().filter(|other| other.cause() == scenario.cause()).count();
             let count = per_cause.div_ceil(u32::try_from(of_cause).unwrap_or(1));
@@ -95,7 +103,40 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn is_wanted(&self, scenario: &Scenario) -> bool {
+    /// What takes most of a year, with peers that have nothing.
+    fn long(&mut self, per_cause: u32) {
+        for scenario in LONG {
+            let count = if self.is_wanted(scenario) { per_cause } else { 0 };
+            for _ in 0..count {
+                let onset = if scenario == &Scenario::WINTER_BASIS {
+                    self.winter_onset(scenario)
+                } else {
+                    self.onset(scenario)
+                };
+                if let Some(onset) = onset {
+                    let device = self.device(scenario.place);
+                    self.plant(scenario, device, onset);
+                }
+            }
+        }
+        self.ordinary(60);
+    }
+
+    /// In the first half of a winter's first two months, so that most of a month is concerned.
+    fn winter_onset(&mut self, scenario: &Scenario) -> Option<UtcTime> {
+        let from = self.spec.start.plus_seconds(scenario.before_d * DAY_S);
+        let to = self.end().plus_seconds(-scenario.need_d * DAY_S);
+        let months = self.days.all().windows(2).filter_map(|two| {
+            let begins = two[0].month != two[1].month && matches!(two[1].month, 12 | 1);
+            let fits = from <= two[1].start && two[1].start <= to;
+            (begins && fits).then_some(two[1].start)
+        });
+        let months: Vec<UtcTime> = months.collect();
+        let month = *months.get(self.stream.index(months.len().max(1)))?;
+        Some(month.plus_seconds(self.stream.between(0, 8 * 24) * HOUR_S))
+    }
+
+    pub(crate) fn is_wanted(&self, scenario: &Scenario) -> bool {
         let only = &self.spec.only;
         only.is_empty() || only.iter().any(|name| name == scenario.name || name == scenario.cause())
     }

@@ -99,7 +99,8 @@ impl Builder<'_> {
             Scenario::LEAK_INTERMITTENT => {
                 let minutes = self.stream.between(18, 22);
                 let twist = Twist::Refill { ml: 6_500, minutes };
-                self.lasting(scenario, device, onset, twist)
+                let planted = self.lasting(scenario, device, onset, twist);
+                Planted { magnitude: 390 / minutes, ..planted }
             }
             Scenario::BURST => {
                 let lph = self.stream.between(1_700, 2_900);
@@ -114,6 +115,13 @@ impl Builder<'_> {
             Scenario::SLOW => {
                 self.part(device, ever, Twist::Decline(60));
                 Planted::forever(60)
+            }
+            Scenario::WINTER_BASIS => {
+                let lph = self.stream.between(10, 60);
+                let days = self.stream.between(12, 20);
+                self.hours(device, onset, days * 24, Twist::Add(lph * 1000));
+                // The basis is judged when the winter is over.
+                Planted::forever(lph)
             }
             Scenario::MISSING_PULSES => {
                 let permille = self.stream.between(650, 850);
@@ -335,6 +343,10 @@ impl Builder<'_> {
         Some(match *scenario {
             Scenario::OVERFLOW => {
                 self.hours(device, onset, 6, Twist::Flag(DeviceFlags::OVERFLOW.bits()))
+            }
+            Scenario::NOT_RECORDING => {
+                let twist = Twist::Flag(DeviceFlags::NOT_RECORDING.bits());
+                self.lasting(scenario, device, onset, twist)
             }
             Scenario::TEST_MODE => {
                 self.hours(device, onset, 9, Twist::Flag(DeviceFlags::TEST.bits()))

@@ -52,6 +52,19 @@ pub enum TrialKind {
     Injected { per_cause: u32 },
     /// So many meters with faults at the rates of `metering-rules.md` 11.1.
     Natural { meters: u32 },
+    /// A small fleet whose head-end is cut off, or has a wrong clock, so many times each.
+    Headend { episodes: u32 },
+    /// So many events of each of what takes most of a year to be seen.
+    Long { per_cause: u32 },
+}
+
+/// Something that is wrong with the head-end itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blackout {
+    pub(crate) span: Span,
+    /// `None`: nothing passes. Else the head-end's clock is behind by so many seconds, which is as
+    /// if everybody's were ahead.
+    pub(crate) behind_s: Option<i64>,
 }
 
 /// A collector of a trial.
@@ -80,6 +93,7 @@ pub struct Trial {
     acts: Vec<TimedAct>,
     /// Events that do not wait for a report, latest first.
     urgent: Vec<Urgent>,
+    blackouts: Vec<Blackout>,
     text: JsonText,
     now: UtcTime,
 }
@@ -113,8 +127,8 @@ impl Trial {
         let days = Days::new(&calendar, spec.seed, spec.start, end);
         let built = Builder::build(&spec, &days);
         let assets = assets::assets(&spec, &built);
-        let Builder { devices, collectors, mut faults, negatives, mut acts, mut urgent, .. } =
-            built;
+        let Builder { devices, collectors, mut faults, negatives, mut acts, .. } = built;
+        let (mut urgent, blackouts) = (built.urgent, built.blackouts);
         urgent.sort_by_key(|event| std::cmp::Reverse((event.at, event.device)));
         faults.sort_by(|a, b| (a.onset, &a.subject).cmp(&(b.onset, &b.subject)));
         acts.sort_by_key(|act| act.at);
@@ -129,6 +143,7 @@ impl Trial {
             negatives,
             acts,
             urgent,
+            blackouts,
             text: JsonText::default(),
             spec,
         })
@@ -195,19 +210,29 @@ impl Trial {
         }
     }
 
+    /// Whether nothing passes at `at`, and by how much the head-end's clock is behind.
+    fn blackout(&self, at: UtcTime) -> (bool, i64) {
+        let held = self.blackouts.iter().filter(|blackout| blackout.span.contains(at));
+        held.fold((false, 0), |(cut, behind_s), blackout| match blackout.behind_s {
+            None => (true, behind_s),
+            Some(more_s) => (cut, behind_s + more_s),
+        })
+    }
+
     fn heartbeats(&mut self, hour: UtcTime, out: &mut Vec<SimMessage>) {
         for (index, collector) in self.collectors.iter().enumerate() {
             let phase_s = i64::try_from(index * 37 % 840).unwrap_or(0) + 20;
             for beat in 0..REPORT_S / HEARTBEAT_S {
                 let at = hour.plus_seconds(beat * HEARTBEAT_S + phase_s);
                 let down = |spans: &[Span]| spans.iter().any(|span| span.contains(at));
-                if down(&collector.outages) || down(&collector.cut) {
+                let (cut, behind_s) = self.blackout(at);
+                if down(&collector.outages) || down(&collector.cut) || cut {
                     continue;
                 }
                 self.text.raw(r#"{"v":1,"collector":""#);
                 self.text.raw(&collector.code);
                 self.text.raw(r#"","heartbeat":""#);
-                self.text.time(at);
+                self.text.time(at.plus_seconds(behind_s));
                 self.text.raw(r#""}"#);
                 let topic = format!("ami/up/{}/heartbeat", collector.code);
                 out.push(SimMessage { sent_at: at, topic, payload: self.text.take(), reads: 0 });
@@ -220,7 +245,7 @@ impl Trial {
             let phase_s = i64::try_from(index * 97 % 780).unwrap_or(0) + 40;
             let at = hour.plus_seconds(phase_s);
             let is_in = |spans: &[Span]| spans.iter().any(|span| span.contains(at));
-            if is_in(&self.collectors[index].outages) {
+            if is_in(&self.collectors[index].outages) || self.blackout(at).0 {
                 continue;
             }
             let cut = is_in(&self.collectors[index].cut);

@@ -13,6 +13,8 @@ pub(crate) enum Place {
     Gas,
     /// Devices of its own: a collector, a transformer, a district with its members.
     Ward,
+    /// The head-end: everybody is concerned, so a trial of its own.
+    Headend,
 }
 
 /// One way in which something goes wrong. Several may share a cause.
@@ -128,19 +130,48 @@ scenarios! {
     SINGLE_OUT = "single_out", Home, 3, 1, ["SINGLE_OUT", "POWER_OUTAGE"], [];
     TRANSFORMER = "transformer_loss", Ward, 25, 11, ["UNACCOUNTED_ENERGY"], [];
     DMA_LEAK = "dma_leak", Ward, 30, 9, ["DMA_LEAK", "UNACCOUNTED_WATER"], [];
+    DMA_UNMETERED = "dma_unmetered", Ward, 40, 12, ["UNACCOUNTED_WATER", "DMA_LEAK"], [];
+    SEWER_RAIN = "sewer_rain", Ward, 12, 4, ["SEWER_INFLOW"], [];
+    NOT_RECORDING = "not_recording", Home, 3, 18, ["DATA_GAP"], ["PROGRAMMING_ERROR", "BAD_READ"];
+    WINTER_BASIS = "winter_basis", Water, 60, 130, ["DATA_GAP"],
+        ["LEAK_CUSTOMER_SIDE", "LEAK_INTERMITTENT", "HIGH_CONSUMPTION", "STUCK_VALUE"];
+    HEADEND_OUTAGE = "headend_outage", Headend, 3, 1, ["HEADEND_OUTAGE"],
+        ["COLLECTOR_OUTAGE", "BACKHAUL"];
+    HEADEND_CLOCK = "headend_clock", Headend, 3, 1, ["HEADEND_CLOCK"], [];
 }
 
-/// Causes of the catalogue that no wire format of a trial can show, and why.
+/// Scenarios that take most of a year; a trial of their own has the room.
+pub(crate) const LONG: [&Scenario; 3] =
+    [&Scenario::SLOW, &Scenario::WINTER_BASIS, &Scenario::BATTERY_PROJ];
+
+/// Scenarios and causes of [`super::TrialKind::Long`] and of [`super::TrialKind::Headend`].
+pub const LONG_NAMES: [&str; 6] =
+    ["slow_meter", "SLOW_METER", "winter_basis", "DATA_GAP", "battery_projection", "BATTERY_LOW"];
+pub const HEADEND_NAMES: [&str; 4] =
+    ["headend_outage", "HEADEND_OUTAGE", "headend_clock", "HEADEND_CLOCK"];
+
+/// Causes of the catalogue that no device of a trial can show, and why.
 pub const NOT_INJECTED: &[(&str, &str)] = &[
-    ("HEADEND_OUTAGE", "a state of the head-end itself, not of a device"),
-    ("HEADEND_CLOCK", "a state of the head-end's own clock, not of a device"),
-    ("SEWER_INFLOW", "needs sewer flow meters; tested by vectors of the rule"),
-    ("DATA_GAP", "opened by the estimation job, not by a rule"),
+    ("BYPASS", "named by staff only; the rules say TAMPER_SUSPECT"),
+    ("COMM_LOST_UNKNOWN", "counted under COMM_LOST"),
+    ("CUSTOMER_BEHAVIOUR", "a finding of staff, never detected"),
+    ("FREEZE", "counted under FREEZE_RISK"),
+    ("NO_FAULT_FOUND", "a finding of staff, never detected"),
+    ("OTHER", "a finding of staff, never detected"),
+    ("SUM_MISMATCH", "what MISSING_PULSES and DOUBLE_COUNT look like; counted there"),
+    ("TAMPER_CONFIRMED", "named by staff only; the rules say TAMPER_SUSPECT"),
+    ("VACANT", "a finding of staff, never detected"),
+    ("WEATHER_EVENT", "a notice in place of alerts, never an issue"),
 ];
 
 impl Scenario {
     pub fn from_name(name: &str) -> Option<&'static Self> {
         Self::ALL.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// Left to the trial of most of a year, however long an ordinary one is.
+    pub(crate) fn is_long_only(&self) -> bool {
+        self == &Self::SLOW || self == &Self::WINTER_BASIS
     }
 
     /// Days that a trial must last for it.

@@ -52,9 +52,30 @@ fn a_meter_has_one_fault_and_every_fault_has_time_to_be_found() {
         assert!(fault.onset.plus_seconds(need_s) <= trial.end(), "{}", fault.scenario);
     }
     let planted: BTreeSet<&str> = trial.faults().iter().map(|f| f.scenario.name).collect();
-    // Only what needs most of a year is left out of a winter.
-    assert_eq!(planted.len(), super::scenario::Scenario::ALL.len() - 1, "{planted:?}");
+    // Only what needs most of a year, or the head-end for itself, is left out of a winter.
+    assert_eq!(planted.len(), super::scenario::Scenario::ALL.len() - 4, "{planted:?}");
     assert!(!planted.contains("slow_meter"));
+    let of = |days, kind| -> BTreeSet<&str> {
+        let trial = Trial::new(spec(days, kind)).unwrap();
+        trial.faults().iter().map(|f| f.scenario.name).collect()
+    };
+    let headend = of(20, TrialKind::Headend { episodes: 2 });
+    assert!(headend.iter().copied().eq(["headend_clock", "headend_outage"]), "{headend:?}");
+    let long = of(400, TrialKind::Long { per_cause: 2 });
+    assert!(
+        long.iter().copied().eq(["battery_projection", "slow_meter", "winter_basis"]),
+        "{long:?}"
+    );
+}
+
+#[test]
+fn nothing_passes_while_the_headend_is_cut_off() {
+    let mut trial = Trial::new(spec(20, TrialKind::Headend { episodes: 3 })).unwrap();
+    let outage = trial.faults().iter().find(|f| f.scenario.name == "headend_outage").unwrap();
+    let (from, to) = (outage.onset, outage.end.unwrap());
+    let messages = trial.messages(trial.end());
+    assert!(messages.iter().all(|message| !(from..to).contains(&message.sent_at)));
+    assert!(messages.iter().any(|message| message.sent_at >= to));
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub enum TrialSubject {
     Transformer(String),
     /// Code of the network zone.
     Zone(String),
+    Headend,
     /// A cohort of meters: the fault is answered on any of them, or on the fleet.
     Meters(Vec<String>),
 }
@@ -31,6 +32,22 @@ pub struct TrialFault {
     pub end: Option<UtcTime>,
     /// In the unit of the scenario: litres per hour, thousandths, seconds or hours.
     pub magnitude: i64,
+}
+
+impl TrialFault {
+    /// Litres that a customer's leak or burst lost until `to`; 0 for other faults.
+    pub fn litres(&self, to: UtcTime) -> i64 {
+        let seconds = to.seconds_since(self.onset).max(0);
+        match self.scenario.name {
+            "leak_continuous" | "leak_intermittent" | "burst" => self.magnitude * seconds / 3_600,
+            // Its size is litres per hour, more with each day.
+            "leak_growing" => {
+                let days = seconds / 86_400;
+                self.magnitude * 24 * days * (days + 1) / 2
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// A look-alike: no alert may be raised for it.

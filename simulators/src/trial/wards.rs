@@ -3,6 +3,7 @@
 
 use metering::{MeterRole, UtcTime};
 
+use super::Blackout;
 use super::build::{Builder, DAY_S, HOUR_S};
 use super::scenario::{Place, Scenario};
 use super::truth::{TrialFault, TrialSubject};
@@ -14,6 +15,8 @@ const COLLECTOR_MEMBERS: usize = 24;
 const TRANSFORMER_MEMBERS: usize = 10;
 const DMA_MEMBERS: usize = 14;
 const COHORT_MEMBERS: usize = 6;
+/// Meters of a head-end that has trouble itself.
+const HEADEND_METERS: usize = 40;
 
 impl Builder<'_> {
     /// As many wards as it takes for `count` events.
@@ -25,7 +28,8 @@ impl Builder<'_> {
                 Scenario::COHORT => self.cohort_ward(scenario),
                 Scenario::POWER_AREA => self.power_ward(scenario, left),
                 Scenario::TRANSFORMER => self.transformer_ward(scenario),
-                Scenario::DMA_LEAK => self.dma_ward(scenario),
+                Scenario::DMA_LEAK | Scenario::DMA_UNMETERED => self.dma_ward(scenario),
+                Scenario::SEWER_RAIN => self.sewer_ward(scenario, left),
                 _ => 0,
             };
             if planted == 0 {
@@ -173,11 +177,81 @@ impl Builder<'_> {
         // Mains always lose a little.
         let always = Span { from: UtcTime::MIN, to: UtcTime::MAX };
         self.part(inlet, always, Twist::Add(25_000));
-        let lph = self.stream.between(150, 500);
-        self.part(inlet, Span { from: onset, to: UtcTime::MAX }, Twist::Add(lph * 1000));
+        // A leak runs day and night; water that nobody meters follows demand.
+        let (size, twist) = if scenario == &Scenario::DMA_LEAK {
+            let lph = self.stream.between(150, 500);
+            (lph, Twist::Add(lph * 1000))
+        } else {
+            let permille = self.stream.between(1_700, 2_200);
+            (permille, Twist::Scale(permille))
+        };
+        self.part(inlet, Span { from: onset, to: UtcTime::MAX }, twist);
         let members = self.numbers(first..=inlet);
-        self.fault(scenario, TrialSubject::Zone(dma_code(dma)), members, (onset, None, lph));
+        self.fault(scenario, TrialSubject::Zone(dma_code(dma)), members, (onset, None, size));
         1
+    }
+
+    /// Rain finds its way into the sewer of a district, for two or three days each time.
+    fn sewer_ward(&mut self, scenario: &'static Scenario, most: usize) -> usize {
+        let onsets = self.onsets(scenario, 10, most);
+        if onsets.is_empty() {
+            return 0;
+        }
+        let dma = self.dmas;
+        self.dmas += 1;
+        let first = self.devices.len();
+        for _ in 0..DMA_MEMBERS {
+            let device = self.device(Place::Water);
+            self.devices[device].dma = Some(dma);
+        }
+        let sewer = self.sum_meter(Place::Water, first..first + DMA_MEMBERS);
+        self.devices[sewer].role = MeterRole::Sewer;
+        self.devices[sewer].dma = Some(dma);
+        self.devices[sewer].flow_rated_lph = 40_000;
+        let always = Span { from: UtcTime::MIN, to: UtcTime::MAX };
+        self.part(sewer, always, Twist::Scale(900));
+        let members = self.numbers(first..=sewer);
+        for onset in &onsets {
+            let end = onset.plus_seconds(self.stream.between(60, 80) * HOUR_S);
+            let permille = self.stream.between(4_500, 8_000);
+            self.part(sewer, Span { from: *onset, to: end }, Twist::Scale(permille));
+            let subject = TrialSubject::Zone(dma_code(dma));
+            self.fault(scenario, subject, members.clone(), (*onset, Some(end), permille));
+        }
+        onsets.len()
+    }
+
+    /// The head-end is cut off or has a wrong clock, by turns, a day and a half apart.
+    pub(crate) fn headend(&mut self, episodes: u32) {
+        let both = [&Scenario::HEADEND_OUTAGE, &Scenario::HEADEND_CLOCK];
+        let wanted: Vec<&'static Scenario> =
+            both.into_iter().filter(|scenario| self.is_wanted(scenario)).collect();
+        self.ordinary(HEADEND_METERS);
+        let members = self.numbers(0..HEADEND_METERS);
+        let count = usize::try_from(episodes).unwrap_or(0) * wanted.len();
+        let mut from = self.spec.start.plus_seconds(3 * DAY_S);
+        for scenario in wanted.iter().cycle().take(count) {
+            let onset = from.plus_seconds(self.stream.between(0, 600) * 60);
+            let (hours, behind_s) = if *scenario == &Scenario::HEADEND_OUTAGE {
+                (self.stream.between(2, 5), None)
+            } else {
+                (self.stream.between(10, 14), Some(self.stream.between(400, 1_500)))
+            };
+            let end = onset.plus_seconds(hours * HOUR_S);
+            if end.plus_seconds(DAY_S) > self.end() {
+                break;
+            }
+            let span = Span { from: onset, to: end };
+            self.blackouts.push(Blackout { span, behind_s });
+            if let Some(step) = behind_s {
+                for device in 0..HEADEND_METERS {
+                    self.part(device, span, Twist::Clock { step, per_day: 0 });
+                }
+            }
+            let size = behind_s.unwrap_or(hours);
+            self.fault(scenario, TrialSubject::Headend, members.clone(), (onset, Some(end), size));
+            from = from.plus_seconds(36 * HOUR_S);
+        }
     }
 
     fn sum_meter(&mut self, place: Place, members: std::ops::Range<usize>) -> usize {

@@ -1,6 +1,6 @@
 //! Use against what it was and against who should be there: #17, #19, #24.
 
-use metering::{Commodity, RuleMask};
+use metering::{Commodity, RuleMask, Tag};
 
 use super::input::{DayInput, DaySummary};
 use super::verdict::{Desk, HoldKind, Saying};
@@ -87,7 +87,9 @@ fn high_low(desk: &mut Desk<'_>) {
     let matters = (use_now - reference).abs() > i128::from(abs_min(desk.input, params));
     let share = |percent: i64| reference * i128::from(percent);
     let percent = i64::try_from(use_now * 100 / reference.max(1)).unwrap_or(i64::MAX);
-    let high = use_now * 100 > share(params.hilo_high_pct);
+    // Who fills a pool or waters a garden uses several times the usual in that week.
+    let seasonal = SEASONAL_TAGS.iter().any(|tag| desk.input.meter.has_tag(*tag));
+    let high = use_now * 100 > share(params.hilo_high_pct) && !seasonal;
     let low = use_now * 100 < share(params.hilo_low_pct);
     if matters && (high || low) {
         let kind = match (high, cycle_days > 0) {
@@ -108,6 +110,9 @@ fn high_low(desk: &mut Desk<'_>) {
         desk.say(Rule::HighLow, Saying::PASS);
     }
 }
+
+const SEASONAL_TAGS: [Tag; 4] =
+    [Tag::PoolFill, Tag::Irrigation, Tag::IrrigationOnly, Tag::Seasonal];
 
 /// Average daily use of the last `days` with today, and the reference; both need enough valid days.
 fn both_uses(desk: &Desk<'_>, days: i64) -> Option<(i128, i128)> {

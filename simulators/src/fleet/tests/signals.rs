@@ -129,6 +129,21 @@ fn check_fault(parsed: &Parsed, fault: &Fault) {
             assert!(slots.iter().any(|(slot, value)| *slot < onset && *value > 0));
         }
         FaultKind::HighConsumption | FaultKind::LowConsumption => check_share(parsed, fault),
+        FaultKind::GarbledInterval => {
+            let next = onset.plus_seconds(900);
+            let sent = parsed.slots(name).iter().find(|(end, _)| *end == next).map(|slot| slot.1);
+            assert!(sent.is_some_and(|sent| sent >= fault.magnitude.value), "{fault:?}");
+        }
+        FaultKind::LostPulses => {
+            let key = (name.to_owned(), "energy_import".to_owned());
+            let day = (onset, onset.plus_seconds(86_400));
+            let read = |at| parsed.run.registers[&key].iter().find(|(read, _)| *read == at);
+            let counted = read(day.1).unwrap().1 - read(day.0).unwrap().1;
+            let slots = parsed.slots(name);
+            let within = slots.iter().filter(|(end, _)| day.0 < *end && *end <= day.1);
+            let sent: i64 = within.map(|slot| slot.1).sum();
+            assert!(sent * 10 < counted * 8 && sent > 0, "{sent} of {counted}: {fault:?}");
+        }
     }
 }
 
