@@ -4,7 +4,7 @@
 use metering::{ChannelKind, EventCode, IntervalReading, MeterEvent, Subject, UtcTime};
 use vee::{Advance, Counter, CounterLimits, Rule, Verdict};
 
-use super::grid::{self, Point};
+use super::grid::{self, Grid, Point};
 use super::normalise::{Around, Normaliser, Told, interval_context};
 use super::registry::{ChannelEntry, CounterState};
 use super::scale::{Scale, Scaled};
@@ -166,18 +166,18 @@ fn derive(
     let mut context = interval_context(around, channel, step.told.unit, step.told.time.doubtful);
     // The first interval also holds what happened between its start and the previous read.
     let mut open = channel.state.open;
-    let boundary =
-        grid::derive(from, to, before.boundary, channel.asset.len_s, |interval, value| {
-            context.inherited = step.verdict.union(std::mem::take(&mut open));
-            let reading = IntervalReading {
-                meter: around.meter,
-                channel: channel.asset.channel,
-                interval,
-                value,
-                flags: metering::DeviceFlags::NONE,
-            };
-            normaliser.interval(reading, &context, true);
-        });
+    let grid = Grid { len_s: channel.asset.len_s, step: channel.asset.resolution };
+    let boundary = grid::derive(from, to, before.boundary, grid, |interval, value| {
+        context.inherited = step.verdict.union(std::mem::take(&mut open));
+        let reading = IntervalReading {
+            meter: around.meter,
+            channel: channel.asset.channel,
+            interval,
+            value,
+            flags: metering::DeviceFlags::NONE,
+        };
+        normaliser.interval(reading, &context, true);
+    });
     let closed = boundary.is_some_and(|point| point.at == to.at);
     let crossed = boundary.map(|point| point.at) != before.boundary.map(|point| point.at);
     channel.state.open = match (closed, crossed) {

@@ -7,6 +7,11 @@ fn at(text: &str) -> UtcTime {
 
 /// `reads`: `hh:mm:ss total | ...`; quarter hours come out.
 fn check(reads: &str, want: Expect) {
+    check_steps(1, reads, want);
+}
+
+/// The same for a counter of coarser steps.
+fn check_steps(step: i64, reads: &str, want: Expect) {
     let mut told = String::new();
     let mut last: Option<Point> = None;
     let mut boundary = None;
@@ -15,10 +20,12 @@ fn check(reads: &str, want: Expect) {
         let point = Point { at: at(time), total: total.parse().unwrap() };
         boundary = match last {
             None => start(point, 900),
-            Some(from) => derive(from, point, boundary, 900, |interval, value| {
-                let end = interval.end().to_jiff().strftime("%H:%M").to_string();
-                told.push_str(&format!("{end} {value}\n"));
-            }),
+            Some(from) => {
+                derive(from, point, boundary, Grid { len_s: 900, step }, |interval, value| {
+                    let end = interval.end().to_jiff().strftime("%H:%M").to_string();
+                    told.push_str(&format!("{end} {value}\n"));
+                })
+            }
         };
         last = Some(point);
     }
@@ -43,6 +50,19 @@ fn reads_off_the_grid_are_joined_by_a_line_rounded_down() {
         expect![[r#"
         10:30 100
         10:45 100
+    "#]],
+    );
+}
+
+#[test]
+fn a_counter_of_whole_steps_gives_whole_steps() {
+    check_steps(
+        1_000,
+        "10:03:00 7000 | 10:18:00 8000 | 10:33:00 12000 | 10:48:00 12000 | 11:03:00 15000",
+        expect![[r#"
+        10:30 3000
+        10:45 2000
+        11:00 2000
     "#]],
     );
 }
@@ -109,7 +129,8 @@ fn intervals_without_gaps_add_up_to_the_register_advance() {
                 at: UtcTime::from_micros(from.at.micros() + step_us),
                 total: from.total + rise,
             };
-            boundary = derive(from, to, boundary, 900, |interval, value| {
+            let grid = Grid { len_s: 900, step: [1, 100][usize::from(seed % 2 == 0)] };
+            boundary = derive(from, to, boundary, grid, |interval, value| {
                 sum += value;
                 ends.push(interval.end());
             });

@@ -21,7 +21,7 @@ use vee::estimate::{
 };
 use vee::estimation::{Estimation, EstimationState, Origin, Trigger};
 
-use channel::Channel;
+use channel::{Ask, Channel, UtilityCalendar};
 
 /// Longest stretch that one act touches, in seconds.
 pub const RANGE_MAX_S: i64 = 100 * 86_400;
@@ -245,5 +245,16 @@ async fn open(db: &Database, range: &SlotRange, now: UtcTime) -> Result<Channel,
     if len_s <= 0 || !(1..=RANGE_MAX_S).contains(&span) || span % i64::from(len_s) != 0 {
         return Err(VeeError::Range { len_s });
     }
-    Channel::load(db, &meter, range.channel, Gap::new(range.from, range.to), now).await
+    let utility = utility(db).await?;
+    let gap = Gap::new(range.from, range.to);
+    let ask = Ask { meter: &meter, channel: range.channel, gap, now, utility: &utility };
+    Channel::load(db, &ask).await
+}
+
+/// Holidays and rates from the rules that hold.
+pub(crate) async fn utility(db: &Database) -> Result<UtilityCalendar, StoreError> {
+    let (_, bundle) = super::rules::active(db).await?;
+    let date =
+        |day: &i32| jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().days(*day)).ok();
+    Ok(UtilityCalendar { holidays: bundle.holidays.iter().filter_map(date).collect(), rates: None })
 }

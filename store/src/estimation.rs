@@ -8,10 +8,13 @@
 mod act;
 mod apply;
 mod audit;
+mod beside;
+mod finality;
 mod inputs;
 mod issue;
 mod late;
 mod outages;
+mod repair;
 mod rows;
 mod settle;
 mod slots;
@@ -23,11 +26,15 @@ use vee::estimation::{Estimation, EstimationState};
 pub use act::act;
 pub use apply::apply;
 pub use audit::{Violation, violations};
+pub use beside::{alternates, areas, exchanges, meters_of_zones, transformer_outages, was_live};
+pub use finality::finalise;
 pub use inputs::{
-    Holes, RegisterRead, SeriesSpan, billing_series, holes, registers, series, unscaled,
+    Holes, RegisterRead, SeriesSpan, billing_series, holes, in_force, provisional_zeros, registers,
+    series, unscaled,
 };
-pub use late::{LateActual, late_actuals, supersede};
+pub use late::{LateActual, late_actuals, settle_proposals, supersede};
 pub use outages::circumstances;
+pub use repair::{Measured, move_measured, reshape, second_values};
 pub use rows::by_number;
 pub use slots::{Decision, SlotRange, decide, undo};
 

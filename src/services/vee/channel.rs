@@ -1,31 +1,57 @@
 //! Everything that is known around the gaps of one channel, as the pure estimator takes it.
 
+mod beside;
+mod counter;
+mod outages;
+mod repair;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
 use metering::{
-    ChannelKind, ChannelNo, EventCode, LocalCalendar, MeterId, QualityStatus, SlotCode, Tag,
-    UtcTime,
+    ChannelKind, ChannelNo, LocalCalendar, MeterId, QualityStatus, SlotCode, Tag, UtcTime,
 };
 use store::Database;
-use store::assets::{RegistryChannel, RegistryMeter};
+use store::assets::RegistryMeter;
 use store::estimation::{
-    BestSlot, RegisterRead, SeriesSpan, SlotRange, circumstances, registers, series,
+    BestSlot, SeriesSpan, SlotRange, StoredEstimation, circumstances, in_force, registers, series,
 };
 use vee::estimate::profiles::built_in;
 use vee::estimate::{
     ChannelFacts, ClassProfile, Estimate, EstimateError, Estimator, Gap, GapInput, LIKE_REACH_DAYS,
-    Method, Outage, OutageEvidence, Series, Slot,
+    Method, Outage, OutageEvidence, RateWindow, Review, Series, Slot, TouInput, TouSchedule,
+    bridge,
 };
-use vee::estimation::{RegisterTotal, Window, windows};
+use vee::estimation::{Counter, Window, windows};
 
 use super::VeeError;
+
+pub(crate) use repair::HourRepair;
 
 const DAY_S: i64 = 86_400;
 /// Days around the gap that like days and recent use are taken from.
 const REACH_S: i64 = (LIKE_REACH_DAYS as i64 + 1) * DAY_S;
 const YEAR_S: i64 = 364 * DAY_S;
-/// A rollover starts from at least this share of the modulus, in percent.
-const ROLLOVER_FROM_PERCENT: i128 = 90;
+/// Estimates in a row over more than this wait for a person (5.1).
+const RUN_MAX_S: i64 = 15 * DAY_S;
+
+/// Days and times of the utility, from the rules that hold.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UtilityCalendar {
+    pub(crate) holidays: BTreeSet<Date>,
+    /// The switching programme of rate registers, when it is known.
+    pub(crate) rates: Option<TouSchedule>,
+}
+
+/// Which channel, around which gap, and when (log time).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) meter: &'a RegistryMeter,
+    pub(crate) channel: ChannelNo,
+    pub(crate) gap: Gap,
+    pub(crate) now: UtcTime,
+    pub(crate) utility: &'a UtilityCalendar,
+}
 
 /// A channel with its surroundings.
 #[derive(Debug)]
@@ -34,8 +60,14 @@ pub(crate) struct Channel {
     pub(crate) facts: ChannelFacts,
     pub(crate) best: BTreeMap<UtcTime, BestSlot>,
     pub(crate) tamper: bool,
+    /// Records in force around the gap.
+    pub(crate) records: Vec<StoredEstimation>,
     series: Series,
-    reads: Vec<RegisterTotal>,
+    counter: Counter,
+    /// Registers of the rates beside a total, by rate.
+    rates: Vec<(u8, Counter)>,
+    schedule: Option<TouSchedule>,
+    check: Option<Series>,
     outages: Vec<Outage>,
     profile: ClassProfile,
     around: Gap,
@@ -49,10 +81,14 @@ pub(crate) async fn asset(
     channel: ChannelNo,
 ) -> Result<ChannelFacts, VeeError> {
     let found = db.load_meter(meter).await?.ok_or(VeeError::NoChannel(meter, channel))?;
-    facts(&found, channel)
+    facts(&found, channel, &UtilityCalendar::default())
 }
 
-fn facts(meter: &RegistryMeter, channel: ChannelNo) -> Result<ChannelFacts, VeeError> {
+fn facts(
+    meter: &RegistryMeter,
+    channel: ChannelNo,
+    utility: &UtilityCalendar,
+) -> Result<ChannelFacts, VeeError> {
     let info = meter.asset.channel(channel).ok_or(VeeError::NoChannel(meter.meter, channel))?;
     if info.len_s <= 0 || info.kind == ChannelKind::Instant {
         return Err(VeeError::Range { len_s: info.len_s });
@@ -63,55 +99,147 @@ fn facts(meter: &RegistryMeter, channel: ChannelNo) -> Result<ChannelFacts, VeeE
         channel: *info,
         commodity: meter.asset.commodity,
         calendar,
-        holidays: BTreeSet::new(),
+        holidays: utility.holidays.clone(),
         net: meter.asset.has_tag(Tag::NetMeter),
     })
 }
 
+fn slot(best: &BestSlot) -> Slot {
+    Slot { end: best.end, value: best.value, code: SlotCode::new(best.status, best.flags) }
+}
+
 impl Channel {
-    /// Reads what lies around `gap`: five weeks to either side, the same weeks of last year, the
-    /// registers, and the power events of the meter.
-    pub(crate) async fn load(
-        db: &Database,
-        meter: &RegistryMeter,
-        channel: ChannelNo,
-        gap: Gap,
-        now: UtcTime,
-    ) -> Result<Self, VeeError> {
-        let facts = facts(meter, channel)?;
-        let span = |from, to| SeriesSpan { meter: meter.meter, channel, from, to };
+    /// Reads what lies around the gap: five weeks to either side, the same weeks of last year, the
+    /// registers and exchanges, check channels, and the power events of the meter and of its
+    /// transformer.
+    pub(crate) async fn load(db: &Database, ask: &Ask<'_>) -> Result<Self, VeeError> {
+        let (meter, gap) = (ask.meter, ask.gap);
+        let facts = facts(meter, ask.channel, ask.utility)?;
+        let span = |from, to| SeriesSpan { meter: meter.meter, channel: ask.channel, from, to };
         let (from, to) = (gap.from.plus_seconds(-REACH_S), gap.to.plus_seconds(REACH_S));
         let mut slots = series(db, span(from, to)).await?;
         let year = span(from.plus_seconds(-YEAR_S), gap.to.plus_seconds(DAY_S - YEAR_S));
         let mut all = if year.to < from { series(db, year).await? } else { Vec::new() };
         all.append(&mut slots);
         let reads = registers(db, span(from, to)).await?;
-        let info = meter.channels.iter().find(|one| one.channel == channel);
+        let exchanged = store::estimation::exchanges(db, span(from, to)).await?;
+        let info = meter.channels.iter().find(|one| one.channel == ask.channel);
         let (events, tamper) =
             circumstances(db, meter.meter, (gap.from.plus_seconds(-DAY_S), gap.to)).await?;
-        let slot = |best: &BestSlot| Slot {
-            end: best.end,
-            value: best.value,
-            code: SlotCode::new(best.status, best.flags),
-        };
         Ok(Self {
             meter: meter.meter,
             series: Series::new(facts.len_s(), all.iter().map(slot).collect()),
             best: all.into_iter().map(|best| (best.end, best)).collect(),
-            reads: totals(&reads, info),
-            outages: outages(&events),
+            records: in_force(db, span(from, to)).await?,
+            counter: counter::of(&reads, info, &exchanged),
+            rates: beside::rates(db, ask, span(from, to)).await?,
+            schedule: ask.utility.rates.clone(),
+            check: beside::check(db, span(gap.from, gap.to), facts.len_s()).await?,
+            outages: outages::load(db, meter, &events, gap).await?,
             profile: built_in(meter.asset.commodity, meter.asset.class),
             around: gap,
             tamper,
             facts,
-            now,
+            now: ask.now,
         })
     }
 
-    /// Gaps that are ripe, estimated by the ladder. A window of which nothing is known is left.
+    /// Gaps that are ripe: what was measured in another shape as it was, the rest by the ladder. A
+    /// window of which nothing is known is left. Estimates that were never scaled share what a
+    /// register leaves for their window, and are made anew with it.
     pub(crate) fn ripe(&self) -> Result<Vec<Estimate>, EstimateError> {
-        let found = self.windows(&self.series, self.around, self.now);
-        self.estimated(&self.series, &found, None)
+        let (mut told, series) = self.repaired(self.around, self.now)?;
+        let (series, whole, anew) = self.with_unscaled(series);
+        let mut found = self.windows(&series, whole, self.now);
+        self.keep_linked(&mut found, &anew);
+        told.extend(self.estimated(&series, &found, None)?);
+        for one in &mut told {
+            if self.run_through(one.gap) > RUN_MAX_S && !one.review.contains(&Review::Longer15Days)
+            {
+                one.review.push(Review::Longer15Days);
+            }
+        }
+        Ok(told)
+    }
+
+    /// Windows with a hole, and those that hold a part of a record of which another part goes: the
+    /// rest is for the nightly job.
+    fn keep_linked(&self, found: &mut Vec<Window>, anew: &[Gap]) {
+        let len_s = self.facts.len_s();
+        let owned = |end| self.best.get(&end).is_some_and(|slot| slot.estimation_no.is_some());
+        let is_hole = |gap: &Gap| gap.ends(len_s).any(|end| !owned(end));
+        let touches = |window: &Window, record: &Gap| {
+            window.gaps.iter().any(|gap| gap.overlaps(record.from, record.to))
+        };
+        let mut keep: Vec<bool> =
+            found.iter().map(|window| window.gaps.iter().any(is_hole)).collect();
+        loop {
+            let linked = |window: &Window| {
+                let kept = |record: &Gap| {
+                    found.iter().zip(&keep).any(|(other, keep)| *keep && touches(other, record))
+                };
+                anew.iter().any(|record| touches(window, record) && kept(record))
+            };
+            let next: Vec<bool> =
+                found.iter().zip(&keep).map(|(window, keep)| *keep || linked(window)).collect();
+            if next == keep {
+                break;
+            }
+            keep = next;
+        }
+        let mut keep = keep.into_iter();
+        found.retain(|_| keep.next().unwrap_or(false));
+    }
+
+    /// The series without the unscaled automatic estimates that a register scales now, the stretch
+    /// that holds them and the gap, and their records. A record goes as a whole or stays.
+    fn with_unscaled(&self, series: Series) -> (Series, Gap, Vec<Gap>) {
+        let len_s = self.facts.len_s();
+        let stale: Vec<Gap> = self
+            .records
+            .iter()
+            .filter(|one| one.is_open_to_scale())
+            .map(|one| Gap::new(one.from, one.to))
+            .collect();
+        if stale.is_empty() {
+            return (series, self.around, Vec::new());
+        }
+        let of = |end: UtcTime| stale.iter().position(|gap| gap.holds(end));
+        let is_stale =
+            |slot: &Slot| slot.code.status() == QualityStatus::Estimated && of(slot.end).is_some();
+        let first = stale.iter().map(|gap| gap.from).min().unwrap_or(self.around.from);
+        let last = stale.iter().map(|gap| gap.to).max().unwrap_or(self.around.to);
+        let whole = Gap::new(first.min(self.around.from), last.max(self.around.to));
+        let open = without(&series, is_stale);
+        let mut scaled = vec![true; stale.len()];
+        let mut useful = false;
+        for window in self.windows(&open, whole, self.now) {
+            for end in window.gaps.iter().flat_map(|gap| gap.ends(len_s)) {
+                if let Some(at) = of(end) {
+                    scaled[at] &= window.registers.is_some();
+                    useful |= scaled[at];
+                }
+            }
+        }
+        if !useful {
+            return (series, self.around, Vec::new());
+        }
+        let goes = |slot: &Slot| is_stale(slot) && of(slot.end).is_some_and(|at| scaled[at]);
+        let kept = without(&series, goes);
+        let anew = stale.iter().zip(&scaled).filter(|(_, scaled)| **scaled);
+        (kept, whole, anew.map(|(gap, _)| *gap).collect())
+    }
+
+    /// Seconds of the gap with the automatic estimates that adjoin it.
+    fn run_through(&self, gap: Gap) -> i64 {
+        let len = i64::from(self.facts.len_s());
+        let estimated = |end: &UtcTime| {
+            self.best.get(end).is_some_and(|slot| slot.status == QualityStatus::Estimated)
+        };
+        let before = std::iter::successors(Some(gap.from), |end| Some(end.plus_seconds(-len)))
+            .take_while(estimated)
+            .count();
+        gap.len_s() + i64::try_from(before).unwrap_or(0) * len
     }
 
     /// Gaps of the range, whether ripe or not, by the method that a person chose or by the ladder.
@@ -138,7 +266,7 @@ impl Channel {
             owner.and_then(|slot| slot.estimation_no).is_some_and(|no| records.contains(&no))
         };
         let chosen = |end: UtcTime| asked(end) || anew(end);
-        let series = self.without(|slot: &Slot| anew(slot.end));
+        let series = without(&self.series, |slot: &Slot| anew(slot.end));
         let len = i64::from(self.facts.len_s());
         let ends = || self.best.keys().copied().filter(|end| anew(*end));
         let first = ends().min().map_or(range.from, |end| end.plus_seconds(-len));
@@ -162,33 +290,41 @@ impl Channel {
     /// Estimates that were never scaled, made anew with what the registers say by now; only those
     /// that a register scales.
     pub(crate) fn rescaled(&self, stale: &[Gap]) -> Result<Vec<Estimate>, EstimateError> {
-        let series = self.without(|slot: &Slot| {
-            slot.code.status() == QualityStatus::Estimated
-                && stale.iter().any(|gap| gap.holds(slot.end))
+        self.again(stale, QualityStatus::Estimated, |one| one.scaling.is_scaled())
+    }
+
+    /// Zeros of an outage that was none after all, made anew by other methods.
+    pub(crate) fn disproven(&self, zeros: &[Gap]) -> Result<Vec<Estimate>, EstimateError> {
+        self.again(zeros, QualityStatus::OutageZero, |one| one.method != Method::OutageZero)
+    }
+
+    fn again(
+        &self,
+        stale: &[Gap],
+        status: QualityStatus,
+        keep: impl Fn(&Estimate) -> bool,
+    ) -> Result<Vec<Estimate>, EstimateError> {
+        let series = without(&self.series, |slot: &Slot| {
+            slot.code.status() == status && stale.iter().any(|gap| gap.holds(slot.end))
         });
+        let len_s = self.facts.len_s();
+        let open = |end: UtcTime| !series.at(end).is_some_and(Slot::is_usable);
         let mut found = self.windows(&series, self.around, self.now);
         found.retain(|window| {
-            window.registers.is_some()
-                && window.gaps.iter().all(|gap| stale.iter().any(|one| one.holds(gap.to)))
+            window.gaps.iter().all(|gap| stale.iter().any(|one| one.holds(gap.to)))
         });
         let mut told = self.estimated(&series, &found, None)?;
-        told.retain(|estimate| estimate.scaling.is_scaled());
-        // A record goes as a whole or stays.
-        let len_s = self.facts.len_s();
-        let covered = |end: UtcTime| told.iter().any(|one| one.gap.holds(end));
+        told.retain(keep);
+        // A record goes as a whole or stays; what of it was measured meanwhile is no part of it.
+        let covered = |end: UtcTime| !open(end) || told.iter().any(|one| one.gap.holds(end));
         let torn: Vec<Gap> =
             stale.iter().filter(|gap| !gap.ends(len_s).all(covered)).copied().collect();
         told.retain(|one| !torn.iter().any(|gap| gap.overlaps(one.gap.from, one.gap.to)));
         Ok(told)
     }
 
-    fn without(&self, drop: impl Fn(&Slot) -> bool) -> Series {
-        let kept = self.series.slots().iter().filter(|slot| !drop(slot)).copied().collect();
-        Series::new(self.facts.len_s(), kept)
-    }
-
     fn windows(&self, series: &Series, within: Gap, now: UtcTime) -> Vec<Window> {
-        windows(&self.facts, series, &self.reads, (within.from, within.to), now)
+        windows(&self.facts, series, &self.counter, (within.from, within.to), now)
     }
 
     fn estimated(
@@ -205,33 +341,44 @@ impl Channel {
             rates: None,
             outages: &self.outages,
             profile: Some(&self.profile),
-            check: None,
+            check: self.check.as_ref(),
             method,
         };
         let Some(first) = found.first() else { return Ok(Vec::new()) };
         let mut estimator = Estimator::new(input(first));
-        let mut told = Vec::new();
+        let (mut told, mut carried) = (Vec::new(), None);
         for window in found {
             let flagged = self.flagged(&window.gaps);
             let outages = if flagged.is_empty() { self.outages.clone() } else { flagged };
-            let input = GapInput { gaps: &window.gaps, outages: &outages, ..input(window) };
-            match estimator.estimate(&input) {
-                Ok(estimates) => told.extend(estimates),
-                // Of a window too wide or too long for one call each gap is taken by itself.
-                Err(EstimateError::NoData) if window.gaps.len() > 1 => {
-                    for gap in &window.gaps {
-                        let alone = std::slice::from_ref(gap);
-                        let input = GapInput { gaps: alone, registers: None, ..input };
-                        if let Ok(estimates) = estimator.estimate(&input) {
-                            told.extend(estimates);
-                        }
-                    }
-                }
-                Err(EstimateError::NoData) => {}
-                Err(error) => return Err(error),
+            let rates = self.rates_of(window);
+            let schedule = self.schedule.as_ref().filter(|_| !rates.is_empty());
+            let rates = schedule.map(|schedule| TouInput { schedule, registers: &rates });
+            let input = GapInput { gaps: &window.gaps, outages: &outages, rates, ..input(window) };
+            let mut one = of_window(&mut estimator, &input)?;
+            if window.projected {
+                bridge::without_final_read(&mut one);
             }
+            let scaled = one.iter().all(|estimate| estimate.scaling.is_scaled());
+            if window.shared {
+                let part = bridge::cut_shared(&mut one, self.facts.len_s());
+                carried = part.filter(|_| scaled);
+            } else if let Some(part) = carried.take().filter(|_| scaled) {
+                bridge::add_shared(&mut one, part, self.facts.len_s())?;
+            }
+            told.append(&mut one);
         }
         Ok(told)
+    }
+
+    /// The rates' registers over the very window of the total; none unless all are known.
+    fn rates_of(&self, window: &Window) -> Vec<RateWindow> {
+        let Some(total) = window.registers else { return Vec::new() };
+        let of = |(rate, counter): &(u8, Counter)| {
+            let window = counter::exactly(counter, (total.open_at, total.close_at))?;
+            Some(RateWindow { rate: *rate, window })
+        };
+        let rates: Option<Vec<RateWindow>> = self.rates.iter().map(of).collect();
+        rates.unwrap_or_default()
     }
 
     /// Gaps whose neighbours both carry the power-fail flag: an outage that the reads prove.
@@ -254,85 +401,28 @@ impl Channel {
     }
 }
 
+/// The estimates of one window. Of one that is too wide or too long for one call each gap is taken
+/// by itself; what nothing is known of is left out.
+fn of_window(
+    estimator: &mut Estimator<'_>,
+    input: &GapInput<'_>,
+) -> Result<Vec<Estimate>, EstimateError> {
+    match estimator.estimate(input) {
+        Err(EstimateError::NoData) => {}
+        told => return told,
+    }
+    let alone = input.gaps.iter().filter(|_| input.gaps.len() > 1).filter_map(|gap| {
+        let gaps = std::slice::from_ref(gap);
+        estimator.estimate(&GapInput { gaps, registers: None, rates: None, ..*input }).ok()
+    });
+    Ok(alone.flatten().collect())
+}
+
+fn without(series: &Series, drop: impl Fn(&Slot) -> bool) -> Series {
+    let kept = series.slots().iter().filter(|slot| !drop(slot)).copied().collect();
+    Series::new(series.len_s(), kept)
+}
+
 const fn is_automatic(status: QualityStatus) -> bool {
     matches!(status, QualityStatus::Estimated | QualityStatus::OutageZero)
-}
-
-/// Outages that the meter told: from a power failure or last gasp to the restoration.
-fn outages(events: &[(UtcTime, EventCode)]) -> Vec<Outage> {
-    let mut told: Vec<Outage> = Vec::new();
-    for (at, code) in events {
-        let open = told.last_mut().filter(|last| last.up.is_none());
-        match (code, open) {
-            (EventCode::PowerRestore, Some(last)) => last.up = Some(*at),
-            (EventCode::PowerFail | EventCode::LastGasp, None) => {
-                told.push(Outage { down: *at, up: None, evidence: OutageEvidence::Classified })
-            }
-            _ => {}
-        }
-    }
-    // An outage without an end is no proof of anything later.
-    told.retain(|outage| outage.up.is_some());
-    told
-}
-
-/// Usable reads with rollovers added. A counter that falls otherwise begins another run.
-fn totals(reads: &[RegisterRead], info: Option<&RegistryChannel>) -> Vec<RegisterTotal> {
-    let (modulus, step) = info.map_or((0, 1), |info| (info.modulus, info.resolution.max(1)));
-    let (mut lifted, mut run) = (0_i64, 0_u16);
-    let mut told: Vec<RegisterTotal> = Vec::new();
-    let mut last: Option<&RegisterRead> = None;
-    for read in reads.iter().filter(|read| read.usable) {
-        if let Some(before) = last {
-            if before.read_at == read.read_at {
-                continue;
-            }
-            if read.source == 4 {
-                run = run.saturating_add(1);
-            } else if read.raw < before.raw {
-                let late =
-                    i128::from(before.raw) * 100 >= i128::from(modulus) * ROLLOVER_FROM_PERCENT;
-                match modulus.checked_mul(step).and_then(|whole| lifted.checked_add(whole)) {
-                    Some(higher) if modulus > 0 && late => lifted = higher,
-                    _ => run = run.saturating_add(1),
-                }
-            }
-        }
-        last = Some(read);
-        let Some(total) = read.value.checked_add(lifted) else { break };
-        told.push(RegisterTotal { at: read.read_at, total, run });
-    }
-    told
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(at: i64, raw: i64, source: i16) -> RegisterRead {
-        let read_at = UtcTime::from_seconds(at);
-        RegisterRead { read_at, value: raw * 10, raw, source, usable: true }
-    }
-
-    #[test]
-    fn a_fall_that_is_no_rollover_begins_another_run() {
-        let reads = [read(1, 50, 1), read(2, 60, 1), read(3, 5, 1), read(4, 6, 1), read(5, 90, 4)];
-        let told = totals(&reads, None);
-        let runs: Vec<(i64, u16)> = told.iter().map(|read| (read.total, read.run)).collect();
-        assert_eq!(runs, [(500, 0), (600, 0), (50, 1), (60, 1), (900, 2)]);
-    }
-
-    #[test]
-    fn an_outage_goes_from_the_failure_to_the_restoration() {
-        let at = UtcTime::from_seconds;
-        let events = [
-            (at(10), EventCode::PowerFail),
-            (at(11), EventCode::LastGasp),
-            (at(40), EventCode::PowerRestore),
-            (at(90), EventCode::PowerFail),
-        ];
-        let told = outages(&events);
-        assert_eq!(told.len(), 1);
-        assert_eq!((told[0].down, told[0].up), (at(10), Some(at(40))));
-    }
 }

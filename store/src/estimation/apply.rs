@@ -51,7 +51,7 @@ pub(super) async fn ensure(
     database.ensure_partitions(&touched).await
 }
 
-async fn apply_in(
+pub(super) async fn apply_in(
     client: &Connection,
     new: &NewEstimation,
     at: UtcTime,

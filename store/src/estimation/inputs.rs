@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use metering::{ChannelNo, MeterId, QualityStatus, UtcTime};
-use vee::estimate::is_usable;
+use vee::estimate::{Method, is_usable};
+use vee::estimation::EstimationState;
 
 use super::rows::{stored, stored_columns};
 use super::slots::best_slots;
@@ -15,7 +16,9 @@ use crate::types::Stamp;
 const WHAT: &str = "looking for intervals to estimate";
 
 /// Slots that end in `($1, $2]` and have no usable value: due and missing, or suspect or rejected.
-/// Those for which a proposal waits are left out, and those that a person took back.
+/// Those for which a proposal waits are left out, those that a person took back, and those whose
+/// unit, multiplier or sum is in doubt (#4, #5, #13: bits 3, 4 and 12): what was used there is known
+/// once the right factor is, and nothing is made up before.
 const HOLES: &str = "\
     WITH hole AS ( \
         SELECT g.meter_id, g.channel, g.starts_at FROM read_gap g \
@@ -25,11 +28,12 @@ const HOLES: &str = "\
         WHERE e.status IN (0, 2, 7) AND e.lane = 0 AND e.starts_at >= $1 AND e.starts_at < $2) \
     SELECT h.meter_id, h.channel, c.len_s, h.starts_at \
     FROM hole h JOIN meter_channel c ON c.meter_id = h.meter_id AND c.channel = h.channel \
-    LEFT JOIN LATERAL (SELECT n.status, n.undoes FROM interval_exception n \
+    LEFT JOIN LATERAL (SELECT n.status, n.undoes, n.rule_mask FROM interval_exception n \
         WHERE n.meter_id = h.meter_id \
         AND n.channel = h.channel AND n.starts_at = h.starts_at AND n.lane = 0 \
         ORDER BY n.version DESC LIMIT 1) best ON true \
     WHERE coalesce(best.status, 0) IN (0, 2, 7) AND best.undoes IS NULL \
+        AND NOT (coalesce(best.status, 0) = 2 AND best.rule_mask & 4120 <> 0) \
         AND h.starts_at + make_interval(secs => c.len_s) <= $2 \
         AND NOT EXISTS (SELECT 1 FROM estimation p WHERE p.meter_id = h.meter_id \
             AND p.channel = h.channel AND p.state = 'PROPOSED' AND p.starts_at <= h.starts_at \
@@ -50,7 +54,22 @@ const PROVISIONAL: &str =
 
 const UNSCALED: &str = concat!(
     stored_columns!(),
-    "WHERE NOT scaled AND state = 'APPLIED' AND ends_at > $1 AND method <> 12 \
+    "WHERE NOT scaled AND state = 'APPLIED' AND ends_at > $1 AND method NOT IN (2, 12) \
+     AND status = 5 \
+     ORDER BY ends_at, estimation_no LIMIT $2"
+);
+
+const IN_FORCE: &str = concat!(
+    stored_columns!(),
+    "WHERE meter_id = $1 AND channel = $2 AND starts_at < $4 AND ends_at > $3 \
+     AND state IN ('APPLIED', 'FINAL') ORDER BY starts_at, estimation_no LIMIT 5000"
+);
+
+/// Zeros of outages that nothing has proven yet (7.6).
+const ZEROS: &str = concat!(
+    stored_columns!(),
+    "WHERE state = 'APPLIED' AND ends_at > $1 AND method = 7 \
+     AND review @> ARRAY['zero by an outage that is not proven yet'] \
      ORDER BY ends_at, estimation_no LIMIT $2"
 );
 
@@ -198,4 +217,51 @@ pub async fn unscaled(
     let rows =
         client.query(&statement, &[&Stamp(since), &i64::from(limit)]).await.map_err(&query)?;
     rows.iter().map(stored).collect()
+}
+
+/// Records in force that touch the span, rising.
+///
+/// # Errors
+/// When the database is away.
+pub async fn in_force(
+    database: &Database,
+    span: SeriesSpan,
+) -> Result<Vec<StoredEstimation>, StoreError> {
+    let query = StoreError::query("looking for estimates in force");
+    let client = database.work_client().await?;
+    let statement = client.prepare_cached(IN_FORCE).await.map_err(&query)?;
+    let (meter, channel) = (span.meter.get(), span.channel.get());
+    let rows = client
+        .query(&statement, &[&meter, &channel, &Stamp(span.from), &Stamp(span.to)])
+        .await
+        .map_err(&query)?;
+    rows.iter().map(stored).collect()
+}
+
+/// Provisional zeros that end after `since`, oldest first: made anew when the outage was none.
+///
+/// # Errors
+/// When the database is away.
+pub async fn provisional_zeros(
+    database: &Database,
+    since: UtcTime,
+    limit: u32,
+) -> Result<Vec<StoredEstimation>, StoreError> {
+    let query = StoreError::query("looking for provisional zeros");
+    let client = database.work_client().await?;
+    let statement = client.prepare_cached(ZEROS).await.map_err(&query)?;
+    let rows =
+        client.query(&statement, &[&Stamp(since), &i64::from(limit)]).await.map_err(&query)?;
+    rows.iter().map(stored).collect()
+}
+
+impl StoredEstimation {
+    /// An automatic estimate that a register may still scale.
+    pub fn is_open_to_scale(&self) -> bool {
+        let by_hand = [Method::Edit, Method::Calculated].map(|method| i16::from(method.number()));
+        self.state == EstimationState::Applied
+            && !self.scaled
+            && self.status == QualityStatus::Estimated
+            && !by_hand.contains(&self.method)
+    }
 }

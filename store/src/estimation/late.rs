@@ -1,13 +1,13 @@
 //! Late actual values take the place of estimates (5.1), and what they change is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use metering::{ChannelNo, DeviceFlags, MeterId, QualityStatus, UtcTime};
 use vee::estimation::{EstimationState, Trigger, next_state};
 
 use super::apply::ensure;
 use super::rows::{self, Step};
-use super::slots::{is_in_use, locked};
+use super::slots::{best_slots, is_in_use, locked};
 use crate::database::{Connection, Database};
 use crate::error::StoreError;
 use crate::tx::Tx;
@@ -15,7 +15,8 @@ use crate::types::Stamp;
 use crate::versions::{Change, Reason, append};
 
 /// Slots whose best value is an estimate although an actual value arrived that did not fail; of
-/// records that end after `$1`. Their day was closed again since, so that the checks have seen it.
+/// records that end after `$1`. Their day was closed again since, so that the checks have seen it;
+/// a value that the checks or a person doubted is not late, it is what was estimated instead of.
 const LATE: &str = "\
     SELECT e.estimation_no, e.meter_id, e.channel, r.starts_at, e.len_s, x.value, r.value, r.flags \
     FROM estimation e \
@@ -32,6 +33,9 @@ const LATE: &str = "\
         ORDER BY h.starts_at DESC LIMIT 1) d \
     WHERE e.state IN ('APPLIED', 'FINAL') AND e.ends_at > $1 AND x.status IN (5, 8) \
         AND x.estimation_no = e.estimation_no AND d.validated AND d.closed_at >= r.received_at \
+        AND NOT EXISTS (SELECT 1 FROM interval_exception p WHERE p.meter_id = e.meter_id \
+            AND p.channel = e.channel AND p.starts_at = r.starts_at AND p.lane = 0 \
+            AND p.status IN (2, 7) AND p.value = r.value) \
     ORDER BY e.estimation_no, r.starts_at LIMIT $2";
 
 const TRUE_UP: &str = "\
@@ -45,6 +49,24 @@ const SUM: &str = "\
         -4611686018427387903), 4611686018427387903)::int8 FROM true_up t \
         WHERE t.estimation_no = $1) \
     WHERE estimation_no = $1 RETURNING true_up";
+
+const TORN: &str = "\
+    UPDATE estimation SET scaled = false, scaling = 'a part was measured since', updated_at = $2 \
+    WHERE estimation_no = $1 AND scaled AND method NOT IN (2, 12)";
+
+/// Proposals of which a slot that they fill has a usable value by now.
+const OVERTAKEN: &str = "\
+    SELECT e.estimation_no FROM estimation e \
+    JOIN meter_channel c ON c.meter_id = e.meter_id AND c.channel = e.channel \
+    WHERE e.state = 'PROPOSED' AND e.ends_at > $1 AND EXISTS (\
+        SELECT 1 FROM read_interval r \
+        LEFT JOIN LATERAL (SELECT n.status FROM interval_exception n \
+            WHERE n.meter_id = r.meter_id AND n.channel = r.channel \
+            AND n.starts_at = r.starts_at AND n.lane = 0 ORDER BY n.version DESC LIMIT 1) x ON true \
+        WHERE r.meter_id = e.meter_id AND r.channel = e.channel AND r.starts_at >= e.starts_at \
+            AND r.starts_at < e.ends_at AND r.received_at > e.created_at \
+            AND coalesce(x.status, r.flags & 15) IN (1, 3, 4)) \
+    ORDER BY e.estimation_no LIMIT 1000";
 
 /// An actual value that came after its slot was estimated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,6 +150,20 @@ async fn supersede_one(
     at: UtcTime,
 ) -> Result<u64, StoreError> {
     let start = |l: &LateActual| l.end.plus_seconds(-i64::from(l.len_s));
+    // What was edited, rolled back or measured since the list was made stays as it is.
+    let Some(known) = locked(client, estimation_no).await? else { return Ok(0) };
+    let best = best_slots(client, (known.meter, known.channel), (known.from, known.to)).await?;
+    let still = |l: &&&LateActual| {
+        best.iter().any(|slot| {
+            let automatic =
+                matches!(slot.status, QualityStatus::Estimated | QualityStatus::OutageZero);
+            slot.end == l.end && automatic && slot.estimation_no == Some(estimation_no)
+        })
+    };
+    let late: Vec<&LateActual> = late.iter().filter(still).copied().collect();
+    if late.is_empty() {
+        return Ok(0);
+    }
     let changes: Vec<Change> = late
         .iter()
         .map(|l| Change {
@@ -141,6 +177,11 @@ async fn supersede_one(
         })
         .collect();
     let count = append(client, &changes, at).await?;
+    // The day's checks have not seen these values as its best ones: it is judged again.
+    let touched: BTreeSet<_> =
+        late.iter().map(|l| (l.meter, l.channel, start(l).utc_day())).collect();
+    let touched: Vec<_> = touched.into_iter().collect();
+    crate::day::note_touched(client, &touched, at).await?;
     let query = StoreError::query("keeping what a late value changes");
     let starts: Vec<Stamp> = late.iter().map(|l| Stamp(start(l))).collect();
     let estimates: Vec<i64> = late.iter().map(|l| l.estimate).collect();
@@ -154,6 +195,9 @@ async fn supersede_one(
     let sum = client.query_opt(&statement, &[&estimation_no, &Stamp(at)]).await.map_err(&query)?;
     let delta: i64 = sum.and_then(|row| row.get::<_, Option<i64>>(0)).unwrap_or(0);
     if is_in_use(client, estimation_no).await? {
+        // What is left no longer adds up to the register: the nightly job scales it anew.
+        let statement = client.prepare_cached(TORN).await.map_err(&query)?;
+        client.execute(&statement, &[&estimation_no, &Stamp(at)]).await.map_err(&query)?;
         return Ok(count);
     }
     let Some(record) = locked(client, estimation_no).await? else { return Ok(count) };
@@ -168,5 +212,35 @@ async fn supersede_one(
         };
         rows::move_to(client, estimation_no, &step, (at, None)).await?;
     }
+    Ok(count)
+}
+
+/// Proposals whose intervals were measured after all have nothing left to decide: they are
+/// rejected, and what of them is still missing is a hole again. Gives their number.
+///
+/// # Errors
+/// When the database is away; nothing is changed then.
+pub async fn settle_proposals(
+    database: &Database,
+    since: UtcTime,
+    at: UtcTime,
+) -> Result<u64, StoreError> {
+    let query = StoreError::query("looking for proposals that were overtaken");
+    let tx = Tx::begin(database).await?;
+    let rows = tx.client().query(OVERTAKEN, &[&Stamp(since)]).await.map_err(&query)?;
+    let from = EstimationState::Proposed;
+    let Ok(to) = next_state(from, Trigger::Actual) else { return Ok(0) };
+    let mut count = 0;
+    for row in &rows {
+        let step = Step {
+            from: Some(from.word()),
+            to: to.word(),
+            actor: "engine",
+            reason: "the actual values came",
+        };
+        rows::move_to(tx.client(), row.get(0), &step, (at, None)).await?;
+        count += 1;
+    }
+    tx.commit().await?;
     Ok(count)
 }

@@ -145,7 +145,8 @@ fn scaling_words(scaling: Scaling) -> (bool, String) {
     match scaling {
         Scaling::Scaled { num, den } => (true, format!("{num}/{den}")),
         Scaling::Spread => (true, "the register's own share".to_owned()),
-        Scaling::Negative => (true, "the actual values exceed the register".to_owned()),
+        Scaling::Measured => (true, "measured, in another shape".to_owned()),
+        Scaling::Negative => (false, "the actual values exceed the register".to_owned()),
         Scaling::Unscaled(why) => (false, why.to_string()),
     }
 }

@@ -1,5 +1,7 @@
 //! Which gaps of a channel are estimated together: those between the same two registers.
 
+use std::collections::BTreeSet;
+
 use metering::UtcTime;
 
 use super::horizon::provisional_from;
@@ -53,9 +55,9 @@ pub fn windows(
     now: UtcTime,
 ) -> Vec<Window> {
     let planner = Planner::new(facts, series, counter);
-    let read_at = |at: UtcTime| counter.reads.iter().any(|read| read.at == at);
+    let read_at: BTreeSet<UtcTime> = counter.reads.iter().map(|read| read.at).collect();
     let exchanged = |at: UtcTime| planner.exchanges.iter().any(|one| one.slot.from == at);
-    let gaps = series.gaps(from, to, |at| read_at(at) || exchanged(at));
+    let gaps = series.gaps(from, to, |at| read_at.contains(&at) || exchanged(at));
     let ripe = |gap: &Gap| provisional_from(gap.to, &facts.calendar) <= now;
     let mut windows: Vec<Window> = Vec::new();
     for gap in gaps.into_iter().filter(ripe) {
@@ -114,7 +116,10 @@ impl<'a> Planner<'a> {
                 let is_new = read.run == one.exchange.new_run;
                 read.at = if is_new { one.slot.from } else { one.slot.to };
             }
-            match runs.last_mut().filter(|run| run.iter().all(|other| other.run == read.run)) {
+            match runs
+                .last_mut()
+                .filter(|run| run.first().is_none_or(|first| first.run == read.run))
+            {
                 Some(run) => run.push(read),
                 None => runs.push(vec![read]),
             }
@@ -173,7 +178,7 @@ impl<'a> Planner<'a> {
                 bracket(reads, gap)
             }
         };
-        let runs = self.runs.iter().filter(|reads| reads.iter().all(|read| of(read.run)));
+        let runs = self.runs.iter().filter(|reads| reads.first().is_some_and(|read| of(read.run)));
         runs.into_iter().find_map(of_run)
     }
 }
@@ -233,8 +238,6 @@ fn between(open: RegisterTotal, close: RegisterTotal, gap: Gap) -> Option<Regist
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use expect_test::{Expect, expect};
     use metering::{
         ChannelAsset, ChannelKind, ChannelNo, Commodity, LocalCalendar, QualityStatus, ReadingType,
