@@ -252,6 +252,8 @@ impl Engine {
                 }
                 self.env.watch.note_stamp(at.min(self.env.now), HEARTBEAT_WAY_S);
             }
+            (Subject::Headend, EventCode::ClockError) => headend::clock_wrong(at, &mut self.env),
+            (Subject::Headend, EventCode::Cleared) => headend::clock_right(at, &mut self.env),
             (Subject::Meter(id), code) => {
                 let Some(place) = self.meter_places.get(&id).copied() else { return };
                 let Some(meter) = self.meters.get_mut(place as usize) else { return };

@@ -5,8 +5,9 @@ use metering::{EventCode, Finding, LogRecord, MeterAsset, Subject, ZoneId};
 
 use crate::engine::Engine;
 use crate::env::Env;
+use crate::rule::RuleId;
 use crate::rules::device::Told;
-use crate::rules::{dma, missed, power, sewer, transformer, verdicts};
+use crate::rules::{dma, missed, power, sewer, storm, transformer, verdicts};
 use crate::state::meter::{Meter, secs};
 use crate::timer::TimerKey;
 
@@ -36,6 +37,11 @@ impl Engine {
         let place = self.meter_places.get(&id)?;
         let zone = self.meters.get(*place as usize)?.network_zone;
         (zone != 0).then(|| Subject::Zone(ZoneId::new(zone)))
+    }
+
+    /// Feeder sections whose missing readings are not to be estimated now (storm mode, #62).
+    pub fn storms(&self) -> Vec<storm::StormArea> {
+        storm::areas(&self.env)
     }
 
     /// A meter was provisioned; `before` are the transformer and zone that it hung on.
@@ -96,11 +102,12 @@ impl Engine {
             EventCode::PingFailed => power::ping_failed(place, env),
             EventCode::ClockError => {
                 let whose = first_channel(meter, place);
-                verdicts::event(whose, crate::rule::RuleId::ING_CLK, told.at, env);
+                verdicts::event(whose, RuleId::ING_CLK, (told.at, told.detail), env);
             }
+            EventCode::DstShift => verdicts::shifted(first_channel(meter, place), told, env),
             EventCode::MemoryError => {
                 let whose = first_channel(meter, place);
-                verdicts::event(whose, crate::rule::RuleId::ING_FLAG, told.at, env);
+                verdicts::event(whose, RuleId::ING_FLAG, (told.at, 0), env);
             }
             EventCode::TestMode => {
                 let due = env.now.max(told.at + verdicts::TEST_MODE_S);
@@ -138,6 +145,7 @@ impl Engine {
         transformer::look(&self.meters, &mut self.env);
         dma::look(&self.meters, &mut self.env);
         sewer::look(&self.meters, &mut self.env);
+        storm::look(&self.meters, &mut self.env);
     }
 }
 

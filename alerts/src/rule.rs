@@ -151,7 +151,7 @@ catalogue! {
     6 ING_FLAG "ING-FLAG", "interval status flags", "EWG", O1, [P4 P3],
         [PulseOverflow MeterHardware LeftInTestMode], Hold;
     7 ING_CLK "ING-CLK", "clock drift", "EWG", O1, [P3 P2],
-        [ClockError], Hold;
+        [ClockError HeadendClock], Hold;
     8 ING_DST "ING-DST", "day shape", "EWG", Day, [P3],
         [DstConfig], None;
     9 ING_MSG "ING-MSG", "event counter gap", "EWG", O1, [P4],

@@ -95,6 +95,7 @@ word_enum! {
         Critical = "critical",
         ProcessGas = "process_gas",
         Hydrant = "hydrant",
+        School = "school",
     }
 }
 

@@ -92,6 +92,9 @@ event_codes! {
     BatteryVoltage = 44, "battery_voltage";
     /// The meter's own estimate of remaining battery life in days, in `detail`.
     BatteryDays = 45, "battery_days";
+    /// Found by us: the device's clock is off by the last change of the local clock (ING-DST);
+    /// seconds in `detail`, 0 when it is right again.
+    DstShift = 46, "dst_shift";
 }
 
 impl EventCode {

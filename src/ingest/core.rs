@@ -1,15 +1,19 @@
 //! Messages in, one batch out; no socket, no clock, no database. The running program, the replay
 //! of dead letters and the benchmark all come through here.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use metering::{MeterEvent, MeterId, SourceId, Subject, UtcTime};
+use metering::{EventCode, MeterEvent, MeterId, SourceId, Subject, UtcTime};
 use protocols::{DecodeContext, DeviceReport, Format};
 use store::{Batch, DeadRow, EventRow, HeardRow, RawRow, UnknownRow};
-use vee::Params;
+use vee::Rule;
 
-use super::normalise::{Leftover, Normaliser, cut};
+use super::normalise::{Leftover, Normaliser, cut, late_s};
 use super::registry::{Owner, Registry};
 use super::routes::{Route, Routes, Topic};
+use super::skew::Ways;
+use crate::services::rules::limits::Limits;
 
 /// One message as it arrived.
 #[derive(Clone, Debug)]
@@ -62,10 +66,12 @@ pub mod reasons {
 pub struct IngestCore {
     registry: Registry,
     routes: Routes,
-    params: Params,
+    /// What the rules that hold say of readings.
+    limits: Limits,
     adapter: &'static str,
     keep_raw: bool,
     touched: Vec<(usize, usize)>,
+    ways: Ways,
 }
 
 /// Facts of the message that is being accepted.
@@ -97,10 +103,11 @@ impl IngestCore {
         Self {
             registry,
             routes: Routes::new(routes),
-            params: Params::default(),
+            limits: Limits::default(),
             adapter,
             keep_raw: true,
             touched: Vec::new(),
+            ways: Ways::default(),
         }
     }
 
@@ -109,6 +116,12 @@ impl IngestCore {
     pub const fn keeping_raw(mut self, keep_raw: bool) -> Self {
         self.keep_raw = keep_raw;
         self
+    }
+
+    /// The rules that hold say this of readings from here on; `data` is the asset model at hand.
+    pub fn judge_by(&mut self, limits: Limits, data: &store::assets::Registry) {
+        self.limits = limits;
+        self.registry.judge_by(&mut self.limits, data);
     }
 
     pub const fn adapter(&self) -> &'static str {
@@ -125,12 +138,14 @@ impl IngestCore {
         let older = std::mem::replace(&mut self.registry, Registry::new(data));
         let grew = self.registry.knows_more_than(&older);
         self.registry.inherit(older);
+        self.registry.judge_by(&mut self.limits, data);
         grew
     }
 
     /// A batch was not stored: everything that was seen since is forgotten, and `data` holds.
     pub fn forget(&mut self, data: &store::assets::Registry) {
         self.registry = Registry::new(data);
+        self.registry.judge_by(&mut self.limits, data);
     }
 
     /// Makes one batch of `frames`, in their order. `log_time` stamps its frames of the event log.
@@ -199,6 +214,7 @@ impl IngestCore {
         let mut dead = Dead::default();
         let mut heard: Option<Option<MeterId>> = None;
         let mut used = false;
+        self.ways.message(message.late_of(reports), self.limits.of_all().clock_warn_s);
         for report in reports {
             match self.registry.owner(&report.source_id) {
                 Owner::Meter(at) => {
@@ -242,14 +258,26 @@ impl IngestCore {
             }
             known
         });
+        let late_s = late_s(&report.heard_at, message.frame.received_at);
+        let meter = self.registry.meter(at).meter;
+        let limits = Arc::clone(&self.registry.meter(at).limits);
+        let warn_s = limits.clock_warn_s;
+        if let Some(late_s) = late_s.filter(|_| !message.frame.redelivered)
+            && self.ways.own.note(meter, -late_s, warn_s)
+        {
+            let began = self.ways.own.is_wrong;
+            out.batch.events.push(own_clock(message.frame.received_at, began));
+        }
+        let usual_s = late_s.and_then(|late_s| self.ways.usual(meter, collector, late_s, warn_s));
         let entry = self.registry.meter_mut(at);
-        let meter = entry.meter;
         let mut normaliser = Normaliser {
             batch: &mut out.batch,
-            params: &self.params,
+            params: &limits,
             format,
             received_at: message.frame.received_at,
             redelivered: message.frame.redelivered,
+            usual_s,
+            clock_trusted: !self.ways.own.is_wrong,
         };
         let leftover = normaliser.report(report, entry);
         for (channel, known) in entry.channels.iter_mut().enumerate() {
@@ -282,7 +310,26 @@ impl IngestCore {
     }
 }
 
+/// Most devices are ahead of us, or are no longer: it is our clock.
+fn own_clock(received_at: UtcTime, began: bool) -> EventRow {
+    let (code, detail) = if began {
+        (EventCode::ClockError, "most devices are ahead of the clock of this system")
+    } else {
+        (EventCode::Cleared, EventCode::ClockError.name())
+    };
+    let seq = i32::from(Rule::ClockDrift.number());
+    let (subject, detail) = (Subject::Headend, detail.to_owned());
+    let event = MeterEvent { subject, occurred_at: received_at, code, seq, detail };
+    EventRow { event, received_at, number: 0 }
+}
+
 impl Message<'_> {
+    /// How late each report is by its own stamp.
+    fn late_of(&self, reports: &[DeviceReport]) -> impl Iterator<Item = i64> {
+        let received_at = self.frame.received_at;
+        reports.iter().filter_map(move |report| late_s(&report.heard_at, received_at))
+    }
+
     fn dead_row(&self, reason: &str, detail: &str, reads: u32) -> DeadRow {
         DeadRow {
             topic: self.topic.name.clone(),

@@ -17,6 +17,7 @@ use super::options::IngestOptions;
 use super::sink::{Letter, Sink};
 use super::stats::IngestStats;
 use crate::clock::Clock;
+use crate::services::rules::limits::Limits;
 
 #[cfg(all(feature = "sabotage-ack-before-commit", not(debug_assertions)))]
 compile_error!("a sabotage feature proves that tests can fail; it does not belong into a release");
@@ -55,10 +56,12 @@ impl Source for MqttSource {
     }
 }
 
-/// The asset model changed; and the dead letters that may be readings now.
+/// The asset model or the rules changed; and the dead letters that may be readings now.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Assets {
     pub(super) registry: Option<Arc<Registry>>,
+    /// What the rules that hold now say of readings, when they changed.
+    pub(super) limits: Option<Limits>,
 }
 
 /// Asks for dead letters that may be readings now, page by page: those after `after`.
@@ -187,8 +190,19 @@ impl<S: Sink, L: Letters> Intake<S, L> {
     /// Takes the new asset model over, then tells the dead letters of devices that are known now
     /// before anything newer of them.
     async fn reload(&mut self) -> Result<(), Ended> {
-        let Some(data) = self.assets.borrow_and_update().registry.clone() else { return Ok(()) };
-        let grew = self.shared.lock().await.core.reload(&data);
+        let (data, limits) = {
+            let news = self.assets.borrow_and_update();
+            (news.registry.clone(), news.limits.clone())
+        };
+        let Some(data) = data else { return Ok(()) };
+        let grew = {
+            let core = &mut self.shared.lock().await.core;
+            let grew = core.reload(&data);
+            if let Some(limits) = limits {
+                core.judge_by(limits, &data);
+            }
+            grew
+        };
         tracing::info!(
             version = data.version,
             meters = data.meters.len(),

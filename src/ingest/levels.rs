@@ -6,6 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use metering::EventCode;
 use protocols::{Format, ObservedEvent};
 
+use super::skew::Skew;
+
 const HOUR_US: i64 = 3_600_000_000;
 /// States that the rules follow by time (MTR-ERR, WTR-DRY, WTR-EMPTY) are told again so often while
 /// they hold, so that their end can be seen.
@@ -26,8 +28,7 @@ pub struct Levels {
     active: Vec<Level>,
     /// Hour of the last stored `battery_low`: BAT-FLAG counts telegrams, so it must come again.
     battery_hour: Option<i64>,
-    /// The device's clock was too far ahead at the last contact.
-    clock_ahead: bool,
+    pub(super) skew: Skew,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,13 +70,6 @@ impl Levels {
                 || level.format != format
                 || events.iter().any(|event| event.level && Level::of(format, event).is(level))
         });
-    }
-
-    /// True when the clock was right before and is ahead now.
-    pub fn clock_begins(&mut self, ahead: bool) -> bool {
-        let begins = ahead && !self.clock_ahead;
-        self.clock_ahead = ahead;
-        begins
     }
 
     /// At most one an hour; the hour is its sequence.
@@ -208,7 +202,5 @@ mod tests {
         let open = ObservedEvent::once(EventCode::CoverOpened, at(0), "x");
         check(&mut levels, Format::Bundle, std::slice::from_ref(&open), "cover_opened x 0");
         check(&mut levels, Format::Bundle, &[open], "cover_opened x 0");
-        assert!(levels.clock_begins(true) && !levels.clock_begins(true));
-        assert!(!levels.clock_begins(false) && levels.clock_begins(true));
     }
 }

@@ -24,6 +24,7 @@ mod routes;
 mod scale;
 mod service;
 mod sink;
+mod skew;
 pub mod stats;
 mod store_sink;
 #[cfg(test)]

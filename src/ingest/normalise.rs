@@ -3,8 +3,8 @@
 //! be placed at all is handed back to become a dead letter.
 
 use metering::{
-    ChannelKind, DeviceFlags, EventCode, Exact, Interval, IntervalReading, MeterEvent,
-    RegisterReading, Subject, Unit, UtcTime,
+    ChannelKind, DeviceFlags, EventCode, Exact, Interval, IntervalReading, LocalCalendar,
+    MeterEvent, RegisterReading, Subject, Unit, UtcTime,
 };
 use protocols::{DeviceReport, Format, Observation, ObservedTime, TimeOrigin};
 use store::{Batch, EventRow, IntervalRow, RegisterRow};
@@ -12,6 +12,7 @@ use vee::{Advance, Agreement, Arrival, IntervalContext, Params, RegisterContext,
 
 use super::counter;
 use super::registry::{ChannelEntry, MeterEntry};
+use super::skew::{Contact, Judged, News};
 
 /// `source` of an interval that the device sent.
 pub const SOURCE_SENT: i16 = 1;
@@ -35,6 +36,9 @@ pub(super) struct Normaliser<'a> {
     pub(super) format: Format,
     pub(super) received_at: UtcTime,
     pub(super) redelivered: bool,
+    /// How late messages that come the same way are, and whether our own clock can be trusted.
+    pub(super) usual_s: Option<i64>,
+    pub(super) clock_trusted: bool,
 }
 
 /// One meter's facts, the same for all its channels.
@@ -62,10 +66,12 @@ pub(super) struct Told {
 impl Normaliser<'_> {
     /// Turns one report of a known meter into rows of the batch.
     pub(super) fn report(&mut self, report: &DeviceReport, entry: &mut MeterEntry) -> Leftover {
+        let judged = self.clock(report, entry);
         let arrival = Arrival {
             received_at: self.received_at,
             installed_at: entry.installed_at,
-            clock_ahead_s: clock_ahead(&report.heard_at, self.received_at),
+            clock_ahead_s: judged.ahead_s,
+            clock_drifts: judged.drifts,
         };
         let calendar = entry.calendar.clone();
         let around = Around {
@@ -88,7 +94,10 @@ impl Normaliser<'_> {
                 None => leftover.unmapped += reads,
             }
         }
-        self.events(report, entry, &arrival);
+        self.events(report, entry);
+        if let Some(news) = judged.news {
+            self.clock_news(entry.meter, report.heard_at.at, news);
+        }
         leftover
     }
 
@@ -279,7 +288,52 @@ impl Normaliser<'_> {
         self.batch.events.push(EventRow { event, received_at: self.received_at, number });
     }
 
-    fn events(&mut self, report: &DeviceReport, entry: &mut MeterEntry, arrival: &Arrival) {
+    /// The device's clock against ours, where the device stamped the message itself.
+    fn clock(&self, report: &DeviceReport, entry: &mut MeterEntry) -> Judged {
+        if self.redelivered || !self.clock_trusted {
+            return Judged::default();
+        }
+        let Some(late_s) = late_s(&report.heard_at, self.received_at) else {
+            return Judged::default();
+        };
+        let off_s = self.usual_s.unwrap_or(0) - late_s;
+        // Least change of a local clock, less what a stamp may be wrong by.
+        let calendar = entry.calendar.as_deref().filter(|_| off_s.abs() > 1_700);
+        let contact = Contact {
+            received_at: self.received_at,
+            ahead_s: -late_s,
+            usual_s: self.usual_s,
+            change_s: calendar.map_or(0, |local| recent_change(local, self.received_at)),
+        };
+        entry.levels.skew.contact(contact, self.params)
+    }
+
+    fn clock_news(&mut self, meter: metering::MeterId, at: UtcTime, news: News) {
+        let side = |seconds: i64| if seconds > 0 { "ahead" } else { "behind" };
+        let (code, rule, detail) = match news {
+            News::Wrong(off_s) => {
+                let detail = format!("device clock {} by {} s", side(off_s), off_s.abs());
+                (EventCode::ClockError, Rule::ClockDrift, detail)
+            }
+            News::Drifts(rate_s) => {
+                let way = if rate_s > 0 { "gains" } else { "loses" };
+                let detail = format!("device clock {way} {} s a day", rate_s.abs());
+                (EventCode::ClockError, Rule::ClockDrift, detail)
+            }
+            News::Shifted(off_s) => {
+                let detail = format!("device clock {} by {} s", side(off_s), off_s.abs());
+                (EventCode::DstShift, Rule::DayShape, detail)
+            }
+            News::ShiftedBack => {
+                (EventCode::DstShift, Rule::DayShape, "device clock off by 0 s".to_owned())
+            }
+        };
+        let seq = i32::from(rule.number());
+        let subject = Subject::Meter(meter);
+        self.event(MeterEvent { subject, occurred_at: at, code, seq, detail });
+    }
+
+    fn events(&mut self, report: &DeviceReport, entry: &mut MeterEntry) {
         let subject = Subject::Meter(entry.meter);
         let format = self.format;
         entry.levels.news(format, &report.events, |observed, seq| {
@@ -291,16 +345,6 @@ impl Normaliser<'_> {
                 detail: cut(&observed.detail),
             });
         });
-        let ahead_s = arrival.clock_ahead_s.unwrap_or(0);
-        if entry.levels.clock_begins(ahead_s > self.params.clock_fail_s) {
-            self.event(MeterEvent {
-                subject,
-                occurred_at: report.heard_at.at,
-                code: EventCode::ClockError,
-                seq: i32::from(Rule::ClockDrift.number()),
-                detail: format!("device clock ahead by {ahead_s} s"),
-            });
-        }
     }
 }
 
@@ -324,10 +368,22 @@ pub(super) fn interval_context<'a>(
     }
 }
 
-/// The device's clock against ours, where the device stamped the message itself.
-fn clock_ahead(heard_at: &ObservedTime, received_at: UtcTime) -> Option<i64> {
+/// How late a message is by its own stamp, where the device stamped it itself.
+pub(super) fn late_s(heard_at: &ObservedTime, received_at: UtcTime) -> Option<i64> {
     (heard_at.origin == TimeOrigin::Device && !heard_at.doubtful)
-        .then(|| heard_at.at.seconds_since(received_at))
+        .then(|| received_at.seconds_since(heard_at.at))
+}
+
+/// By how much the local clock changed within two weeks before `at`, in seconds; 0 = it did not.
+fn recent_change(local: &LocalCalendar, at: UtcTime) -> i64 {
+    const RECENT_S: i64 = 14 * metering::time::DAY_S;
+    let zone = local.zone();
+    let Some(change) = zone.preceding(at.to_jiff()).next() else { return 0 };
+    if at.seconds_since(UtcTime::from_jiff(change.timestamp())) > RECENT_S {
+        return 0;
+    }
+    let before = UtcTime::from_jiff(change.timestamp()).plus_seconds(-1).to_jiff();
+    i64::from(change.offset().seconds() - zone.to_offset(before).seconds())
 }
 
 /// Codes 1.4.2 and 1.4.3: the interval is shorter or longer than its channel's.

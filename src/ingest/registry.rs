@@ -7,13 +7,14 @@ use std::sync::Arc;
 use metering::{ChannelAsset, CollectorId, LocalCalendar, MeterId, Ratio, SourceId, Tag, UtcTime};
 use store::ChannelStateRow;
 use store::assets::{RegistryChannel, RegistryMeter};
-use vee::Verdict;
+use vee::{Params, Verdict};
 
 use super::counter::Pace;
 use super::grid::Point;
 use super::levels::Levels;
 use super::recent::{self, Recent};
 use super::scale::Scale;
+use crate::services::rules::limits::Limits;
 
 /// Everything that resolving and scaling a reading needs.
 #[derive(Debug, Default)]
@@ -44,6 +45,8 @@ pub struct MeterEntry {
     pub net: bool,
     pub channels: Vec<ChannelEntry>,
     pub levels: Levels,
+    /// Limits of the checks for this meter.
+    pub limits: Arc<Params>,
 }
 
 #[derive(Debug)]
@@ -85,10 +88,11 @@ pub struct CounterState {
 impl Registry {
     pub fn new(data: &store::assets::Registry) -> Self {
         let mut calendars = HashMap::new();
+        let limits = Arc::new(Params::default());
         let mut this = Self { version: data.version, ..Self::default() };
         for known in &data.meters {
             let at = this.meters.len();
-            this.meters.push(MeterEntry::new(known, &mut calendars));
+            this.meters.push(MeterEntry::new(known, &mut calendars, &limits));
             this.by_meter.insert(known.meter, at);
             for source in &known.sources {
                 this.by_source.insert(source.as_str().into(), at);
@@ -99,6 +103,13 @@ impl Registry {
         }
         this.adopt_states(&data.states);
         this
+    }
+
+    /// From here on each meter is judged by what the rules say of it; `data` is what this was made of.
+    pub fn judge_by(&mut self, limits: &mut Limits, data: &store::assets::Registry) {
+        for (entry, known) in self.meters.iter_mut().zip(&data.meters) {
+            entry.limits = limits.of(&known.asset);
+        }
     }
 
     /// The version of the asset model that this is.
@@ -172,6 +183,7 @@ impl MeterEntry {
     fn new(
         known: &RegistryMeter,
         calendars: &mut HashMap<String, Option<Arc<LocalCalendar>>>,
+        limits: &Arc<Params>,
     ) -> Self {
         let zone = &known.asset.zone;
         let calendar = calendars
@@ -193,6 +205,7 @@ impl MeterEntry {
             net: known.asset.has_tag(Tag::NetMeter),
             channels: channels.collect(),
             levels: Levels::default(),
+            limits: Arc::clone(limits),
         }
     }
 

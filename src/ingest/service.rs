@@ -15,6 +15,7 @@ use super::sink::Sink;
 use super::stats::IngestStats;
 use super::store_sink::StoreSink;
 use crate::clock::Clock;
+use crate::services::rules::limits::Limits;
 
 /// Takes messages from a source and acknowledges them once they are stored.
 #[derive(Debug)]
@@ -50,16 +51,20 @@ impl Ingest {
             return;
         };
         let (tell, assets) = watch::channel(Assets::default());
-        let watcher = AssetWatcher {
+        let mut core = core_of(&self.options, &data);
+        let mut watcher = AssetWatcher {
             database: self.database.clone(),
             version: data.version,
+            rules: alerts::BUILT_IN.to_owned(),
             every: self.options.assets_every,
             reload: self.reload,
             tell,
         };
+        if let Some(limits) = watcher.new_limits().await {
+            core.judge_by(limits, &data);
+        }
         let watcher = tokio::spawn(watcher.run());
         let letters = StoredLetters::new(self.database, self.options.adapter);
-        let core = core_of(&self.options, &data);
         let parts = Parts { options: self.options, clock: self.clock, stats: self.stats };
         run_with(parts, (core, sink, letters), source, (assets, shutdown)).await;
         watcher.abort();
@@ -86,10 +91,12 @@ impl Ingest {
     }
 }
 
-/// Asks for a new version of the asset model, and loads it when there is one.
+/// Asks for a new version of the asset model and of the rules, and loads them when there is one.
 struct AssetWatcher {
     database: Database,
     version: i64,
+    /// Version of the rules that readings are judged by.
+    rules: String,
     every: Duration,
     reload: Arc<Notify>,
     tell: watch::Sender<Assets>,
@@ -109,12 +116,32 @@ impl AssetWatcher {
     }
 
     async fn look(&mut self) -> Result<(), store::StoreError> {
-        if self.database.asset_version().await? == self.version {
+        let limits = self.new_limits().await;
+        if self.database.asset_version().await? == self.version && limits.is_none() {
             return Ok(());
         }
         let data = self.database.load_registry().await?;
         self.version = data.version;
-        self.tell.send_replace(Assets { registry: Some(Arc::new(data)) });
+        let registry = Some(Arc::new(data));
+        self.tell.send_modify(|told| {
+            told.registry = registry;
+            told.limits = limits.or(told.limits.take());
+        });
         Ok(())
+    }
+
+    /// The limits of rules that others have replaced; rules that cannot be read change nothing.
+    async fn new_limits(&mut self) -> Option<Limits> {
+        match crate::services::rules::active(&self.database).await {
+            Ok((version, _)) if version == self.rules => None,
+            Ok((version, bundle)) => {
+                self.rules = version;
+                Some(Limits::new(bundle))
+            }
+            Err(error) => {
+                tracing::debug!(error = %error, "The rules could not be asked for changes.");
+                None
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@
 mod stretch;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use metering::{ChannelNo, DayShape, LocalCalendar, MeterAsset, MeterId, UtcTime};
@@ -19,6 +20,7 @@ use vee::Params;
 use self::stretch::Stretch;
 use super::rules::RuleHandle;
 use crate::services::rules;
+use crate::services::rules::limits::Limits;
 
 /// Channels that are judged in one transaction, and days of each of them.
 const BATCH: u32 = 250;
@@ -51,10 +53,13 @@ type Series = (MeterId, ChannelNo);
 pub struct DayCloseJob {
     database: Database,
     log: PgLog,
-    params: Params,
+    limits: Limits,
+    /// By meter; a meter that is not there has those of all.
+    params: BTreeMap<MeterId, Arc<Params>>,
+    of_all: Arc<Params>,
     assets: BTreeMap<MeterId, MeterAsset>,
     asset_version: Option<i64>,
-    /// Version of the rules that `params` are of.
+    /// Version of the rules that `limits` are of.
     rules: Option<String>,
     calendars: BTreeMap<String, LocalCalendar>,
 }
@@ -65,7 +70,9 @@ impl DayCloseJob {
         Self {
             log: PgLog::new(database.clone()),
             database,
-            params: Params::default(),
+            limits: Limits::default(),
+            params: BTreeMap::new(),
+            of_all: Arc::default(),
             assets: BTreeMap::new(),
             asset_version: None,
             rules: None,
@@ -135,6 +142,7 @@ impl DayCloseJob {
             }
         }
         self.asset_version = Some(version);
+        self.assign_limits();
         Ok(())
     }
 
@@ -144,14 +152,27 @@ impl DayCloseJob {
         match rules::active(&self.database).await {
             Ok((version, _)) if self.rules.as_ref() == Some(&version) => {}
             Ok((version, bundle)) => {
-                self.params = rules::limits(&bundle);
+                self.limits = Limits::new(bundle);
                 self.rules = Some(version);
+                self.assign_limits();
             }
             Err(error) => tracing::warn!(
                 error = crate::telemetry::chain(&error),
                 "The rules cannot be read: days are closed with the limits of before."
             ),
         }
+    }
+
+    fn assign_limits(&mut self) {
+        let of_all = self.limits.of_all();
+        self.params.clear();
+        for (meter, asset) in &self.assets {
+            let own = self.limits.of(asset);
+            if !Arc::ptr_eq(&own, &of_all) {
+                self.params.insert(*meter, own);
+            }
+        }
+        self.of_all = of_all;
     }
 
     /// Judges the ended days of channels that are due; false when there were none.
@@ -237,7 +258,8 @@ impl DayCloseJob {
     ) -> Option<stretch::Judge<'a>> {
         let meter = self.assets.get(&meter)?;
         let calendar = self.calendars.get(&meter.zone)?;
-        stretch::Judge::new(meter, meter.channel(channel)?, calendar, &self.params)
+        let params = self.params.get(&meter.meter).unwrap_or(&self.of_all);
+        stretch::Judge::new(meter, meter.channel(channel)?, calendar, params)
             .map(|judge| judge.over(known, reactive))
     }
 

@@ -81,15 +81,15 @@ pub fn flag(flags: DeviceFlags, unchecked: bool) -> Outcome {
     }
 }
 
-/// #7 ING-CLK. A message may arrive late for many reasons, but never before it was sent: only a
-/// clock that is ahead can be told from one message; behind by more than the limit says nothing.
+/// #7 ING-CLK. A message may arrive late for many reasons: whoever asks passes a clock that is
+/// behind only when it was told from a delay, else `None`.
 pub fn clock(ahead_s: Option<i64>, time_of_use: bool, params: &Params) -> Outcome {
     let fail_s = if time_of_use { params.clock_fail_tou_s } else { params.clock_fail_s };
-    match ahead_s {
-        Some(ahead) if ahead > fail_s => Outcome::Fail,
-        Some(ahead) if ahead > params.clock_warn_s => Outcome::Warn,
-        Some(ahead) if ahead >= -params.clock_warn_s => Outcome::Pass,
-        _ => Outcome::NotEvaluable,
+    match ahead_s.map(i64::saturating_abs) {
+        None => Outcome::NotEvaluable,
+        Some(off_s) if off_s > fail_s => Outcome::Fail,
+        Some(off_s) if off_s > params.clock_warn_s => Outcome::Warn,
+        Some(_) => Outcome::Pass,
     }
 }
 

@@ -55,9 +55,9 @@ macro_rules! params {
         #[derive(Clone, PartialEq, Eq, Debug)]
         pub struct Params {
             $($(#[doc = $doc] pub $key: i64,)*)*
-            /// Rules of a closed day that are switched off: they are not looked at.
+            /// Rules that are switched off: they are not looked at.
             pub off: RuleMask,
-            /// Rules of a closed day that run in shadow: they tell, and hold nothing.
+            /// Rules that run in shadow: they tell, and hold nothing.
             pub shadow: RuleMask,
         }
 

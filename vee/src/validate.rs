@@ -16,7 +16,10 @@ pub struct Arrival {
     pub received_at: UtcTime,
     pub installed_at: UtcTime,
     /// Device clock minus ours at contact, in seconds, when the message says when it was sent.
+    /// `None` also when nothing can be told: the message may only have been late.
     pub clock_ahead_s: Option<i64>,
+    /// The device's clock gains or loses too much a day, whatever it shows now.
+    pub clock_drifts: bool,
 }
 
 /// Does the message state the same as the asset record?
@@ -161,6 +164,7 @@ pub fn judge_interval(
 ) -> JudgedReading<IntervalReading> {
     let verdict = interval_findings(&reading, context, params)
         .into_iter()
+        .filter_map(|finding| in_force(finding, params))
         .fold(context.inherited, Verdict::with);
     JudgedReading { reading, code: verdict.code(reading.flags), failed: verdict.failed }
 }
@@ -173,16 +177,24 @@ pub fn judge_register(
 ) -> (JudgedReading<RegisterReading>, Verdict) {
     let verdict = register_findings(&reading, context, params)
         .into_iter()
+        .filter_map(|finding| in_force(finding, params))
         .fold(Verdict::default(), Verdict::with);
     let code = verdict.code(reading.flags);
     (JudgedReading { reading, code, failed: verdict.failed }, verdict)
+}
+
+/// `None` for a rule that is off for this meter; one in shadow tells and holds nothing.
+fn in_force(finding: Finding, params: &Params) -> Option<Finding> {
+    let bit = finding.rule.mask().bits();
+    let shadow = params.shadow.bits() & bit != 0;
+    (params.off.bits() & bit == 0).then_some(Finding { holds: finding.holds && !shadow, ..finding })
 }
 
 const fn finding(rule: Rule, outcome: Outcome) -> Finding {
     Finding { rule, outcome, holds: true }
 }
 
-/// A clock that is ahead by up to half an interval is a mark; beyond that the value stands in
+/// A clock that is wrong by up to half an interval is a mark; beyond that the value stands in
 /// the wrong slot.
 fn clock_finding(
     arrival: &Arrival,
@@ -191,9 +203,11 @@ fn clock_finding(
     params: &Params,
 ) -> Finding {
     let ahead_s = arrival.clock_ahead_s;
-    let outcome = checks::clock(ahead_s, channel.reading_type.tariff > 0, params);
+    let by_now = checks::clock(ahead_s, channel.reading_type.tariff > 0, params);
+    let outcome = if arrival.clock_drifts { Outcome::Fail } else { by_now };
     let hold_s = params.clock_fail_s.max(i64::from(len_s) / 2);
-    Finding { rule: Rule::ClockDrift, outcome, holds: ahead_s.is_some_and(|ahead| ahead > hold_s) }
+    let holds = ahead_s.is_some_and(|ahead| ahead.saturating_abs() > hold_s);
+    Finding { rule: Rule::ClockDrift, outcome, holds }
 }
 
 #[cfg(test)]

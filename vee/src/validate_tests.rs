@@ -19,7 +19,8 @@ fn channel() -> ChannelAsset {
 }
 
 fn arrival() -> Arrival {
-    Arrival { received_at: at("12:01"), installed_at: at("00:00"), clock_ahead_s: Some(1) }
+    let (received_at, installed_at) = (at("12:01"), at("00:00"));
+    Arrival { received_at, installed_at, clock_ahead_s: Some(1), clock_drifts: false }
 }
 
 fn around(channel: &ChannelAsset) -> IntervalContext<'_> {
@@ -190,7 +191,7 @@ fn device_flags_fail_or_warn_by_their_class() {
 }
 
 #[test]
-fn a_clock_ahead_is_marked_and_holds_beyond_half_an_interval() {
+fn a_wrong_clock_is_marked_and_holds_beyond_half_an_interval() {
     check(
         "12:00",
         1,
@@ -213,7 +214,19 @@ fn a_clock_ahead_is_marked_and_holds_beyond_half_an_interval() {
         "12:00",
         1,
         |_, c| c.arrival.clock_ahead_s = Some(-3600),
+        expect!["suspect! [] {7} | ING-MULT NotEvaluable, ING-CLK Fail"],
+    );
+    check(
+        "12:00",
+        1,
+        |_, c| c.arrival.clock_ahead_s = None,
         expect!["raw [] {} | ING-MULT NotEvaluable, ING-CLK NotEvaluable"],
+    );
+    check(
+        "12:00",
+        1,
+        |_, c| c.arrival.clock_drifts = true,
+        expect!["raw! [] {7} | ING-MULT NotEvaluable, ING-CLK Fail"],
     );
     let time_of_use = ReadingType { tariff: 1, ..ReadingType::ENERGY_IMPORT };
     let channel = ChannelAsset { reading_type: time_of_use, ..channel() };

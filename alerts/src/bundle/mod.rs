@@ -22,6 +22,7 @@
 //! What a bundle does not name is as in the catalogue. An unknown key is an error, with the rule,
 //! the key, its unit and its range; all errors of a text are told at once.
 
+mod asset;
 mod custom;
 mod error;
 mod number;
@@ -43,6 +44,7 @@ use crate::features::Cadence;
 use crate::params::{Mode, ParamInfo, Params};
 use crate::rule::RuleId;
 
+pub use asset::Conditions;
 pub(crate) use error::nearest;
 pub use error::{BundleError, BundleErrors};
 pub use trial::Failed;

@@ -43,6 +43,20 @@ const ALIASES: &[Alias] = &[
     alias("VAR-LOW", "min_samples", &["var_days_min"], 1),
     alias("MTR-STOP", "min_samples", &["stop_days_min"], 1),
     alias("WTR-BURST", "min_samples", &["burst_hours_min"], 1),
+    alias("INT-SPIKE", "min_samples", &["spike_slots_min"], 1),
+    alias("INT-HILO", "min_samples", &["hilo_history_days"], 1),
+    alias("VAR-BILL", "min_samples", &["bill_days_min"], 1),
+    alias("MTR-SLOW", "min_samples", &["slow_months"], 1),
+    alias("TMP-XFMR", "min_samples", &["xfmr_days_min"], 1),
+    alias("WTR-CUSUM", "min_samples", &["cusum_nights"], 1),
+    alias("DMA-MNF", "min_samples", &["dma_nights_min"], 1),
+    alias("GAS-HIGH", "min_samples", &["gas_high_hours_min"], 1),
+    alias("BAT-PROJ", "min_samples", &["cell_points_min"], 1),
+    alias("COM-STALE", "min_samples", &["silence_k_min"], 1),
+    alias("COM-COLL", "min_samples", &["collector_stale_min"], 1),
+    alias("PWR-AREA", "min_samples", &["outage_transformer_min"], 1),
+    alias("COM-CLASSIFY", "min_samples", &["cohort_min"], 1),
+    alias("SWR-II", "min_samples", &["sewer_days_min"], 1),
 ];
 
 /// Rules whose `keep_for` is a parameter of their own, in hours.
@@ -249,7 +263,8 @@ fn unknown(
     foreign: &[&'static str],
 ) {
     let own = PARAMS.iter().filter(|info| info.rule == rule).map(|info| info.key);
-    let aliases = ALIASES.iter().filter(|alias| alias.rule == rule).map(|alias| alias.key);
+    let own_name = |alias: &&Alias| alias.rule == rule && !COMMON.contains(&alias.key);
+    let aliases = ALIASES.iter().filter(own_name).map(|alias| alias.key);
     let mut known: Vec<&'static str> = own.chain(aliases).chain(foreign.iter().copied()).collect();
     if rule != "engine" {
         known.extend(COMMON);
@@ -322,7 +337,17 @@ fn alias_values(
         }
     };
     for (target, field) in alias.targets.iter().zip(fields) {
-        let Some(info) = PARAMS.iter().find(|info| info.key == *target) else { continue };
+        let foreign = match reader.foreign {
+            Foreign::Known(all) => all,
+            Foreign::Ignore => &[],
+        };
+        let known = PARAMS.iter().chain(foreign).find(|info| info.key == *target);
+        let Some(info) = known else {
+            // Checked when the bundle was applied.
+            let number = decimal(field.get_ref()).and_then(|number| number.times(alias.scale));
+            values.extend(number.map(|number| ((*target).to_owned(), number)));
+            continue;
+        };
         if let Some(value) = value(reader, (info, alias.key), field, alias.scale) {
             values.insert((*target).to_owned(), value);
         }

@@ -229,7 +229,7 @@ when = "daily_total > 3"
         line 9: rule WTR-CONT: mode is "live" or "shadow"
         line 10: rule WTR-CONT: severity is "P1" to "P4"
         line 11: rule WTR-CONT: for is a duration such as "24h": it is written as text
-        line 12: rule WTR-CONT: `hospitals` is no tag; the tags are hospital, cooling_tower, fire, irrigation_only, irrigation, pool_fill, street_light, telecom, netmeter, pv, ev, vacant, seasonal, critical, process_gas, hydrant
+        line 12: rule WTR-CONT: `hospitals` is no tag; the tags are hospital, cooling_tower, fire, irrigation_only, irrigation, pool_fill, street_light, telecom, netmeter, pv, ev, vacant, seasonal, critical, process_gas, hydrant, school
         line 13: there is no rule `WTR-BUST`; did you mean `WTR-BURST`?
         line 16: rule INT-SPIKE: spike_n_min = 2 is outside 3 to 96
         line 17: rule INT-SPIKE has no key `spike_min_n`; its keys are spike_n_min, enabled, mode, severity, for, keep_for, rearm, min_samples, exclude_tags

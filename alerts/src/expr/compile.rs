@@ -104,7 +104,7 @@ impl Compiler {
 
     fn text(&mut self, text: &str, to: u8) -> Result<Type, ExprError> {
         let at = u16::try_from(self.texts.len()).unwrap_or(u16::MAX);
-        self.texts.push(text.to_owned());
+        self.texts.push(long_word(text).to_owned());
         self.push(to, Op::Text(at))?;
         Ok(Type::Text)
     }
@@ -311,6 +311,11 @@ impl Compiler {
     }
 }
 
+/// The trade's short word for a class.
+fn long_word(text: &str) -> &str {
+    if text == "mdu" { "multi_dwelling" } else { text }
+}
+
 /// A feature of text has few values: another one is a slip of the pen.
 fn known_texts(name: &Expr, texts: &[Expr]) -> Result<(), ExprError> {
     let Expr::Name(name) = name else { return Ok(()) };
@@ -319,7 +324,7 @@ fn known_texts(name: &Expr, texts: &[Expr]) -> Result<(), ExprError> {
     };
     for text in texts {
         if let Expr::Text(text) = text
-            && !known.contains(&text.as_str())
+            && !known.contains(&long_word(text))
         {
             let known = known.join(", ");
             let message = format!("`{name}` is never \"{text}\"; it is one of {known}");

@@ -128,7 +128,7 @@ fn faults_are_told_with_their_place() {
         min_hour_24h: column 1: a rule is true or false, this is a flow
         kind == "gass": column 1: `kind` is never "gass"; it is one of electricity, water, gas, heat
         kind > "gas": column 1: `kind > "gas"`: `>` does not join a text and a text
-        has_tag("skool"): column 1: `has_tag("skool")`: the tags are hospital, cooling_tower, fire, irrigation_only, irrigation, pool_fill, street_light, telecom, netmeter, pv, ev, vacant, seasonal, critical, process_gas, hydrant
+        has_tag("skool"): column 1: `has_tag("skool")`: the tags are hospital, cooling_tower, fire, irrigation_only, irrigation, pool_fill, street_light, telecom, netmeter, pv, ev, vacant, seasonal, critical, process_gas, hydrant, school
         zero_run_h * zero_run_h > 3: column 1: `zero_run_h * zero_run_h`: `*` cannot join a duration and a duration
         is_weekend + 1 > 2: column 1: `is_weekend + 1`: `+` does not join true or false and a bare number
         sqrt(4) > 1: column 1: `sqrt(4)`: the functions are has_tag, has, abs, min, max

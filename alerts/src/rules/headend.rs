@@ -1,9 +1,10 @@
 //! Row 1 of #63: nothing arrives from anybody, so the trouble is ours. One alert on the head-end;
-//! nobody else is judged silent meanwhile.
+//! nobody else is judged silent meanwhile. Also our own clock (#7): while it is wrong, no device's is
+//! judged.
 
 use metering::{Severity, Subject};
 
-use crate::alerts::{AlertKey, Report};
+use crate::alerts::{Active, AlertKey, Report};
 use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
@@ -12,6 +13,8 @@ use crate::transition::Evidence;
 
 /// How often we look, in seconds.
 const LOOK_S: i64 = 60;
+/// Alerts about device clocks that are younger are taken back when it was ours.
+const CLOCK_BACK_S: i64 = 3_600;
 
 /// What is usual in this fleet.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +42,39 @@ pub(crate) fn data_came(env: &mut Env) -> Option<i64> {
     let key = AlertKey::of(Subject::Headend, RuleId::COM_CLASSIFY, None);
     env.book.clear(&key, env.now, env.at, &mut env.out);
     Some(silent_from)
+}
+
+/// Most devices are ahead of us at log time `env.now` (#7): it is our clock. What was said of theirs in
+/// the last hour is taken back.
+pub(crate) fn clock_wrong(at: i64, env: &mut Env) {
+    let own = |(key, active): &(&AlertKey, &Active)| {
+        key.rule == RuleId::ING_CLK.no && at - active.start <= CLOCK_BACK_S
+    };
+    let theirs: Vec<AlertKey> = env.book.iter().filter(own).map(|(key, _)| *key).collect();
+    for key in theirs {
+        env.book.retract(&key, env.at, &mut env.out);
+    }
+    let (rule, cause) = (RuleId::ING_CLK, Cause::HeadendClock);
+    let mut report = Report::new(rule, Subject::Headend, cause, at);
+    report.severity = Severity::P2;
+    report.identified = true;
+    report.annunciate = true;
+    report.until = at;
+    report.evidence = vec![
+        Evidence::instant("window_from", crate::alerts::seconds(at)),
+        Evidence::instant("window_to", env.at),
+        Evidence::number("meters", i64::from(env.fleet), "meters"),
+    ];
+    env.book.assert(report, env.at, &mut env.out);
+}
+
+pub(crate) fn clock_right(at: i64, env: &mut Env) {
+    let key = AlertKey::of(Subject::Headend, RuleId::ING_CLK, None);
+    env.book.clear(&key, at, env.at, &mut env.out);
+}
+
+pub(crate) fn clock_is_wrong(env: &Env) -> bool {
+    env.book.get(&AlertKey::of(Subject::Headend, RuleId::ING_CLK, None)).is_some()
 }
 
 /// Timer: how long has nothing arrived?

@@ -18,6 +18,8 @@ use crate::alerts::{AlertKey, Report, seconds};
 use crate::cause::{Cause, Family};
 use crate::env::Env;
 use crate::rule::RuleId;
+use crate::rules::device::Told;
+use crate::rules::headend;
 use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
 use crate::state::NEVER;
 use crate::state::meter::Meter;
@@ -25,6 +27,8 @@ use crate::transition::Evidence;
 
 const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 86_400;
+/// A time-of-use clock that differs by more than this is urgent (`vee`'s `clock_large_s`).
+const CLOCK_LARGE_S: i64 = 900;
 /// Failures that are remembered for one rule of a channel.
 const FAILS_MAX: usize = 12;
 
@@ -287,9 +291,37 @@ pub(crate) fn finding(whose: Whose<'_>, finding: &Finding, env: &mut Env) {
 }
 
 /// A device event speaks for a rule: the clock is wrong, a memory error, test mode.
-pub(crate) fn event(whose: Whose<'_>, rule: RuleId, at: i64, env: &mut Env) {
-    let fail = Fail { from: at, to: at, at: env.now, kind: kind::EVENT, detail: 0 };
+pub(crate) fn event(whose: Whose<'_>, rule: RuleId, (at, detail): (i64, i32), env: &mut Env) {
+    let detail = i64::from(detail);
+    // A clock that is ahead stamps its events in the future.
+    let at = if rule == RuleId::ING_CLK { at.min(env.now) } else { at };
+    let fail = Fail { from: at, to: at, at: env.now, kind: kind::EVENT, detail };
     fails(whose, rule, fail, env);
+}
+
+/// The device's clock is off by the change of the local clock (#8), or no longer. Its stamps are
+/// wrong for that reason and no other.
+pub(crate) fn shifted(whose: Whose<'_>, told: Told, env: &mut Env) {
+    if told.detail == 0 {
+        over(whose, RuleId::ING_DST, told.at.min(env.now), env);
+        return;
+    }
+    for rule in [RuleId::ING_TIME, RuleId::ING_CLK] {
+        let alert = AlertKey::of(whose.meter.subject(), rule, whose.channel);
+        let begun = env.book.get(&alert).is_some_and(|active| env.now - active.start < HOUR_S);
+        if begun {
+            env.book.retract(&alert, env.at, &mut env.out);
+            env.verdicts.kept.remove(&whose.key(rule));
+        }
+    }
+    event(whose, RuleId::ING_DST, (told.at.min(env.now), told.detail), env);
+}
+
+/// A rule's failure is over, whatever its windows say.
+fn over(whose: Whose<'_>, rule: RuleId, at: i64, env: &mut Env) {
+    env.verdicts.kept.remove(&whose.key(rule));
+    let alert = AlertKey::of(whose.meter.subject(), rule, whose.channel);
+    env.book.clear(&alert, at, env.at, &mut env.out);
 }
 
 /// Nobody ended the test mode that an event told of.
@@ -322,7 +354,8 @@ fn fails(whose: Whose<'_>, rule: RuleId, fail: Fail, env: &mut Env) {
     let link = env.network.link(whose.place);
     let demand_billed = link.is_some_and(|link| link.demand_billed);
     let Some(policy) = policy(rule, demand_billed) else { return };
-    if in_exchange(whose.meter, rule, fail.to) {
+    let untrusted = rule == RuleId::ING_CLK && headend::clock_is_wrong(env);
+    if untrusted || in_exchange(whose.meter, rule, fail.to) {
         return;
     }
     if let Some(link) = env.network.link_mut(whose.place) {
@@ -414,6 +447,8 @@ fn passes(whose: Whose<'_>, rule: RuleId, (from, to): (i64, i64), env: &mut Env)
         // What an event told ends with clean readings, what a day showed with a clean day.
         (RuleId::ING_FLAG, true, _) => Clear::CleanFor(DAY_S),
         (RuleId::ING_FLAG, false, false) => return,
+        // A clock that did not follow the change is proven right by the next change only.
+        (RuleId::ING_DST, true, _) if from <= newest.to => return,
         _ => policy.clear,
     };
     kept.passes = kept.passes.saturating_add(1);
@@ -440,6 +475,8 @@ fn named(whose: Whose<'_>, rule: RuleId, fails: &[Fail], env: &Env) -> (Cause, S
     let electric = whose.meter.commodity == Commodity::Electricity;
     match rule {
         RuleId::ING_DUP => (Cause::DuplicateSource, P3),
+        RuleId::ING_TIME if follows_no_change(whose, env) => (Cause::DstConfig, P3),
+        RuleId::ING_CLK if urgent_clock(whose, detail, env) => (Cause::ClockError, P2),
         RuleId::ING_TIME | RuleId::ING_CLK => (Cause::ClockError, P3),
         RuleId::ING_SIZE => (Cause::ProgrammingError, P3),
         RuleId::ING_UOM | RuleId::ING_MULT => (Cause::ConfigMismatch, P2),
@@ -493,6 +530,18 @@ fn named(whose: Whose<'_>, rule: RuleId, fails: &[Fail], env: &Env) -> (Cause, S
         }
         _ => (Cause::DataGap, P4),
     }
+}
+
+/// The clock is known not to follow the change of the local clock.
+fn follows_no_change(whose: Whose<'_>, env: &Env) -> bool {
+    let alert = AlertKey::of(whose.meter.subject(), RuleId::ING_DST, whose.channel);
+    env.book.get(&alert).is_some()
+}
+
+/// A time-of-use meter that is off by minutes books into wrong rates.
+fn urgent_clock(whose: Whose<'_>, off_s: i64, env: &Env) -> bool {
+    let time_of_use = env.network.link(whose.place).is_some_and(|link| link.time_of_use);
+    time_of_use && off_s.abs() > CLOCK_LARGE_S
 }
 
 fn several_in_a_week(fails: &[Fail]) -> bool {

@@ -33,6 +33,8 @@ pub(crate) struct Link {
     pub(crate) cell_from: Sec,
     /// Contracted demand is billed.
     pub(crate) demand_billed: bool,
+    /// It has registers of rates.
+    pub(crate) time_of_use: bool,
     /// Newest UTC day of `seen`, and the first day with a slot ([`NO_DAY`]: none); since 1970.
     newest: u16,
     first: u16,
@@ -48,6 +50,7 @@ snap_struct!(Link {
     life_ends,
     cell_from,
     demand_billed,
+    time_of_use,
     newest,
     first,
     seen,
@@ -62,6 +65,7 @@ impl Link {
         life_ends: Sec::NONE,
         cell_from: Sec::NEVER,
         demand_billed: false,
+        time_of_use: false,
         newest: 0,
         first: NO_DAY,
         seen: [0; SEEN_DAYS],
@@ -291,6 +295,8 @@ pub(crate) struct Network {
     pub(crate) lost: Vec<i64>,
     /// Local day up to which winter volumes were added, and the volumes by meter.
     pub(crate) winter: crate::rules::sewer::Winter,
+    /// Feeder sections that far fewer readings come from than usual.
+    pub(crate) storms: BTreeMap<ZoneId, crate::rules::storm::Storm>,
     /// Due time of the daily look, 0 before it is set.
     pub(crate) daily_at: i64,
 }
@@ -313,6 +319,7 @@ impl Network {
         let link = &mut self.links[at];
         let cohort_before = std::mem::replace(&mut link.cohort, cohort);
         link.usage_point = asset.usage_point.get();
+        link.time_of_use = asset.channels.iter().any(|one| one.reading_type.tariff > 0);
         link.demand_billed = asset.detail.contract_demand_mw > 0;
         link.cell_from = asset
             .detail
@@ -441,7 +448,7 @@ fn insert(members: &mut Vec<u32>, place: u32) {
     }
 }
 
-snap_struct!(Network { links, nodes, areas, dark, cohorts, lost, winter, daily_at });
+snap_struct!(Network { links, nodes, areas, dark, cohorts, lost, winter, storms, daily_at });
 
 impl Snap for Area {
     fn save(&self, to: &mut Writer) {

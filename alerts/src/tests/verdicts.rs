@@ -223,3 +223,68 @@ fn whatever_is_p1_on_gas_belongs_to_the_gas_family() {
     assert_eq!((said[0].severity, said[0].family), (Severity::P1, crate::Family::Gas));
     assert_eq!(said[0].at, UtcTime::from_seconds(at("11-03 03:00").seconds()));
 }
+
+fn tell(log: &mut Log, subject: Subject, when: &str, code: EventCode, detail: i32) {
+    let record = LogRecord::Event { subject, occurred_at: at(when), code, detail };
+    log.push(at(when), vec![record, LogRecord::Tick]);
+}
+
+#[test]
+fn when_our_own_clock_is_wrong_no_devices_is() {
+    let assets: Vec<MeterAsset> =
+        (1..=3).map(|id| meter(&format!("electricity 15min id={id}"))).collect();
+    let mut log = Log::default();
+    let records = assets.iter().map(|asset| LogRecord::Meter(Box::new(asset.clone()))).collect();
+    log.push(at("11-01"), records);
+    let meter_of = |id: usize| Subject::Meter(assets[id].meter);
+    tell(&mut log, meter_of(0), "11-02 10:00", EventCode::ClockError, 300);
+    tell(&mut log, Subject::Headend, "11-02 10:01", EventCode::ClockError, 0);
+    tell(&mut log, meter_of(1), "11-02 10:02", EventCode::ClockError, 300);
+    tell(&mut log, Subject::Headend, "11-02 14:00", EventCode::Cleared, 0);
+    tell(&mut log, meter_of(2), "11-02 15:00", EventCode::ClockError, 300);
+    expect![[r#"
+        11-02 10:00 raised ING-CLK meter 1 CLOCK_ERROR P3 since 11-02 10:00
+        11-02 10:01 retracted ING-CLK meter 1 CLOCK_ERROR P3 since 11-02 10:00
+        11-02 10:01 raised ING-CLK head-end HEADEND_CLOCK P2 since 11-02 10:01
+        11-02 14:00 cleared ING-CLK head-end HEADEND_CLOCK P2 since 11-02 10:01 until 11-02 14:00
+        11-02 15:00 raised ING-CLK meter 3 CLOCK_ERROR P3 since 11-02 15:00
+    "#]].assert_eq(&log.text());
+}
+
+#[test]
+fn a_clock_that_did_not_follow_the_change_is_configuration_until_it_does() {
+    let asset = meter("electricity 15min");
+    let mut log = Log::default();
+    log.push(at("10-24"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    for quarter in 1..=3 {
+        let mut record = interval(&asset, at("10-25 02:00").plus_seconds(quarter * 900), 100, "");
+        if let LogRecord::Interval { failed, .. } = &mut record {
+            *failed = mask(2);
+        }
+        log.push(at("10-25 02:00"), vec![record, LogRecord::Tick]);
+    }
+    tell(&mut log, Subject::Meter(asset.meter), "10-25 02:00", EventCode::DstShift, 3_600);
+    // The day of the change looks complete: it proves nothing.
+    let day = found(&asset, 8, Outcome::Pass, "10-25");
+    log.push(at("10-26 03:00"), vec![day, LogRecord::Tick]);
+    tell(&mut log, Subject::Meter(asset.meter), "10-28 02:00", EventCode::DstShift, 0);
+    expect![[r#"
+        10-25 02:00 raised ING-DST meter 1 DST_CONFIG P3 since 10-25 02:00
+        10-28 02:00 cleared ING-DST meter 1 DST_CONFIG P3 since 10-25 02:00 until 10-28 02:00
+    "#]].assert_eq(&log.text());
+}
+
+#[test]
+fn a_time_of_use_clock_that_is_off_by_minutes_is_urgent() {
+    let mut asset = meter("electricity 15min");
+    let mut rate = asset.channels[0];
+    rate.channel = metering::ChannelNo::new(2);
+    rate.reading_type.tariff = 1;
+    asset.channels.push(rate);
+    let mut log = Log::default();
+    log.push(at("11-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    tell(&mut log, Subject::Meter(asset.meter), "11-02 10:00", EventCode::ClockError, 901);
+    expect![[r#"
+        11-02 10:00 raised ING-CLK meter 1 CLOCK_ERROR P2 since 11-02 10:00
+    "#]].assert_eq(&log.text());
+}
