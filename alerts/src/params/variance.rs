@@ -26,7 +26,7 @@ macro_rules! variance_params {
         "From this change of a whole group's use on it counts as moved, in per cent; a meter must then stand out from it too."
             var_moved_pct = 10 "%", 1..=1000, Default;
         "Fewer judged meters than this are no group to stand out from."
-            var_crowd_min = 20 "", 5..=1000, Default;
+            var_crowd_min = 8 "", 5..=1000, Default;
         "Water: hours after the day in which a leak may explain it before it is raised."
             var_leak_hold_h = 26 "h", 0..=72, Default;
     }

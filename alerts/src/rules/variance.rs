@@ -8,8 +8,8 @@
 //! time to close the day; if more than 5 % of it, and five at least, are strange on the same day,
 //! it is the weather and only one notice is given. Where the whole group has moved by 10 % or more on
 //! that day (its median of use over usual use: no weather feed is in the log, so the group stands
-//! for degree days), a meter is strange only if it also stands out from the group by the same z, with
-//! the group's own spread. High use opens an issue P3, so that staff see
+//! for degree days), a meter is strange only if it also stands out from the group, with the group's
+//! own spread: by the z of a single high day, or of low days. High use opens an issue P3, so that staff see
 //! it, unless a leak alert explains it; low use does so only when three weekdays are low,
 //! something is used on them and the address is not empty. Holidays are not known yet.
 
@@ -200,16 +200,20 @@ fn stands_out(rule: RuleId, days: &DayRing, (number, moved): (i32, Moved), env: 
     let share = i64::try_from(share).unwrap_or(i64::MAX / 10_000);
     let z = robust_z_x100(share, moved.median, moved.mad, params.var_floor_pct);
     z.is_none_or(|z| match rule {
-        RuleId::VAR_HIGH => z > params.var_z_high_x100,
+        RuleId::VAR_HIGH => z > params.var_z_once_x100,
         _ => z < -params.var_z_low_x100,
     })
 }
+
+/// Days with holes close when their data are due, at the next tick: all must be in before the group
+/// decides, or each would be judged alone.
+const TOGETHER_S: i64 = 900;
 
 /// Seconds after the end of a day at which its findings are decided.
 fn hold_s(commodity: Commodity, group: u16, env: &mut Env) -> i64 {
     let lag_s = env.groups.get_mut(group).map_or(0, |group| i64::from(group.lag_s));
     let leak_s = if commodity == Commodity::Water { env.params.var_leak_hold_h * 3_600 } else { 0 };
-    lag_s + leak_s
+    lag_s + leak_s + TOGETHER_S
 }
 
 fn clear_if_inside((subject, zone): (Subject, u16), channel: &Channel, number: i32, env: &mut Env) {

@@ -195,17 +195,17 @@ fn var_high_rises_at_once_far_above_and_after_two_days_above() {
         "electricity 1h",
         &weeks_then(&[2_000, 430, 420, 410, 430]),
         &expect![[r#"
-        11-03 02:02 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-02 00:00
-        11-05 00:02 cleared VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-02 00:00 until 11-03 00:00
-    "#]],
+            11-03 02:22 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-02 00:00
+            11-05 00:02 cleared VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-02 00:00 until 11-03 00:00
+        "#]],
     );
     check(
         "electricity 1h",
         &weeks_then(&[590, 430, 600, 420, 410, 430]),
         &expect![[r#"
-        11-05 02:02 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-02 00:00
-        11-07 00:02 cleared VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-02 00:00 until 11-05 00:00
-    "#]],
+            11-05 02:22 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-02 00:00
+            11-07 00:02 cleared VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-02 00:00 until 11-05 00:00
+        "#]],
     );
     check("electricity 1h", &weeks_then(&[590, 430, 440, 420, 410, 430]), &expect![[""]]);
 }
@@ -217,9 +217,9 @@ fn var_low_opens_an_issue_after_three_low_weekdays() {
         "electricity 1h",
         &weeks_then(&days),
         &expect![[r#"
-        11-07 02:02 raised VAR-LOW meter 1 LOW_CONSUMPTION P3 since 11-04 00:00
-        11-11 00:02 cleared VAR-LOW meter 1 LOW_CONSUMPTION P3 since 11-04 00:00 until 11-09 00:00
-    "#]],
+            11-07 02:22 raised VAR-LOW meter 1 LOW_CONSUMPTION P3 since 11-04 00:00
+            11-11 00:02 cleared VAR-LOW meter 1 LOW_CONSUMPTION P3 since 11-04 00:00 until 11-09 00:00
+        "#]],
     );
 }
 
@@ -231,9 +231,9 @@ fn var_low_is_a_record_when_somebody_is_away_from_friday_to_monday() {
         "electricity 1h",
         &long_then(8, &days),
         &expect![[r#"
-        11-09 02:02 raised VAR-LOW meter 1 LOW_CONSUMPTION P4 since 11-06 00:00 record
-        11-12 00:02 cleared VAR-LOW meter 1 LOW_CONSUMPTION P4 since 11-06 00:00 until 11-10 00:00 record
-    "#]],
+            11-09 02:22 raised VAR-LOW meter 1 LOW_CONSUMPTION P4 since 11-06 00:00 record
+            11-12 00:02 cleared VAR-LOW meter 1 LOW_CONSUMPTION P4 since 11-06 00:00 until 11-10 00:00 record
+        "#]],
     );
 }
 
@@ -253,8 +253,8 @@ fn var_gives_one_notice_for_weather() {
     }
     log.sort_by_log_time();
     expect![[r#"
-        11-03 02:02 raised VAR-HIGH head-end WEATHER_EVENT P4 since 11-02 00:00 record
-        11-03 02:02 cleared VAR-HIGH head-end WEATHER_EVENT P4 since 11-02 00:00 until 11-03 00:00 record
+        11-03 02:22 raised VAR-HIGH head-end WEATHER_EVENT P4 since 11-02 00:00 record
+        11-03 02:22 cleared VAR-HIGH head-end WEATHER_EVENT P4 since 11-02 00:00 until 11-03 00:00 record
     "#]].assert_eq(&log.text());
 }
 
@@ -272,7 +272,7 @@ fn var_waits_for_the_leak_that_explains_it() {
         &series,
         &expect![[r#"
             11-03 19:47 raised WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P2 since 11-02 19:45
-            11-04 04:02 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P4 since 11-02 00:00 record
+            11-04 04:17 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P4 since 11-02 00:00 record
             11-05 00:02 raised WTR-CUSUM meter 1 LEAK_CUSTOMER_SIDE P3 since 11-02 00:00
         "#]],
     );
@@ -293,7 +293,7 @@ fn late_data_repair_the_day_and_withdraw_what_it_raised() {
     // Once more: a slot counts once.
     log.push(at("11-04 00:31"), late);
     expect![[r#"
-        11-03 02:02 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-02 00:00
+        11-03 02:22 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-02 00:00
         11-04 00:30 retracted VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-02 00:00
     "#]]
     .assert_eq(&text(&log.run()));
@@ -382,8 +382,8 @@ fn a_zone_whose_midnight_is_off_the_grid_is_judged_too() {
         "electricity 1h zone=Asia/Kathmandu",
         &weeks_then(&[2_000, 430, 420]),
         &expect![[r#"
-        11-02 20:22 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-01 18:15
-    "#]],
+            11-02 20:32 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-01 18:15
+        "#]],
     );
     check(
         "water 1h zone=Asia/Kathmandu",

@@ -407,7 +407,7 @@ fn use_that_falls_after_a_sign_of_tampering_completes_it() {
     log.sort_by_log_time();
     expect![[r#"
         11-05 00:02 raised TMP-SCORE meter 1 TAMPER_SUSPECT P3 since 11-01 13:00
-        11-05 02:02 raised VAR-LOW meter 1 LOW_CONSUMPTION P3 since 11-02 00:00
+        11-05 02:22 raised VAR-LOW meter 1 LOW_CONSUMPTION P3 since 11-02 00:00
     "#]]
     .assert_eq(&log.text());
 }

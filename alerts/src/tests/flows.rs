@@ -122,24 +122,24 @@ fn gas_cont_two_summer_days_without_a_pause() {
         "gas 1h",
         leak,
         &expect![[r#"
-        07-22 02:02 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 07-21 00:00
-        07-22 23:02 raised GAS-CONT meter 1 GAS_CONTINUOUS_FLOW P2 since 07-20 23:00
-    "#]],
+            07-22 02:22 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 07-21 00:00
+            07-22 23:02 raised GAS-CONT meter 1 GAS_CONTINUOUS_FLOW P2 since 07-20 23:00
+        "#]],
     );
     // The same in winter, and where gas is a process.
     check(
         "gas 1h",
         &leak.replace("07-", "01-"),
         &expect![[r#"
-        01-22 02:02 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 01-21 00:00
-    "#]],
+            01-22 02:22 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 01-21 00:00
+        "#]],
     );
     check(
         "gas 1h tags=process_gas",
         leak,
         &expect![[r#"
-        07-22 02:02 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 07-21 00:00
-    "#]],
+            07-22 02:22 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 07-21 00:00
+        "#]],
     );
     // A pilot light.
     check("gas 1h", "07-01 00:00 +20d 40,40,300", &expect![[""]]);
@@ -156,7 +156,7 @@ fn gas_cont_is_withdrawn_when_a_late_hour_was_a_pause() {
     log.push(at("07-03 13:30"), vec![super::interval(&asset, at("07-02 07:00"), 0, "")]);
     log.push(at("07-03 13:40"), vec![LogRecord::Tick]);
     expect![[r#"
-        07-02 02:02 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 07-01 00:00
+        07-02 02:22 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 07-01 00:00
         07-02 23:02 raised GAS-CONT meter 1 GAS_CONTINUOUS_FLOW P2 since 06-30 23:00
         07-03 13:30 retracted GAS-CONT meter 1 GAS_CONTINUOUS_FLOW P2 since 06-30 23:00
     "#]]
@@ -210,7 +210,7 @@ fn var_peer_is_evidence_only() {
             .collect()
     };
     expect![[r#"
-        11-27 02:02 raised VAR-PEER meter 1 LOW_CONSUMPTION P4 since 11-13 00:00 record
+        11-27 02:22 raised VAR-PEER meter 1 LOW_CONSUMPTION P4 since 11-13 00:00 record
     "#]]
     .assert_eq(&own(&street("120")));
     expect![[""]].assert_eq(&own(&street("280")));
@@ -223,7 +223,7 @@ fn var_bill_projects_the_month() {
         "10-01 00:00 +31d 400 | 11-01 00:00 +10d 500 | 11-11 00:00 +10d 1500 | 11-21 00:00 +12d 400",
         &expect![[r#"
             11-12 00:02 raised VAR-BILL meter 1 HIGH_CONSUMPTION P4 since 11-11 00:00 record
-            11-12 02:02 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-11 00:00
+            11-12 02:22 raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3 since 11-11 00:00
             11-14 00:02 cleared VAR-BILL meter 1 HIGH_CONSUMPTION P4 since 11-11 00:00 until 11-13 00:00 record
             11-14 00:02 raised VAR-BILL meter 1 HIGH_CONSUMPTION P4 since 11-13 00:00 record
             11-16 00:02 cleared VAR-BILL meter 1 HIGH_CONSUMPTION P4 since 11-13 00:00 until 11-15 00:00 record
@@ -351,7 +351,7 @@ fn mtr_stop_is_not_raised_in_a_house_where_nobody_is() {
     };
     assert!(!run("0").contains("MTR-STOP"));
     expect![[r#"
-        06-26 04:02 raised VAR-LOW meter 1 LOW_CONSUMPTION P4 since 06-22 00:00 record
+        06-26 04:22 raised VAR-LOW meter 1 LOW_CONSUMPTION P4 since 06-22 00:00 record
         06-30 23:02 raised MTR-STOP meter 1 STOPPED_METER P2 since 06-20 23:00
     "#]]
     .assert_eq(&run("0,0,90,0"));

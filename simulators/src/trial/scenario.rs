@@ -131,8 +131,8 @@ scenarios! {
     TRANSFORMER = "transformer_loss", Ward, 25, 11, ["UNACCOUNTED_ENERGY"], [];
     DMA_LEAK = "dma_leak", Ward, 30, 9, ["DMA_LEAK", "UNACCOUNTED_WATER"], [];
     DMA_UNMETERED = "dma_unmetered", Ward, 40, 12, ["UNACCOUNTED_WATER", "DMA_LEAK"], [];
-    SEWER_RAIN = "sewer_rain", Ward, 12, 4, ["SEWER_INFLOW"], [];
-    NOT_RECORDING = "not_recording", Home, 3, 18, ["DATA_GAP"], ["PROGRAMMING_ERROR", "BAD_READ"];
+    SEWER_RAIN = "sewer_rain", Ward, 14, 10, ["SEWER_INFLOW"], [];
+    NOT_RECORDING = "not_recording", Home, 3, 18, ["METER_HARDWARE", "DATA_GAP"], [];
     WINTER_BASIS = "winter_basis", Water, 60, 130, ["DATA_GAP"],
         ["LEAK_CUSTOMER_SIDE", "LEAK_INTERMITTENT", "HIGH_CONSUMPTION", "STUCK_VALUE"];
     HEADEND_OUTAGE = "headend_outage", Headend, 3, 1, ["HEADEND_OUTAGE"],

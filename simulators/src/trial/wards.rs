@@ -191,9 +191,10 @@ impl Builder<'_> {
         1
     }
 
-    /// Rain finds its way into the sewer of a district, for two or three days each time.
+    /// Rain finds its way into the sewer of a district, for a week each time: the ground
+    /// gives it back slowly.
     fn sewer_ward(&mut self, scenario: &'static Scenario, most: usize) -> usize {
-        let onsets = self.onsets(scenario, 10, most);
+        let onsets = self.onsets(scenario, 18, most);
         if onsets.is_empty() {
             return 0;
         }
@@ -212,7 +213,7 @@ impl Builder<'_> {
         self.part(sewer, always, Twist::Scale(900));
         let members = self.numbers(first..=sewer);
         for onset in &onsets {
-            let end = onset.plus_seconds(self.stream.between(60, 80) * HOUR_S);
+            let end = onset.plus_seconds(self.stream.between(192, 240) * HOUR_S);
             let permille = self.stream.between(4_500, 8_000);
             self.part(sewer, Span { from: *onset, to: end }, Twist::Scale(permille));
             let subject = TrialSubject::Zone(dma_code(dma));
