@@ -56,6 +56,7 @@ pub async fn run(options: DemoOptions, base: Config) -> anyhow::Result<()> {
     let began = clock.monotonic();
     let fleet = Fleet::new(spec.clone())?;
     let place = Place::new(options.data_dir.as_deref())?;
+    tell(&format!("Verbs    headend issues list --data-dir {}", place.path().display()));
     let mut private = place_of_data::embedded_options(&base, place.path());
     private.no_sync = true;
     let server = EmbeddedServer::start(private).await?;
@@ -276,6 +277,7 @@ impl Place {
         }
         std::fs::create_dir_all(&path)
             .with_context(|| format!("make the directory {}", path.display()))?;
+        place_of_data::mark_simulated(&path)?;
         Ok(Self { path, own })
     }
 

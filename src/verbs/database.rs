@@ -2,10 +2,13 @@
 //! head-end that runs, or a private server of its own for as long as the verb takes.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use store::{Database, DatabaseConfig, EmbeddedOptions, EmbeddedServer};
+use anyhow::Context as _;
+use store::{Database, DatabaseConfig, EmbeddedOptions, EmbeddedServer, PgLog};
 
 use super::exit::{Exit, Failure};
+use crate::clock::{Clock, SteppedClock, SystemClock};
 use crate::config::{Config, read_secret};
 
 /// Of `pool_max` connections so many are for work at most; the rest is for questions.
@@ -13,6 +16,9 @@ const WORK_POOL_MAX: u32 = 6;
 
 /// Where a private database lies in the data directory.
 const PRIVATE: &str = "pg";
+
+/// Marks a data directory whose time is that of a simulated utility.
+const SIMULATED: &str = "simulated-time";
 
 /// An open database. [`Opened::close`] must be called: it stops a server that was started.
 #[derive(Debug)]
@@ -68,7 +74,31 @@ pub async fn open_to_serve(config: &Config) -> anyhow::Result<Opened> {
     Ok(Opened { database, server: Some(server) })
 }
 
+/// Says that the time in `data_dir` is that of a simulated utility.
+///
+/// # Errors
+/// When the directory cannot be written.
+pub fn mark_simulated(data_dir: &Path) -> anyhow::Result<()> {
+    let path = data_dir.join(SIMULATED);
+    std::fs::write(&path, "The time of this head-end is that of its log.\n")
+        .with_context(|| format!("write {}", path.display()))
+}
+
 impl Opened {
+    /// The clock of the utility: the system's; beside simulated meters that of the newest record
+    /// in the log, or a verb would move their time to today.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn clock(&self, config: &Config) -> anyhow::Result<Arc<dyn Clock>> {
+        let simulated = config.database.url.is_none() && config.data.dir.join(SIMULATED).exists();
+        if !simulated {
+            return Ok(SystemClock::shared());
+        }
+        let now = PgLog::new(self.database.clone()).last_log_time().await?;
+        Ok(SteppedClock::starting_at(now))
+    }
+
     /// True when a head-end may be running on the same database.
     pub const fn is_shared(&self) -> bool {
         self.server.is_none()

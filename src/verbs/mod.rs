@@ -33,7 +33,6 @@ use tracing::level_filters::LevelFilter;
 pub use exit::{Exit, Failure, exit_of};
 pub use options::{BenchOptions, DemoOptions, SimulateOptions};
 
-use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, Environment, LogConfig};
 use crate::output::remark;
 use crate::telemetry::{chain, log};
@@ -154,8 +153,9 @@ async fn with_database(verb: &Verb, place: &Place) -> anyhow::Result<()> {
 }
 
 async fn ask(verb: &Verb, place: &Place, opened: &Opened) -> anyhow::Result<()> {
-    let clock = SystemClock::shared();
-    let (database, now) = (&opened.database, clock.now());
+    let clock = opened.clock(&place.config).await?;
+    let database = &opened.database;
+    let now = clock.now();
     let zone = &place.config.utility.zone;
     match verb {
         Verb::Meters(MetersVerb::List(args)) => meters::list(database, args, zone, now).await,
