@@ -11,6 +11,7 @@ mod load;
 mod messages;
 mod path;
 pub mod rules;
+mod rules_fleet;
 
 use std::io::Write as _;
 use std::path::PathBuf;
