@@ -168,7 +168,13 @@ pub(super) fn snippet(evidence: &[Evidence]) -> String {
 /// A fact as people say it: quantities in a unit that suits them, three digits; the rest as the rule
 /// wrote it.
 pub(super) fn said(fact: &Evidence) -> String {
-    display_unit(fact).map_or_else(|| fact.text.clone(), |unit| unit.rough(fact.value))
+    match (display_unit(fact), fact.unit.as_str()) {
+        (Some(unit), _) => unit.rough(fact.value),
+        (None, "s") => words::duration(fact.value),
+        // A bare number tells nobody what was measured.
+        (None, "") if fact.text.parse::<f64>().is_ok() => String::new(),
+        (None, _) => fact.text.clone(),
+    }
 }
 
 /// A quantity with all its digits; `None` when the fact is no quantity.

@@ -112,6 +112,19 @@ pub fn sentence_case(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
+/// The text with its UTC stamps told in the zone, as everything around it is.
+pub fn localised(text: &str, now: UtcTime, zone: &TimeZone) -> String {
+    let word = |word: &str| {
+        let bare = word.trim_end_matches([',', ';', ':', '.', ')']);
+        let at = bare.ends_with('Z').then(|| UtcTime::parse_rfc3339(bare)).flatten();
+        at.map_or_else(
+            || word.to_owned(),
+            |at| format!("{}{}", stamp(at, now, zone), &word[bare.len()..]),
+        )
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
 /// The first `chars_max` characters, with `…` when some were left out.
 pub fn shortened(text: &str, chars_max: usize) -> String {
     if text.chars().count() <= chars_max {
@@ -128,6 +141,14 @@ mod tests {
 
     fn at(text: &str) -> UtcTime {
         UtcTime::parse_rfc3339(text).unwrap()
+    }
+
+    #[test]
+    fn stamps_within_a_text_are_told_in_the_zone() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let now = at("2026-11-20T12:00:00Z");
+        let told = localised("clear since 2026-11-20T07:00:00Z, for good. Z", now, &zone);
+        assert!(!told.contains("T07:00") && told.contains("08:00, for good. Z"), "{told}");
     }
 
     #[test]

@@ -113,7 +113,13 @@ pub(super) fn failure(file: &Path, error: RulesError) -> anyhow::Error {
             return Failure::new(Exit::Usage, "say why with --reason").into();
         }
         RulesError::NotWatched(_) => error.to_string(),
-        RulesError::Store(_) => return error.into(),
+        RulesError::Store(_) => {
+            // The store knows whether it was away or refused.
+            return match error {
+                RulesError::Store(inner) => inner.into(),
+                other => other.into(),
+            };
+        }
     };
     Failure::new(Exit::Data, message).into()
 }

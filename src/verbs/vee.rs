@@ -17,6 +17,7 @@ use super::vee_args::{DecideArgs, Stretch, VeeVerb};
 use crate::output::{Cell, List, OutputFormat, say};
 use crate::services::vee::{self as service, Person, VeeError};
 
+/// Where a zone has no next day, at the end of time.
 const DAY_S: i64 = 86_400;
 
 /// A stretch as it was found: which slots, how long each, and the zone to print in.
@@ -164,7 +165,7 @@ async fn find(db: &Database, stretch: &Stretch, now: UtcTime) -> anyhow::Result<
     let from = read("--from", &stretch.from)?;
     let to = match &stretch.to {
         Some(text) => read("--to", text)?,
-        None => from.plus_seconds(DAY_S),
+        None => next_midnight(from, &zone),
     };
     if from >= to {
         return Err(Failure::new(Exit::Usage, "--from: is not before --to").into());
@@ -172,6 +173,13 @@ async fn find(db: &Database, stretch: &Stretch, now: UtcTime) -> anyhow::Result<
     let len_s = length_of(db, (meter.meter, channel)).await?;
     let range = service::range((meter.meter, channel), (from, to), BTreeSet::new());
     Ok(Found { range, len_s, zone })
+}
+
+/// The end of the local day that `from` lies in, of 23, 24 or 25 hours.
+fn next_midnight(from: UtcTime, zone: &TimeZone) -> UtcTime {
+    let day = from.to_jiff().to_zoned(zone.clone());
+    let next = day.tomorrow().and_then(|next| next.start_of_day());
+    next.map_or(from.plus_seconds(DAY_S), |next| UtcTime::from_jiff(next.timestamp()))
 }
 
 fn channel_in(meter: &MeterDetail, text: Option<&str>) -> Result<ChannelNo, Failure> {

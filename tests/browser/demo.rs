@@ -26,6 +26,11 @@ pub(crate) struct Demo {
 impl Demo {
     /// Living, its history told. `None` after saying that the test is skipped.
     pub(crate) fn start(test: &str, seconds: u64) -> Option<Self> {
+        Self::start_with(test, seconds, 60)
+    }
+
+    /// The same with so many meters.
+    pub(crate) fn start_with(test: &str, seconds: u64, meters: u32) -> Option<Self> {
         for needed in ["chromedriver", "chromium"] {
             if find(needed).is_none() {
                 skip(test, &format!("{needed} is not installed"));
@@ -39,7 +44,8 @@ impl Demo {
         let port = free_port();
         let mut command = Command::new(built());
         command
-            .args(["demo", "--meters", "60", "--seed", "7", "--for", &format!("{seconds}s")])
+            .args(["demo", "--meters", &meters.to_string(), "--seed", "7"])
+            .args(["--for", &format!("{seconds}s")])
             .args(["--port", &port.to_string(), "--data-dir", "data"])
             .current_dir(directory.path());
         let log = directory.path().join("demo.log");

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 mod demo;
+mod journeys;
 mod kit;
 mod live;
 mod pages;

@@ -32,6 +32,8 @@ fn paths(demo: &Demo) -> Vec<String> {
         "/alarms".to_owned(),
         "/rules".to_owned(),
         "/rules/WTR-CONT".to_owned(),
+        "/rules/numbers".to_owned(),
+        "/rules/shadow".to_owned(),
         "/rules/versions".to_owned(),
         "/rules/backtest".to_owned(),
         "/zones/Z-1".to_owned(),

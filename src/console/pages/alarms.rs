@@ -366,6 +366,8 @@ pub(in crate::console) async fn unshelve(
     State(console): State<ConsoleState>,
     Form(form): Form<UnshelveForm>,
 ) -> Answer {
-    store::alarms::unshelve(&console.db, form.id, ACTOR, console.now()).await?;
+    if !store::alarms::unshelve(&console.db, form.id, ACTOR, console.now()).await? {
+        return Err(Refusal::not_found("That silence is over already."));
+    }
     Ok(Redirect::to("/alarms").into_response())
 }

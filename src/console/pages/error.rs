@@ -24,7 +24,7 @@ pub(in crate::console) async fn page(
     let title = match status {
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::FORBIDDEN => "Refused",
-        StatusCode::CONFLICT => "Somebody was faster",
+        StatusCode::CONFLICT => "Nothing was changed",
         StatusCode::SERVICE_UNAVAILABLE => "Not available now",
         status if status.is_client_error() => "Not understood",
         _ => "Something failed here",

@@ -358,7 +358,8 @@ impl Timeline {
         }
         for log in &detail.log {
             let (text, quote) = log_words(log);
-            all.push((log.at, entry(log.at, text, quote)));
+            let local = |text: String| words::localised(&text, now, zone);
+            all.push((log.at, entry(log.at, local(text), local(quote))));
         }
         all.sort_by_key(|(at, _)| *at);
         let mut entries: Vec<TimelineEntry> = all.into_iter().map(|(_, entry)| entry).collect();

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use alerts::Mode;
+use alerts::bundle::CustomRule;
 use askama::Template;
 use axum::extract::State;
 use metering::UtcTime;
 use store::views::rules::{self as views, RuleActivity};
 
 use super::{Answer, html};
+use crate::console::causes;
 use crate::console::frame::{Choice, Frame, Section};
 use crate::console::rule_facts::{RuleFacts, Rulebook};
 use crate::console::rule_words::{self, RuleText};
 use crate::console::state::ConsoleState;
 use crate::console::words;
+use crate::services::rules;
 
 const DAY_S: i64 = 86_400;
 /// How far back "fired" looks.
@@ -25,6 +29,19 @@ struct RulesPage {
     say: String,
     views: Vec<Choice>,
     groups: Vec<GroupLine>,
+    /// Rules that operators wrote, of the active version.
+    own: Vec<OwnLine>,
+}
+
+struct OwnLine {
+    id: String,
+    name: String,
+    scope: String,
+    when: String,
+    mode: &'static str,
+    severity: String,
+    opens: String,
+    said: String,
 }
 
 struct GroupLine {
@@ -90,7 +107,9 @@ pub(in crate::console) async fn show(State(console): State<ConsoleState>) -> Ans
                 .collect(),
         })
         .collect();
-    html(&RulesPage { frame, say: say(&book, &busy), views: views_of("/rules"), groups })
+    let (_, bundle) = rules::active(&console.db).await?;
+    let own = bundle.custom.iter().map(|rule| OwnLine::of(rule, &busy)).collect();
+    html(&RulesPage { frame, say: say(&book, &busy), views: views_of("/rules"), groups, own })
 }
 
 fn say(book: &Rulebook, busy: &BTreeMap<u8, RuleActivity>) -> String {
@@ -104,6 +123,28 @@ fn say(book: &Rulebook, busy: &BTreeMap<u8, RuleActivity>) -> String {
         rule_words::all().count(),
         book.version(),
     )
+}
+
+impl OwnLine {
+    fn of(rule: &CustomRule, busy: &BTreeMap<u8, RuleActivity>) -> Self {
+        let live = rule.patch.mode == Some(Mode::Live);
+        let off = rule.patch.enabled == Some(false);
+        let raised = busy.get(&rule.id.no.get()).map_or(0, |row| row.raised);
+        Self {
+            id: rule.id.to_string(),
+            name: rule.name.clone(),
+            scope: rule.scope.as_ref().map(ToString::to_string).unwrap_or_default(),
+            when: rule.when.to_string(),
+            mode: match (off, live) {
+                (true, _) => "off",
+                (false, true) => "live",
+                (false, false) => "shadow",
+            },
+            severity: rule.severity.to_string(),
+            opens: causes::title(rule.opens.word()),
+            said: if live { words::thousands(raised) } else { String::new() },
+        }
+    }
 }
 
 impl RuleLine {

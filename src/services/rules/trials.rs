@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use metering::UtcTime;
-use store::{Database, StoreError};
+use store::Database;
 
 use super::backtest::{self, Report, Version};
 
@@ -61,7 +61,7 @@ pub struct Asked {
 pub enum Standing {
     Running(Arc<Progress>),
     Done(Arc<Report>),
-    /// The database was away; the text says why.
+    /// It ended early; the text says why.
     Failed(String),
 }
 
@@ -113,25 +113,30 @@ impl Trials {
             id
         };
         let (this, database) = (self.clone(), database.clone());
-        tokio::spawn(async move {
+        let work = tokio::spawn(async move {
             let versions = (
                 Version { version: &asked.candidate, text: &candidate },
                 Version { version: &asked.active, text: &active },
             );
-            let done = backtest::run(&database, versions, asked.range, &progress).await;
-            this.end(id, done);
+            backtest::run(&database, versions, asked.range, &progress).await
+        });
+        tokio::spawn(async move {
+            // A fault of the program must not leave it running for ever: nobody could begin another.
+            match work.await {
+                Ok(Ok(report)) => this.end(id, Standing::Done(Arc::new(report))),
+                Ok(Err(error)) => this.fail(id, &error),
+                Err(error) => this.fail(id, &error),
+            }
         });
         Ok(id)
     }
 
-    fn end(&self, id: u64, done: Result<Report, StoreError>) {
-        let standing = match done {
-            Ok(report) => Standing::Done(Arc::new(report)),
-            Err(error) => {
-                tracing::warn!(%error, "A backtest ended early.");
-                Standing::Failed(error.to_string())
-            }
-        };
+    fn fail(&self, id: u64, error: &(dyn std::error::Error + 'static)) {
+        tracing::warn!(error, "A backtest ended early.");
+        self.end(id, Standing::Failed(error.to_string()));
+    }
+
+    fn end(&self, id: u64, standing: Standing) {
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(trial) = book.trials.iter_mut().find(|trial| trial.id == id) {
             trial.standing = standing;

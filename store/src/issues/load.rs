@@ -23,15 +23,19 @@ macro_rules! view_columns {
     };
 }
 
-/// Which is the newest issue of this subject and family, closed or not? It is locked.
+/// Which issue of this subject and family counts: the active one, else the newest? It is locked. The
+/// record of a gap that estimation filled is no earlier issue of another cause.
 const NEWEST: &str = concat!(
     "SELECT ",
     view_columns!(),
     "WHERE i.subject_kind = $1 AND i.subject_id = $2 AND i.family = $3 \
-     ORDER BY i.number DESC LIMIT 1 FOR UPDATE OF i"
+       AND (i.cause_detected <> 'DATA_GAP' OR $4 = 'DATA_GAP' OR i.condition_start = $5 \
+         OR i.closed_at IS NULL) \
+     ORDER BY i.closed_at IS NOT NULL, i.number DESC LIMIT 1 FOR UPDATE OF i"
 );
 
-/// Which active issues may have a step that is due at `$1`? Oldest first, locked.
+/// Which active issues may have a step that is due at `$1`? Oldest first, locked. Those that nothing
+/// closes by itself, and those of the slow families before their time, would stand before the rest.
 const DUE: &str = concat!(
     "SELECT ",
     view_columns!(),
@@ -39,8 +43,13 @@ const DUE: &str = concat!(
      AND ((i.suppressed AND (p.state IS NULL OR p.state NOT IN \
              ('DETECTED', 'OPEN', 'WORK_ORDERED', 'FIXED_PENDING', 'REOPENED'))) \
           OR i.snoozed_until <= $1 \
-          OR (i.state = 'FIXED_PENDING' AND NOT i.suppressed AND i.cleared_at <= $1)) \
-     ORDER BY i.updated_at LIMIT $2 FOR UPDATE OF i"
+          OR (i.state = 'FIXED_PENDING' AND NOT i.suppressed AND i.family <> 'TAMPER' \
+            AND NOT (i.family = 'GAS' AND i.severity = 1) \
+            AND i.cleared_at <= $1 - CASE i.family WHEN 'BATTERY' THEN interval '30 days' \
+              WHEN 'METROLOGY' THEN interval '7 days' ELSE interval '0' END \
+            AND NOT EXISTS (SELECT FROM work_order_issue l JOIN work_order o USING (number) \
+              WHERE l.issue_id = i.issue_id AND o.status IN ('created', 'assigned')))) \
+     ORDER BY i.updated_at, i.issue_id LIMIT $2 FOR UPDATE OF i"
 );
 
 /// Which open issue took over issue `$1`, perhaps through others?
@@ -65,13 +74,16 @@ pub(super) async fn heir(
 
 pub(super) async fn newest(
     client: &Connection,
-    subject: Subject,
-    family: Family,
+    (subject, family): (Subject, Family),
+    (cause, condition_start): (&str, UtcTime),
 ) -> Result<Option<IssueView>, StoreError> {
     let query = StoreError::query("reading the issue of a subject");
     let statement = client.prepare_cached(NEWEST).await.map_err(&query)?;
     let row = client
-        .query_opt(&statement, &[&subject.kind(), &subject.number(), &family.word()])
+        .query_opt(
+            &statement,
+            &[&subject.kind(), &subject.number(), &family.word(), &cause, &Stamp(condition_start)],
+        )
         .await
         .map_err(&query)?;
     row.as_ref().map(view).transpose()

@@ -156,9 +156,14 @@ async fn apply_one(
     log_seq: i64,
 ) -> Result<Applied, StoreError> {
     let client = tx.client();
-    let current = load::newest(client, transition.subject, transition.family).await?;
+    let key = (transition.subject, transition.family);
+    let told = (transition.cause.word(), transition.condition_start);
+    let current = load::newest(client, key, told).await?;
     let parent = match transition.parent {
-        Some(subject) => load::newest(client, subject, transition.parent_family()).await?,
+        Some(subject) => {
+            let of = (subject, transition.parent_family());
+            load::newest(client, of, ("", transition.condition_start)).await?
+        }
         None => None,
     };
     if let Some(heir) = heir(client, transition, current.as_ref()).await? {
@@ -173,7 +178,7 @@ async fn apply_one(
     let issue_id = if changes.is_empty() {
         None
     } else {
-        load::newest(client, transition.subject, transition.family).await?.map(|view| view.issue_id)
+        load::newest(client, key, told).await?.map(|view| view.issue_id)
     };
     alerts::record(client, transition, issue_id.as_deref()).await?;
     Ok(applied)

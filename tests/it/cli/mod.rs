@@ -1,5 +1,6 @@
 //! The built program, run as people run it: what it prints and how it ends.
 
+mod closed_pipe;
 mod config;
 mod help;
 mod journey;
@@ -33,4 +34,14 @@ fn headend(directory: &Path, args: &[&str], variables: &[(&str, &str)]) -> Ended
         stdout: text(output.stdout),
         stderr: text(output.stderr),
     }
+}
+
+/// A private database in `directory` with one meter; the verbs that only look make none.
+fn begin(directory: &Path) {
+    let meters = "meter,source,commodity,address,field,reading_type,kind,unit,interval\n\
+                  E-1,ami:E-1,electricity,Mill Lane 4,energy_import,energy_active_import,\
+                  interval,kWh,15m\n";
+    std::fs::write(directory.join("first.csv"), meters).unwrap();
+    let ended = headend(directory, &["meters", "provision", "first.csv"], &[]);
+    assert_eq!(ended.code, 0, "{} {}", ended.stdout, ended.stderr);
 }

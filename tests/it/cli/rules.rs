@@ -1,6 +1,6 @@
 //! `headend rules`: a bundle is checked, tried, applied and taken back.
 
-use super::headend;
+use super::{begin, headend};
 use crate::kit::program::has_postgres;
 use crate::kit::temp::TempDir;
 
@@ -47,6 +47,7 @@ fn a_bundle_is_applied_and_taken_back() {
         return;
     }
     let here = TempDir::new("rules-apply");
+    begin(here.path());
     std::fs::write(here.path().join("rules.toml"), BUNDLE).unwrap();
     let run = |args: &[&str]| {
         let args: Vec<&str> = ["rules"].iter().chain(args).copied().collect();

@@ -25,7 +25,7 @@ const HOSTILE: &str = include_str!("hostile.sql");
 const HOST: &str = "127.0.0.1:8080";
 
 /// Every kind of page of the seeded utility.
-const PAGES: [&str; 40] = [
+const PAGES: [&str; 43] = [
     "/",
     "/?range=3h",
     "/meters",
@@ -61,6 +61,9 @@ const PAGES: [&str; 40] = [
     "/rules",
     "/rules/WTR-CONT",
     "/rules/ING-TIME",
+    "/rules/numbers",
+    "/rules/numbers?mark=std",
+    "/rules/shadow",
     "/rules/versions",
     "/rules/backtest",
     "/zones/N",

@@ -82,12 +82,12 @@ async fn a_value_is_edited_by_hand_and_shown_as_an_edit() {
     let Some(rig) = ConsoleRig::seeded("review edit", SUSPECT).await else { return };
     // The interval that ends at 11:00 UTC, in microseconds.
     let end = 1_781_002_800_000_000_i64;
-    let form = format!("reason=read+again&v.{end}=0.1");
+    let form = format!("reason=read+again&unit=1000&v.{end}=0.1");
     let done = rig.submit(&format!("{DAY}/edit"), &form).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
     let estimates = words(&rig.get("/estimates").await.text());
     assert!(estimates.contains("Edited by a person A, not measured"), "{estimates}");
-    let bad = rig.submit(&format!("{DAY}/edit"), &format!("reason=x&v.{end}=much")).await;
+    let bad = rig.submit(&format!("{DAY}/edit"), &format!("reason=x&unit=1000&v.{end}=much")).await;
     assert_eq!(bad.status, StatusCode::BAD_REQUEST, "{}", bad.text());
 }
 
@@ -151,4 +151,86 @@ async fn the_api_serves_reviews_estimates_rules_and_alarms() {
         assert_eq!(rig.get(path).await.status, StatusCode::BAD_REQUEST, "{path}");
     }
     assert_eq!(rig.get("/api/v1/estimates/99").await.status, StatusCode::NOT_FOUND);
+}
+
+/// The leak of W-001 holds its bill.
+const HELD: &str = "UPDATE meter_issue SET billing_hold_from = '2026-06-08 02:00Z' \
+                    WHERE issue_id = 'i3';";
+
+#[tokio::test]
+async fn an_issue_is_assigned_merged_and_its_hold_released_by_forms() {
+    let Some(rig) = ConsoleRig::seeded("hand over", HELD).await else { return };
+    let done = rig.submit("/issues/3/assign", "expected=OPEN&assignee=Kim&text=on+call").await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let page = words(&rig.get("/issues/3").await.text());
+    assert!(page.contains("with Kim") && page.contains("assigned to Kim: on call"), "{page}");
+    assert!(page.contains("Release the billing hold"), "{page}");
+
+    let silent = rig.submit("/issues/3/release-hold", "text=+").await;
+    assert_eq!(silent.status, StatusCode::BAD_REQUEST);
+    let freed = rig.submit("/issues/3/release-hold", "text=customer+was+told").await;
+    assert_eq!(freed.status, StatusCode::SEE_OTHER, "{}", freed.text());
+    let page = words(&rig.get("/issues/3").await.text());
+    assert!(page.contains("released by local operator") && page.contains("customer was told"));
+    assert!(!page.contains("Release the billing hold"), "{page}");
+
+    let none = rig.submit("/issues/3/merge", "into=abc").await;
+    assert_eq!(none.status, StatusCode::BAD_REQUEST);
+    let own = rig.submit("/issues/3/merge", "into=3").await;
+    assert_eq!(own.status, StatusCode::CONFLICT, "{}", own.text());
+    let done = rig.submit("/issues/3/merge", "expected=WORK_ORDERED&into=1&text=same").await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let page = words(&rig.get("/issues/3").await.text());
+    assert!(page.contains("merged into another") && page.contains("issue 1"), "{page}");
+    let page = words(&rig.get("/issues/1").await.text());
+    assert!(page.contains("issue 3 was merged into this one"), "{page}");
+}
+
+#[tokio::test]
+async fn the_api_assigns_merges_and_releases() {
+    let Some(rig) = Rig::seeded("api hand over").await else { return };
+    let headers = [("content-type", "application/json"), ("if-match", "*")];
+    let post = async |path: &str, body: &str| {
+        rig.post(&format!("/api/v1/issues/{path}"), &headers, body).await
+    };
+    let done = post("3/assign", r#"{"assignee": "Kim", "note": "on call"}"#).await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.text());
+    let row = done.json();
+    assert_eq!((&row["assignee"], &row["state"]), (&"Kim".into(), &"WORK_ORDERED".into()));
+    for (path, body) in [("3/assign", "{}"), ("3/merge", "{}"), ("3/merge", r#"{"into": "x"}"#)] {
+        assert_eq!(post(path, body).await.status, StatusCode::BAD_REQUEST, "{path} {body}");
+    }
+    let unheld = post("3/release-hold", r#"{"reason": "x"}"#).await;
+    assert_eq!(unheld.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", unheld.text());
+    let done = post("3/merge", r#"{"into": 1}"#).await;
+    assert_eq!(done.json()["state"], "MERGED", "{}", done.text());
+    let issue = rig.get("/api/v1/issues/3").await.json();
+    assert_eq!(issue["merged_into"], 1);
+    let issue = rig.get("/api/v1/issues/1").await.json();
+    assert_eq!((&issue["merged_from"][0], &issue["billing_hold"]), (&3.into(), &().into()));
+}
+
+#[tokio::test]
+async fn a_backtest_runs_in_the_background_and_reports() {
+    let Some(rig) = ConsoleRig::seeded("backtest", "").await else { return };
+    let bad = rig.submit("/rules/backtest", "version=built-in&days=1000").await;
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST);
+    let unknown = rig.submit("/rules/backtest", "version=none&days=7").await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    let begun = rig.submit("/rules/backtest", "version=built-in&days=7").await;
+    assert_eq!(begun.status, StatusCode::SEE_OTHER, "{}", begun.text());
+    let place = begun.header("location").to_owned();
+    assert_eq!(place, "/rules/backtest/1");
+    let mut page = rig.get(&place).await;
+    for _ in 0..600 {
+        if page.header("refresh").is_empty() {
+            break;
+        }
+        assert!(words(&page.text()).contains("Running"), "{}", words(&page.text()));
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        page = rig.get(&place).await;
+    }
+    let text = words(&page.text());
+    assert!(text.contains("What it would have said") && text.contains("Said by both"), "{text}");
+    assert_eq!(rig.get("/rules/backtest/77").await.status, StatusCode::NOT_FOUND);
 }
