@@ -13,6 +13,7 @@ use metering::{
     UtcTime, WorkOrder,
 };
 
+use crate::alerts::AlertKey;
 use crate::env::Env;
 use crate::params::Params;
 use crate::rules::device::{self, Told};
@@ -119,11 +120,14 @@ impl Engine {
         self.env.book.live().count()
     }
 
-    /// Mean bytes of state of a channel, with its share of the meter's (`metering-rules` 10).
+    /// Mean bytes of state of a channel, with its share of the meter's (`metering-rules` 10): all
+    /// that is kept on the heap for it as it was asked for, its timers, its place in the network,
+    /// events and cells. Not counted: what the allocator adds, the index by number (12 B a meter),
+    /// and active alerts (the side map of section 10).
     pub fn state_bytes_per_channel(&self) -> usize {
         let channels: usize = self.meters.iter().map(|meter| meter.channels.len()).sum();
         let bytes: usize = self.meters.iter().map(Meter::bytes).sum();
-        (bytes + self.env.network.link_bytes()) / channels.max(1)
+        (bytes + self.env.network.link_bytes() + self.env.timers.bytes()) / channels.max(1)
     }
 
     /// Log time moves on: timers that were due at the former one fire first. It never goes back.
@@ -311,7 +315,8 @@ impl Engine {
             identity::corrected(meter, &mut self.env);
         }
         if meter.installed_at.s() != installed_at {
-            stopped::exchanged(meter, &mut self.env);
+            let at = meter.installed_at.s();
+            stopped::exchanged(meter, at, &mut self.env);
         }
         if meter.installed_at.s() != installed_at {
             let whose = crate::rules::verdicts::Whose { meter, place, channel: None };
@@ -370,7 +375,7 @@ impl Engine {
             | TimerKey::Silence { meter }
             | TimerKey::Child { meter }
             | TimerKey::Battery { meter } => self.env.select(meter),
-            TimerKey::Annunciate(key) => self.select_subject(key.subject),
+            TimerKey::Annunciate { meter, .. } => self.select_subject(Subject::Meter(meter)),
             _ => self.env.select_all(),
         }
     }
@@ -417,8 +422,8 @@ impl Engine {
                     device::look(own, meter, rule, &mut self.env);
                 }
             }
-            TimerKey::Annunciate(key) => {
-                let Subject::Meter(id) = key.subject else { return };
+            TimerKey::Annunciate { meter: id, rule, channel } => {
+                let key = AlertKey { subject: Subject::Meter(id), rule, channel };
                 let place = self.meter_places.get(&id).copied();
                 if let Some(meter) = place.and_then(|at| self.meters.get(at as usize)) {
                     water::annunciate(meter, key, &mut self.env);

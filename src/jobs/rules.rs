@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alerts::manage::Kpis;
-use alerts::{AlertTransition, Engine, Params};
+use alerts::{AlertTransition, Engine, Params, StormArea};
 use metering::{CollectorAsset, LogRecord, LoggedFrame, UtcTime};
 use store::{Database, EventLog as _, Offset, PgLog, Snapshot, StoreError};
 use tokio::sync::{Notify, watch};
@@ -47,10 +47,11 @@ pub struct RuleJob {
     engine: Engine,
     /// Up to here the issues know what the rules said.
     offset: i64,
-    /// Said by the engine and not yet with the issues.
-    pending: Vec<AlertTransition>,
+    /// Said by the engine and not yet with the issues,
+    /// with the last sequence of the frame that made it.
+    pending: Vec<(i64, AlertTransition)>,
     progress: Progress,
-    due_at: Option<UtcTime>,
+    storms: watch::Sender<Vec<StormArea>>,
     snapshot_at: Option<UtcTime>,
     snapshot_every_s: i64,
     told: watch::Sender<Progress>,
@@ -62,6 +63,7 @@ pub struct RuleJob {
 pub struct RuleHandle {
     progress: watch::Receiver<Progress>,
     kpis: watch::Receiver<Kpis>,
+    storms: watch::Receiver<Vec<StormArea>>,
     wake: Arc<Notify>,
 }
 
@@ -89,7 +91,7 @@ impl RuleJob {
             offset: offset.seq,
             pending: Vec::new(),
             progress,
-            due_at: None,
+            storms: watch::Sender::new(Vec::new()),
             snapshot_at: None,
             snapshot_every_s: i64::try_from(snapshot_every.as_secs()).unwrap_or(i64::MAX),
             told: watch::Sender::new(progress),
@@ -102,6 +104,7 @@ impl RuleJob {
         RuleHandle {
             progress: self.told.subscribe(),
             kpis: self.alarms.kpis(),
+            storms: self.storms.subscribe(),
             wake: Arc::clone(&self.wake),
         }
     }
@@ -138,17 +141,17 @@ impl RuleJob {
         let frames = self.log.read(store::event_log::SHARD, self.progress.seq, FRAMES_MAX).await?;
         for frame in &frames {
             let end = end_of(frame);
-            let before = self.pending.len();
-            self.engine.apply(frame, &mut self.pending);
-            self.alarms.hear(&self.engine, &self.pending[before..], end.log_time);
+            if end.seq > self.offset {
+                self.enter_minute(end).await?;
+            }
+            let mut said = Vec::new();
+            self.engine.apply(frame, &mut said);
+            self.alarms.hear(&self.engine, &said, end.log_time);
             self.shadow.hear(&mut self.engine, frame, end.seq > self.offset);
             self.progress.seq = end.seq;
             self.progress.log_time = end.log_time;
-            if end.seq <= self.offset {
-                self.pending.truncate(before);
-            } else if has_tick(frame) {
-                self.settle().await?;
-                self.apply_due(end).await?;
+            if end.seq > self.offset {
+                self.pending.extend(said.into_iter().map(|one| (end.seq, one)));
             }
         }
         self.settle().await?;
@@ -160,30 +163,38 @@ impl RuleJob {
             self.snapshot_when_due().await?;
         }
         self.told.send_replace(self.progress);
+        let storms = self.engine.storms();
+        if *self.storms.borrow() != storms {
+            self.storms.send_replace(storms);
+        }
         Ok(!frames.is_empty())
     }
 
     /// Hands what the rules said to the issues, and moves the offset with it. One transition that
     /// the book of issues can never take must not stop all others: it is told and left out.
     async fn settle(&mut self) -> Result<(), StoreError> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let offset = Offset { seq: self.progress.seq, epoch: 1 };
-        match self.issues.apply(CONSUMER, offset, &self.pending).await {
-            Err(error) if error.is_permanent() => self.settle_one_by_one(offset).await?,
-            outcome => {
-                outcome?;
-                self.progress.transitions += self.pending.len() as u64;
-                self.pending.clear();
+        // Frame by frame: an entry of a history names the frame that made it.
+        while let Some(seq) = self.pending.first().map(|(seq, _)| *seq) {
+            let count = self.pending.iter().take_while(|(of, _)| *of == seq).count();
+            let said: Vec<AlertTransition> =
+                self.pending[..count].iter().map(|(_, one)| one.clone()).collect();
+            let offset = Offset { seq, epoch: 1 };
+            match self.issues.apply(CONSUMER, offset, &said).await {
+                Err(error) if error.is_permanent() => self.settle_one_by_one(offset, count).await?,
+                outcome => {
+                    outcome?;
+                    self.progress.transitions += said.len() as u64;
+                    self.pending.drain(..count);
+                }
             }
+            self.offset = seq;
         }
-        self.offset = offset.seq;
         Ok(())
     }
 
-    async fn settle_one_by_one(&mut self, offset: Offset) -> Result<(), StoreError> {
-        while let Some(transition) = self.pending.first() {
+    async fn settle_one_by_one(&mut self, offset: Offset, count: usize) -> Result<(), StoreError> {
+        for _ in 0..count {
+            let Some((_, transition)) = self.pending.first() else { break };
             match self.issues.apply(CONSUMER, offset, std::slice::from_ref(transition)).await {
                 Ok(_) => self.progress.transitions += 1,
                 Err(error) if error.is_permanent() => {
@@ -207,14 +218,17 @@ impl RuleJob {
         tracing::warn!(error, seq, "The rules wait for the store.");
     }
 
-    /// Once a minute of log time.
-    async fn apply_due(&mut self, end: FrameEnd) -> Result<(), StoreError> {
-        if self.due_at.is_none_or(|at| end.log_time.seconds_since(at) >= DUE_EVERY_S) {
-            self.issues.apply_due(end.log_time, end.seq).await?;
-            self.alarms.look(end.log_time).await?;
-            self.due_at = Some(end.log_time);
+    /// Before the first frame of each minute of log time: what is due by the mere passing of time.
+    /// The minute is told by the log alone, so it does not matter where we were stopped; what was
+    /// done already is not due again.
+    async fn enter_minute(&mut self, end: FrameEnd) -> Result<(), StoreError> {
+        let minute = |at: UtcTime| at.seconds().div_euclid(DUE_EVERY_S);
+        if minute(self.engine.log_time()) == minute(end.log_time) {
+            return Ok(());
         }
-        Ok(())
+        self.settle().await?;
+        self.issues.apply_due(end.log_time, end.seq).await?;
+        self.alarms.look(end.log_time).await
     }
 
     async fn snapshot_when_due(&mut self) -> Result<(), StoreError> {
@@ -293,10 +307,6 @@ fn end_of(frame: &LoggedFrame) -> FrameEnd {
     FrameEnd { seq: frame.first_seq + records - 1, log_time: frame.log_time }
 }
 
-fn has_tick(frame: &LoggedFrame) -> bool {
-    frame.records.iter().any(|record| matches!(record, LogRecord::Tick))
-}
-
 impl RuleHandle {
     /// Something was appended.
     pub fn wake(&self) {
@@ -310,6 +320,11 @@ impl RuleHandle {
     /// How much staff are told, as of now.
     pub fn kpis(&self) -> Kpis {
         self.kpis.borrow().clone()
+    }
+
+    /// Feeder sections in storm mode (#62): what is missing there is not estimated meanwhile.
+    pub fn storms(&self) -> Vec<StormArea> {
+        self.storms.borrow().clone()
     }
 
     /// False when the job has ended.

@@ -26,11 +26,13 @@ mod asset;
 mod custom;
 mod error;
 mod number;
+mod order;
 mod print;
 mod read;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod tou;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +49,7 @@ use crate::rule::RuleId;
 pub use asset::Conditions;
 pub(crate) use error::nearest;
 pub use error::{BundleError, BundleErrors};
+pub use tou::{TouError, TouTime};
 pub use trial::Failed;
 
 /// The version that holds when no bundle was applied.
@@ -149,6 +152,8 @@ pub struct Bundle {
     pub note: String,
     /// Days since 1970-01-01.
     pub holidays: BTreeSet<i32>,
+    /// When the rates of registers count; empty: not known.
+    pub tou: Vec<TouTime>,
     /// Parameters that all rules share.
     pub engine: BTreeMap<String, i64>,
     /// By the rule's number.

@@ -47,10 +47,16 @@ impl Display for Bundle {
         if !self.note.is_empty() {
             writeln!(f, "note = {}", Quoted(&self.note))?;
         }
-        if !self.holidays.is_empty() {
+        if !self.holidays.is_empty() || !self.tou.is_empty() {
             f.write_str("\n[calendar]\n")?;
+        }
+        if !self.holidays.is_empty() {
             let dates: Vec<String> = self.holidays.iter().map(|day| date_of_day(*day)).collect();
             list(f, "holidays", &dates)?;
+        }
+        if !self.tou.is_empty() {
+            let lines: Vec<String> = self.tou.iter().map(ToString::to_string).collect();
+            list(f, "tou", &lines)?;
         }
         if !self.engine.is_empty() {
             f.write_str("\n[engine]\n")?;

@@ -71,8 +71,9 @@ impl Reader<'_> {
             self.fault(0..0, "[bundle] version: `built-in` is what holds without a bundle");
         }
         if let Some(calendar) = self.table(table, "calendar") {
-            self.known_keys(calendar, "[calendar]", &["holidays"]);
+            self.known_keys(calendar, "[calendar]", &["holidays", "tou"]);
             self.holidays(calendar, bundle);
+            self.rates(calendar, bundle);
         }
         if let Some(engine) = self.table(table, "engine") {
             rules::engine(self, engine, bundle);
@@ -86,6 +87,7 @@ impl Reader<'_> {
         for (span, one) in self.tables(table, "test") {
             custom::test(self, (span, one), bundle);
         }
+        super::order::check(self, bundle);
     }
 
     fn holidays(&mut self, calendar: &DeTable<'_>, bundle: &mut Bundle) {
@@ -101,6 +103,23 @@ impl Reader<'_> {
                     bundle.holidays.insert(day);
                 }
                 None => self.fault(one.span(), "[calendar] holidays are dates such as 2026-12-25"),
+            }
+        }
+    }
+
+    fn rates(&mut self, calendar: &DeTable<'_>, bundle: &mut Bundle) {
+        let Some(list) = self.list(calendar, "tou", "[calendar]") else { return };
+        for one in list {
+            let text = match one.get_ref() {
+                DeValue::String(text) => text.to_string(),
+                _ => String::new(),
+            };
+            match text.parse() {
+                Ok(time) => bundle.tou.push(time),
+                Err(error) => {
+                    let error: super::tou::TouError = error;
+                    self.fault(one.span(), error.to_string());
+                }
             }
         }
     }

@@ -178,6 +178,10 @@ fn patch(reader: &mut Reader<'_>, id: RuleId, table: &DeTable<'_>) -> Patch {
         let name = key.get_ref().as_ref();
         let aliased = ALIASES.iter().find(|alias| alias.rule == id.name && alias.key == name);
         if let Some(alias) = aliased {
+            if let Some(twice) = alias.targets.iter().find(|target| table.contains_key(**target)) {
+                let message = format!("{what}: `{name}` and `{twice}` are the same; keep one");
+                reader.fault(key.span(), message);
+            }
             alias_values(reader, alias, field, &mut patch.values);
         } else if name == "min_samples" {
             reader.fault(key.span(), format!("{what} counts no samples: it has no min_samples"));

@@ -243,10 +243,12 @@ fn worse_or_more(transition: &AlertTransition, view: &IssueView) -> IssueChange 
             evidence: transition.evidence.clone(),
         };
     }
+    // What is a mere record must not take the place of what the issue stands on.
+    let mere_record = transition.severity == Severity::P4 && view.severity < Severity::P4;
     IssueChange::Evidence {
         issue_id: view.issue_id.clone(),
         note: format!("{} {}", transition.rule, transition.kind),
-        evidence: transition.evidence.clone(),
+        evidence: if mere_record { Vec::new() } else { transition.evidence.clone() },
         cleared_at: None,
     }
 }

@@ -113,7 +113,7 @@ pub(crate) fn ordered(meter: &mut Meter, place: u32, order: &WorkOrder, env: &mu
     let at = order.at.seconds();
     match order.kind {
         WorkOrderKind::Exchange => {
-            stopped::exchanged(meter, env);
+            stopped::exchanged(meter, at, env);
             cell::replaced(meter, at, env);
             end(meter, &[RuleId::MTR_SLOW, RuleId::MTR_ERR, RuleId::MTR_REV], at, env);
         }
@@ -139,7 +139,9 @@ pub(crate) fn clear_all(meter: &Meter, rule: RuleId, at: i64, env: &mut Env) {
     for channel in std::iter::once(0).chain(channels) {
         let key = AlertKey { subject: meter.subject(), rule: rule.no, channel };
         let Some(start) = env.book.get(&key).map(|active| active.start) else { continue };
-        env.book.clear(&key, at.max(start), env.at, &mut env.out);
+        if at >= start {
+            env.book.clear(&key, at, env.at, &mut env.out);
+        }
     }
 }
 

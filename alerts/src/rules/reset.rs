@@ -29,8 +29,10 @@ pub(crate) fn explained(meter: &Meter, at: i64, env: &Env) -> bool {
 
 pub(crate) fn told(meter: &mut Meter, place: u32, told: Told, env: &mut Env) {
     env.crowd.note((told.code, 0), told.at, place);
-    meter.rare_mut().reset_at = told.at;
-    meter.rare_mut().reset_code = told.code.number();
+    if told.at >= meter.rare_mut().reset_at {
+        meter.rare_mut().reset_at = told.at;
+        meter.rare_mut().reset_code = told.code.number();
+    }
     look_at(place, RuleId::MTR_RESET, env.now + HOLD_S, env);
 }
 
@@ -55,7 +57,7 @@ pub(crate) fn ordered(meter: &Meter, order: &WorkOrder, env: &mut Env) {
     let Some(start) = env.book.get(&key).map(|active| active.start) else { return };
     if explained(meter, start, env) {
         env.book.retract(&key, env.at, &mut env.out);
-    } else if order.status == WorkOrderStatus::Completed {
-        env.book.clear(&key, order.at.seconds().max(start), env.at, &mut env.out);
+    } else if order.status == WorkOrderStatus::Completed && order.at.seconds() >= start {
+        env.book.clear(&key, order.at.seconds(), env.at, &mut env.out);
     }
 }

@@ -85,7 +85,7 @@ fn count_period(meter: &mut Meter, at: i64, env: &Env) {
     }
     p -= p * weight;
     let (min, max) = (env.params.silence_miss_min_permille, env.params.silence_miss_max_permille);
-    meter.set_miss_rate(p.clamp(small(min) / 1_000.0, small(max) / 1_000.0));
+    meter.set_miss_rate(p.max(small(min) / 1_000.0).min(small(max) / 1_000.0));
 }
 
 fn small(value: i64) -> f64 {

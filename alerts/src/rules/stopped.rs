@@ -127,8 +127,15 @@ pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
     let vacant = meter.tags.has(Tag::Vacant);
     let loaded = meter.rare().is_some_and(|rare| rare.load_at > channel.last_flow.s());
     let cut = meter.rare().is_some_and(Rare::is_cut);
+    // Its neighbours on the line have power, as far as anybody said.
+    let fed = (meter.transformer != 0)
+        .then(|| metering::Subject::Transformer(metering::TransformerId::new(meter.transformer)));
+    let neighbours = fed
+        .and_then(|node| env.network.nodes.get(&node))
+        .is_some_and(|node| node.members.len() > 2 && node.out_from == NEVER);
     let score = 2
         + i64::from(loaded)
+        + i64::from(neighbours)
         + i64::from(alive)
         + i64::from(used)
         + i64::from(meter.account_active)
@@ -154,6 +161,7 @@ pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
         Evidence::new("measured", run_s, "s", format!("{} h without consumption", run_s / 3_600)),
         Evidence::new("threshold", limit_s, "s", format!("limit {} h", limit_s / 3_600)),
         Evidence::number("score", score, "points"),
+        Evidence::number("neighbours_normal", i64::from(neighbours), ""),
         Evidence::number("days_with_use", i64::from(channel.used_days), "days"),
         Evidence::number("days_known", i64::from(channel.judged_days), "days"),
     ];
@@ -206,7 +214,10 @@ pub(crate) fn note_day(
     let Some(channel) = meter.channels.get_mut(at) else { return };
     let key = |rule| AlertKey::of(subject, rule, Some(metering::ChannelNo::new(channel.no)));
     let start = RULES.iter().filter_map(|rule| env.book.get(&key(*rule))).map(|a| a.start).min();
-    let Some(start) = start else { return };
+    let Some(start) = start else {
+        channel.return_days = 0;
+        return;
+    };
     if !used || day_start < start {
         return;
     }
@@ -224,19 +235,23 @@ pub(crate) fn note_day(
     channel.return_days = 0;
     for rule in RULES {
         let key = AlertKey::of(subject, rule, Some(metering::ChannelNo::new(channel.no)));
-        let Some(end) = env.book.get(&key).map(|active| active.mark) else { continue };
+        let Some(end) = env.book.get(&key).map(|active| active.mark.max(active.start)) else {
+            continue;
+        };
         env.book.clear(&key, end, env.at, &mut env.out);
     }
 }
 
-/// Another meter hangs there now.
-pub(crate) fn exchanged(meter: &mut Meter, env: &mut Env) {
+/// Another meter hangs there since `at`.
+pub(crate) fn exchanged(meter: &mut Meter, at: i64, env: &mut Env) {
     let subject = meter.subject();
     for channel in &mut meter.channels {
         channel.return_days = 0;
         for rule in RULES {
             let key = AlertKey::of(subject, rule, Some(metering::ChannelNo::new(channel.no)));
-            env.book.clear(&key, meter.installed_at.s(), env.at, &mut env.out);
+            if env.book.get(&key).is_some_and(|active| active.start <= at) {
+                env.book.clear(&key, at, env.at, &mut env.out);
+            }
         }
     }
 }

@@ -143,12 +143,13 @@ pub(crate) fn day_closed(meter: &mut Meter, places: (u32, usize), number: i32, e
     let group_no = env.groups.number_of(meter.commodity, meter.zone);
     let day = env.zones.day(meter.zone, number);
     let due = day.end + hold_s(meter.commodity, group_no, env);
-    if due <= env.now {
+    let Some(group) = env.groups.get_mut(group_no) else { return };
+    let oldest = group.decided.keys().next().copied();
+    if group.decided.contains_key(&number) || oldest.is_some_and(|oldest| number < oldest) {
         // The group has decided this day already; a late finding stands alone.
         raise_if_held(meter, places.1, number, env);
         return;
     }
-    let Some(group) = env.groups.get_mut(group_no) else { return };
     let first = !group.days.contains_key(&number);
     let found = group.days.entry(number).or_default();
     found.judged += 1;
@@ -254,8 +255,9 @@ pub(crate) fn day_repaired(meter: &mut Meter, at: usize, number: i32, env: &mut 
     }
     let newest = channel.closed_through;
     let group = env.groups.number_of(meter.commodity, meter.zone);
-    let decided = env.zones.day(meter.zone, newest).end + hold_s(meter.commodity, group, env);
-    if newest.saturating_sub(number) < 4 && decided <= env.now {
+    let decided =
+        env.groups.get_mut(group).is_some_and(|group| group.decided.contains_key(&newest));
+    if newest.saturating_sub(number) < 4 && decided {
         raise_if_held(meter, at, newest, env);
     }
 }
