@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use store::estimation::{Kept, SlotRange};
 use store::views::estimates::{self, EstimateDetail, EstimateFilter, EstimateRow};
 use store::views::meters;
+use store::views::page::Cursor;
 use store::views::review::{ReviewFilter, ReviewRow};
 
 use super::WebState;
@@ -105,11 +106,18 @@ pub(super) async fn queue(
         older_than: days.map(|days| now.plus_seconds(-days.clamp(0, 4_000) * 86_400)),
         q: params.text("q"),
     };
-    let limit = params.limit();
+    let (cursor, limit) = (params.cursor(), params.limit());
+    let skip = cursor.map_or(Ok(0), |cursor| cursor.skip());
+    if let Err(error) = &skip {
+        params.fault("cursor", error.to_string());
+    }
     params.finish()?;
-    let rows = vee::queue(&state.db, &filter, (limit, 0), now).await?;
+    let skip = skip.unwrap_or_default();
+    let rows = vee::queue(&state.db, &filter, (limit, skip), now).await?;
+    let more = u32::try_from(rows.len()).is_ok_and(|count| count == limit);
+    let next_cursor = more.then(|| Cursor::after(skip.saturating_add(limit)).to_string());
     let items: Vec<Day> = rows.into_iter().map(Day::of).collect();
-    Ok(Json(wire::List { items, next_cursor: None }))
+    Ok(Json(wire::List { items, next_cursor }))
 }
 
 /// The intervals that an act is about: those that end in `(from, to]`, all or only `ends`.

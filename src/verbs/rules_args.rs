@@ -98,7 +98,11 @@ pub(super) enum ShadowVerb {
         /// Only of this rule, such as WTR-CONT or OP-0007.
         #[arg(long)]
         rule: Option<String>,
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        #[arg(
+            long,
+            default_value_t = 100,
+            value_parser = clap::value_parser!(u32).range(1..=1_000)
+        )]
         limit: u32,
         #[command(flatten)]
         output: Output,

@@ -137,17 +137,19 @@ impl Facts {
                 ),
                 tile(
                     "Ten busiest sources",
-                    tenths(i64::from(share)),
-                    "%",
+                    // Of few announcements every share is large.
+                    if week >= ACTORS_FROM { tenths(i64::from(share)) } else { "–".to_owned() },
+                    if week >= ACTORS_FROM { "%" } else { "too few to tell" },
                     "target below 5 % of all",
                     share > 50 && week >= ACTORS_FROM,
                 ),
+                tile("Chattering", chattering.to_string(), "", "target 0", chattering > 0),
                 tile(
-                    "Chattering, stale",
-                    format!("{chattering}, {}", self.open.stale),
+                    "Stale for a day",
+                    self.open.stale.to_string(),
                     "",
-                    "target 0, fewer than 5",
-                    chattering > 0 || self.open.stale >= 5,
+                    "target fewer than 5",
+                    self.open.stale >= 5,
                 ),
             ],
         }

@@ -320,7 +320,7 @@ impl Side {
                 .evidence
                 .iter()
                 .filter(|fact| !matches!(fact.key.as_str(), "condition" | "channel"))
-                .map(|fact| evidence_words(fact, now, console))
+                .map(|fact| evidence_words((&detail.rule, fact), now, console))
                 .collect(),
             subject_title: format!("{kind}{}", row.subject_name),
             subject,

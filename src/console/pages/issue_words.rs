@@ -98,10 +98,14 @@ pub(super) fn log_odds(hundredths: i16) -> String {
 
 /// A fact by name, and its value as people read it.
 pub(super) fn evidence_words(
-    fact: &Evidence,
+    (rule, fact): (&str, &Evidence),
     now: UtcTime,
     console: &ConsoleState,
 ) -> (String, String) {
+    if (rule, fact.key.as_str(), fact.unit.as_str()) == ("REG-SUM", "measured", "") {
+        let permille = fact.value.abs();
+        return ("Difference".to_owned(), format!("{}.{} %", permille / 10, permille % 10));
+    }
     let name = match (fact.key.as_str(), fact.unit.as_str()) {
         ("measured", "") => "Number of the rule".to_owned(),
         (key, _) => words::sentence_case(&key.replace('_', " ")),

@@ -36,6 +36,20 @@ impl From<CursorError> for StoreError {
 }
 
 impl Cursor {
+    /// The cursor of a list that is read by its place: after `skip` rows.
+    pub fn after(skip: u32) -> Self {
+        Self::new([skip.to_string()])
+    }
+
+    /// How many rows of such a list come before.
+    ///
+    /// # Errors
+    /// It is the cursor of another list.
+    pub fn skip(&self) -> Result<u32, CursorError> {
+        let [skip] = self.parts::<1>()?;
+        part(skip)
+    }
+
     pub(super) fn new<const N: usize>(parts: [String; N]) -> Self {
         Self(parts.into())
     }

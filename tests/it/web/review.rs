@@ -168,7 +168,10 @@ async fn an_issue_is_assigned_merged_and_its_hold_released_by_forms() {
 
     let silent = rig.submit("/issues/3/release-hold", "text=+").await;
     assert_eq!(silent.status, StatusCode::BAD_REQUEST);
-    let freed = rig.submit("/issues/3/release-hold", "text=customer+was+told").await;
+    let held = rig.submit("/issues/3/release-hold", "text=customer+was+told").await;
+    assert_eq!(held.status, StatusCode::CONFLICT, "{}", held.text());
+    assert!(words(&held.text()).contains("intervals of the hold are suspect"));
+    let freed = rig.submit("/issues/3/release-hold", "text=customer+was+told&force=1").await;
     assert_eq!(freed.status, StatusCode::SEE_OTHER, "{}", freed.text());
     let page = words(&rig.get("/issues/3").await.text());
     assert!(page.contains("released by local operator") && page.contains("customer was told"));
