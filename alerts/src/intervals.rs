@@ -3,9 +3,11 @@
 use metering::{ChannelNo, Commodity, DeviceFlags, QualityStatus, SlotCode};
 
 use crate::env::Env;
-use crate::rules::{backflow, close, demand, gas, gas_events, reverse, stopped, variance, water};
+use crate::rules::{
+    backflow, close, demand, gas, gas_events, leak, reverse, stopped, variance, water,
+};
 use crate::state::NEVER;
-use crate::state::channel::{Channel, NO_TIMER, Sort};
+use crate::state::channel::{Channel, LateSlot, NO_TIMER, Sort};
 use crate::state::days::OpenDay;
 use crate::state::meter::Meter;
 use crate::state::sec::Sec;
@@ -53,6 +55,20 @@ impl Filled {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Tests prove with it that they notice when late slots are not judged.
+    pub(crate) static BLIND_TO_LATE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Late slots are judged: always, but in tests that show what happens otherwise.
+pub(crate) fn repairs() -> bool {
+    #[cfg(test)]
+    return !BLIND_TO_LATE.get();
+    #[cfg(not(test))]
+    true
+}
+
 /// Puts a value into the state of its channel and runs the rules that look at single slots.
 pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     let Some(at) = meter.channel_at(slot.channel.get()) else { return };
@@ -68,42 +84,22 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     if !channel.used || slot.len_s != channel.len_s || late || ahead {
         return;
     }
-    if slot.value < 0 {
-        let digits = (slot.value / channel.resolution().max(1)).saturating_neg();
-        backflow::negative(meter, place, (slot.end, digits), env);
-    }
+    let digits = (slot.value / channel.resolution().max(1)).saturating_neg();
     let Some(value) = slot.usable() else { return };
-    let Some(channel) = meter.channels.get_mut(at) else { return };
     let Some(marked) = mark(channel, zone, (slot.end, value), env) else { return };
     let number = marked.number;
-    let piped = meter.commodity == Commodity::Water;
-    if let Some(least) = marked.night.filter(|_| piped)
-        && let Some(water) = channel.water.as_deref_mut()
-    {
-        water.nights.put(number, least);
+    if slot.value < 0 {
+        backflow::negative(meter, place, (slot.end, digits), env);
     }
+    mend_nights(meter, at, &marked, env);
+    let Some(channel) = meter.channels.get_mut(at) else { return };
     let out_of_order = slot.end < channel.last_end.s();
     channel.last_end = Sec::of(channel.last_end.s().max(slot.end));
     if let Some(value) = value {
         channel.note_flow(slot.end, value != 0);
     }
-    let number_of_slot = slot.end.div_euclid(channel.len());
     let len_s = channel.len();
-    let on_grid = slot.end.rem_euclid(len_s) == 0;
-    let mut keeps_slot = false;
-    keep_open_days(channel, (number, marked.closed), number_of_slot);
-    if let Some(water) = channel.water.as_deref_mut() {
-        keeps_slot = on_grid && water.put(number_of_slot, value);
-    }
-    if keeps_slot && value.is_some() {
-        match meter.commodity {
-            Commodity::Gas => gas::slot_filled(meter, at, number_of_slot, env),
-            _ => water::slot_filled(meter, at, number_of_slot, env),
-        }
-    }
-    if out_of_order && !keeps_slot && on_grid && value == Some(0) {
-        gas::late_pause(meter, at, slot.end, env);
-    }
+    flowed(meter, (at, number), (&slot, value), (marked.closed, out_of_order), env);
     if let Some(value) = value.filter(|value| *value > 0) {
         gas_events::used_while_cut(meter, (at, slot.end, value), env);
         demand::slot_filled(meter, at, (slot.end, value), env);
@@ -118,6 +114,7 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
         // Too little of the day had come when it closed: its rules look now.
         close::keep(meter, at, &day, env);
         close::judge(meter, (place, at), &day, code, env);
+        crate::custom::day_closed(meter, (place, at), &day, env);
     } else if marked.closed {
         variance::day_repaired(meter, at, number, env);
     } else {
@@ -126,10 +123,56 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     crate::custom::reading(meter, (place, at), (slot.end, value), env);
 }
 
+/// Water: what a slot shows of its night, and of a day that was closed.
+fn mend_nights(meter: &mut Meter, at: usize, marked: &Marked, env: &mut Env) {
+    if meter.commodity != Commodity::Water {
+        return;
+    }
+    if let Some(least) = marked.night
+        && let Some(water) = meter.channels.get_mut(at).and_then(|c| c.water.as_deref_mut())
+    {
+        water.nights.put(marked.number, least);
+    }
+    if let Some(late) = marked.late {
+        leak::slot_late(meter, at, (marked.number, late), env);
+    }
+}
+
+/// Water and gas: keeps a slot among those that rules look at one by one, and they look.
+fn flowed(
+    meter: &mut Meter,
+    (at, number): (usize, i32),
+    (slot, value): (&Filled, Option<i64>),
+    (closed, out_of_order): (bool, bool),
+    env: &mut Env,
+) {
+    let Some(channel) = meter.channels.get_mut(at) else { return };
+    let (len_s, newest) = (channel.len(), channel.last_end.s());
+    let number_of_slot = slot.end.div_euclid(len_s);
+    keep_open_days(channel, (number, closed), number_of_slot);
+    let Some(water) = channel.water.as_deref_mut() else { return };
+    let on_grid = slot.end.rem_euclid(len_s) == 0;
+    let kept = on_grid && water.put(number_of_slot, value);
+    if kept && value.is_some() && (!out_of_order || repairs()) {
+        match meter.commodity {
+            // What happened long ago is told by the days.
+            Commodity::Gas if slot.end <= newest - WINDOW_S => {}
+            Commodity::Gas => gas::slot_filled(meter, at, number_of_slot, env),
+            _ => water::slot_filled(meter, at, number_of_slot, env),
+        }
+    }
+    if out_of_order && !kept && on_grid && value == Some(0) {
+        gas::late_pause(meter, at, slot.end, env);
+    }
+}
+
 /// Slots of days that are not closed are kept, and of the day of a late slot while it is read, with
 /// the 26 h before: rules look at the slots of both sides.
 fn keep_open_days(channel: &mut Channel, (number, late): (i32, bool), slot: i64) {
     let len_s = channel.len();
+    if !repairs() {
+        return;
+    }
     let Some(water) = channel.water.as_deref_mut() else { return };
     let wanted = |open: &&OpenDay| {
         if late { open.number == number } else { open.number > channel.closed_through }
@@ -165,6 +208,8 @@ struct Marked {
     night: Option<i64>,
     /// It was closed without enough data, and with this slot it has enough; its total.
     readable: Option<(OpenDay, u16)>,
+    /// What it did to a closed day that had enough data before.
+    late: Option<LateSlot>,
 }
 
 /// Marks the slot in its local day; `None` when the slot is known. The grid is UTC: where local midnight is not on it (Kathmandu, hourly), a slot
@@ -193,6 +238,20 @@ fn mark(
     }
     let index = usize::try_from((start - day.start) / len_s).ok()?;
     let closed = day.number <= channel.closed_through;
+    let packed = closed
+        && channel.days.is_known(day.number)
+        && channel.open.binary_search_by_key(&day.number, |open| open.number).is_err();
+    if packed {
+        let late = channel.fill_gap(day.number, (index, value), env.params.var_coverage_pct)?;
+        let night = late.night;
+        return Some(Marked {
+            number: day.number,
+            closed,
+            night,
+            readable: None,
+            late: Some(late),
+        });
+    }
     let open = channel.open_day(day)?;
     if !open.mark(index, value) {
         return None;
@@ -207,11 +266,15 @@ fn mark(
             readable = Some((open.clone(), code));
         }
         channel.days.set(day.number, code);
+        let newly = readable.as_ref().map(|(open, _)| open.clone());
         if complete {
             channel.open.retain(|open| open.number != day.number);
+        } else if let Some(open) = newly {
+            let late_days = i32::try_from(env.params.late_days).unwrap_or(35);
+            channel.pack(&open, channel.closed_through.saturating_sub(late_days));
         }
     }
-    Some(Marked { number: day.number, closed, night, readable })
+    Some(Marked { number: day.number, closed, night, readable, late: None })
 }
 
 /// Closes the days that are whole or that the watermark has passed, in order.
@@ -277,6 +340,11 @@ fn close(meter: &mut Meter, places: (u32, usize), number: i32, env: &mut Env) {
     channel
         .open
         .retain(|open| open.number > number - late_days && !(whole && open.number == number));
+    if code != CODE_BAD && !whole {
+        channel.pack(&day, number - late_days);
+    } else {
+        channel.forget_gaps(number - late_days);
+    }
     water::day_closes(meter, places.1, &day, env);
     close::keep(meter, places.1, &day, env);
     close::judge(meter, places, &day, code, env);

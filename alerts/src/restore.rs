@@ -42,7 +42,7 @@ impl Snap for TimerKey {
             Self::Child { .. } => 4,
             Self::Battery { .. } => 5,
             Self::Variance { .. } => 6,
-            Self::Annunciate(_) => 7,
+            Self::Annunciate { .. } => 7,
             Self::Daily => 40,
             Self::Dark { .. } => 41,
             Self::TestMode { .. } => 42,
@@ -61,7 +61,11 @@ impl Snap for TimerKey {
                 group.save(to);
                 day.save(to);
             }
-            Self::Annunciate(key) => key.save(to),
+            Self::Annunciate { meter, rule, channel } => {
+                meter.save(to);
+                rule.save(to);
+                channel.save(to);
+            }
             Self::Look { meter, rule } => (*meter, *rule).save(to),
         }
     }
@@ -78,7 +82,11 @@ impl Snap for TimerKey {
             4 => Self::Child { meter: u32::load(from)? },
             5 => Self::Battery { meter: u32::load(from)? },
             6 => Self::Variance { group: u16::load(from)?, day: i32::load(from)? },
-            7 => Self::Annunciate(AlertKey::load(from)?),
+            7 => Self::Annunciate {
+                meter: Snap::load(from)?,
+                rule: Snap::load(from)?,
+                channel: i16::load(from)?,
+            },
             40 => Self::Daily,
             41 => Self::Dark { meter: u32::load(from)? },
             42 => Self::TestMode { meter: u32::load(from)? },

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use metering::{MeterId, RuleNo, Subject};
+
 use crate::alerts::AlertKey;
+use crate::state::sec::Sec;
 
 /// What a timer is for. Meters and collectors are named by their place in the engine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -28,31 +31,39 @@ pub(crate) enum TimerKey {
     Dark { meter: u32 },
     /// A meter was put into test mode hours ago.
     TestMode { meter: u32 },
-    /// An alert found in old data: is it still true?
-    Annunciate(AlertKey),
+    /// An alert of a meter found in old data: is it still true?
+    Annunciate { meter: MeterId, rule: RuleNo, channel: i16 },
     /// A rule by its number looks at a meter again.
     Look { meter: u32, rule: u8 },
+}
+
+impl TimerKey {
+    /// A second look at an alert of a meter; others have none.
+    pub(crate) fn annunciate(key: &AlertKey) -> Option<Self> {
+        let Subject::Meter(meter) = key.subject else { return None };
+        Some(Self::Annunciate { meter, rule: key.rule, channel: key.channel })
+    }
 }
 
 /// Pending timers, in seconds of log time.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Timers {
-    due: BTreeSet<(i64, TimerKey)>,
+    due: BTreeSet<(Sec, TimerKey)>,
 }
 
 impl Timers {
     pub(crate) fn set(&mut self, at: i64, key: TimerKey) {
-        self.due.insert((at, key));
+        self.due.insert((Sec::of(at), key));
     }
 
     pub(crate) fn cancel(&mut self, at: i64, key: TimerKey) {
-        self.due.remove(&(at, key));
+        self.due.remove(&(Sec::of(at), key));
     }
 
     /// Takes the first timer that is due at `now`.
     pub(crate) fn pop_due(&mut self, now: i64) -> Option<TimerKey> {
         let first = *self.due.first()?;
-        (first.0 <= now).then(|| {
+        (first.0.s() <= now).then(|| {
             self.due.remove(&first);
             first.1
         })
@@ -62,7 +73,12 @@ impl Timers {
         self.due.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(i64, TimerKey)> {
-        self.due.iter()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &TimerKey)> {
+        self.due.iter().map(|(due, key)| (due.s(), key))
+    }
+
+    /// Bytes of the timers: the nodes of the tree are two thirds full in the mean.
+    pub(crate) fn bytes(&self) -> usize {
+        self.due.len() * size_of::<(Sec, TimerKey)>() * 3 / 2
     }
 }

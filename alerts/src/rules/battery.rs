@@ -60,7 +60,7 @@ fn judge(meter: &Meter, env: &mut Env) {
     let mut report =
         Report::new(RuleId::BAT_FLAG, meter.subject(), Cause::BatteryLow, past.low_since);
     report.commodity = Some(meter.commodity);
-    report.annunciate = env.is_fresh(past.low_at[0], 0);
+    report.annunciate = env.is_fresh(past.low_at[0], meter.lag_s());
     let known = past.low_at.iter().filter(|at| **at != NEVER).count();
     report.evidence = vec![
         Evidence::number("flagged_telegrams", i64::try_from(known).unwrap_or(0), "telegrams"),

@@ -2,7 +2,7 @@
 //! event time: the same whatever the order in which the slots came (`metering-rules` 9.4).
 
 use crate::state::NEVER;
-use crate::state::water::Water;
+use crate::state::water::{Stream, Water};
 
 const HOUR_S: i64 = 3_600;
 
@@ -64,25 +64,42 @@ pub(crate) struct Continuity {
     pub(crate) least: i64,
     /// The place is watched for new ones.
     pub(crate) raises: bool,
+    /// The newest slot to look at.
+    pub(crate) until: i64,
 }
 
 /// Units in a row without a unit of no flow, newest last.
-struct Run {
-    /// End of the newest slot known to be without flow.
-    zero: i64,
+struct Run<'a> {
+    rule: &'a Continuity,
+    /// Sums of the whole hours (or units, when they are longer) that are kept: slots of one, the
+    /// number of the first, and the sums.
+    step: i64,
+    first: i64,
+    hours: Vec<Option<i64>>,
+    stream: Stream,
     /// Ends of the known units with flow since.
     known: Vec<i64>,
 }
 
-impl Run {
-    fn window(&self, water: &Water, rule: &Continuity, end: i64) -> Option<Window> {
+impl<'a> Run<'a> {
+    fn new(water: &Water, rule: &'a Continuity) -> Self {
+        let step = (HOUR_S / rule.len_s).max(rule.together);
+        let first = (water.floor() + step).div_euclid(step);
+        let last = water.head.s().div_euclid(step);
+        let hours = (first..=last).map(|hour| water.sum(hour * step, step)).collect();
+        Self { rule, step, first, hours, stream: water.stream_before(), known: Vec::new() }
+    }
+
+    /// The window that ends with a known unit.
+    fn window(&self, end: i64) -> Option<Window> {
+        let rule = self.rule;
         let wanted = usize::try_from(rule.wanted).ok()?;
         let first = self.known.len().checked_sub(wanted)?;
         let before = self.known.get(first)? - rule.together;
         if end - before > rule.within {
             return None;
         }
-        let (least, hours) = least_hour(water, rule, (before, end));
+        let (least, hours) = self.least_hour(before, end);
         let window = Window {
             from: before * rule.len_s,
             to: end * rule.len_s,
@@ -91,21 +108,29 @@ impl Run {
         };
         (hours >= 20 && least >= rule.least).then_some(window)
     }
-}
 
-/// The least of the whole hours (or units, when they are longer) within the slots after `before`
-/// up to `end`, in mL/h, and the hours that are known.
-fn least_hour(water: &Water, rule: &Continuity, (before, end): (i64, i64)) -> (i64, i64) {
-    let step = (HOUR_S / rule.len_s).max(rule.together);
-    let first = (before + step - 1).div_euclid(step) * step + step;
-    let (mut least, mut hours) = (i64::MAX, 0);
-    for last in (first..=end).step_by(usize::try_from(step).unwrap_or(1)) {
-        if let Some(sum) = water.sum(last, step) {
-            least = least.min(sum * HOUR_S / (step * rule.len_s));
-            hours += step * rule.len_s / HOUR_S;
+    /// The least of the whole hours within the slots after `before` up to `end`, in mL/h, and the
+    /// hours that are known.
+    fn least_hour(&self, before: i64, end: i64) -> (i64, i64) {
+        let span_s = self.step * self.rule.len_s;
+        let first = (before + self.step - 1).div_euclid(self.step) + 1;
+        let (mut least, mut hours) = (i64::MAX, 0);
+        for hour in first..=end.div_euclid(self.step) {
+            let at = usize::try_from(hour - self.first).unwrap_or(usize::MAX);
+            if let Some(Some(sum)) = self.hours.get(at) {
+                least = least.min(sum * HOUR_S / span_s);
+                hours += span_s / HOUR_S;
+            }
         }
+        (least, hours)
     }
-    (least, hours)
+
+    /// Where the flow began that a window shows: a coarse counter does not tell.
+    fn start(&self, window: Window) -> i64 {
+        let dry = self.stream.dry;
+        let known = dry != NEVER && self.rule.together == 1;
+        if known { (dry * self.rule.len_s).min(window.from) } else { window.from }
+    }
 }
 
 /// All stretches of continuous flow. `carried` began before the slots that are kept.
@@ -114,33 +139,32 @@ pub(crate) fn continuous(
     rule: &Continuity,
     carried: Option<Episode>,
 ) -> Vec<Episode> {
-    let (floor, len_s) = (water.floor(), rule.len_s);
+    let len_s = rule.len_s;
     let mut found = Vec::new();
     let mut lasting = carried;
-    let zero = water.last_zero.s();
-    let zero = if zero <= floor && rule.together == 1 { zero } else { NEVER };
-    let mut run = Run { zero, known: Vec::new() };
-    for end in floor + 1..=water.head.s() {
+    let mut run = Run::new(water, rule);
+    let last = rule.until.min(water.head.s());
+    for end in water.floor() + 1..=last {
         let at = end * len_s;
-        let dry = water.get(end) == Some(0);
+        let value = water.get(end);
+        let dry = value == Some(0);
+        run.stream.note(end, value);
         if let Some(episode) = &mut lasting {
             let pauses = dry && episode.mark == 0 && at > episode.start;
             if pauses && water.sum(end, rule.pause) == Some(0) {
                 episode.mark = at;
             }
         }
-        let unit = if end % rule.together == 0 { water.sum(end, rule.together) } else { None };
+        let whole = end % rule.together == 0;
         let mut window = None;
-        match unit {
-            Some(0) => {
-                run.known.clear();
-                if rule.together == 1 {
-                    run.zero = end;
-                }
-            }
+        match whole.then(|| water.sum(end, rule.together)).flatten() {
+            Some(0) => run.known.clear(),
             Some(_) => {
                 run.known.push(end);
-                window = run.window(water, rule, end).filter(|_| rule.raises);
+                // What lasts is looked at hour by hour.
+                let due = lasting.is_none() || end % run.step == 0 || end == last;
+                let looks = rule.raises && due;
+                window = looks.then(|| run.window(end)).flatten();
             }
             None => {}
         }
@@ -149,11 +173,7 @@ pub(crate) fn continuous(
                 episode.mark = 0;
                 episode.see(window);
             }
-            (Some(window), None) => {
-                let known = run.zero != NEVER;
-                let start = if known { (run.zero * len_s).min(window.from) } else { window.from };
-                lasting = Some(Episode::new(start, window, 0));
-            }
+            (Some(window), None) => lasting = Some(Episode::new(run.start(window), window, 0)),
             (None, Some(episode)) if episode.mark != 0 && at >= episode.mark + rule.keep_s => {
                 episode.end = episode.mark;
                 found.extend(lasting.take());
@@ -176,6 +196,9 @@ pub(crate) struct Gush {
     /// Limits in mL/h: of slots up to `edge`, and after it.
     pub(crate) limits: [i64; 2],
     pub(crate) edge: i64,
+    /// Slots after the first up to the second are looked at.
+    pub(crate) since: i64,
+    pub(crate) until: i64,
 }
 
 impl Gush {
@@ -189,6 +212,14 @@ impl Gush {
     }
 }
 
+impl Gush {
+    /// Above the lower of the two limits: worth a look.
+    pub(crate) fn may_be_over(&self, water: &Water, slot: i64) -> bool {
+        let least = self.limits[0].min(self.limits[1]);
+        rate(water, slot, self.len_s).is_some_and(|rate| rate > least)
+    }
+}
+
 fn rate(water: &Water, slot: i64, len_s: i64) -> Option<i64> {
     water.get(slot).map(|value| value * HOUR_S / len_s)
 }
@@ -198,7 +229,7 @@ pub(crate) fn bursts(water: &Water, rule: &Gush, carried: Option<Episode>) -> Ve
     let mut found = Vec::new();
     let mut lasting = carried;
     let (mut over, mut calm) = (0, 0);
-    for slot in water.floor() + 1..=water.head.s() {
+    for slot in water.floor().max(rule.since) + 1..=rule.until.min(water.head.s()) {
         let flow = rate(water, slot, rule.len_s);
         over = if rule.over(water, slot) { over + 1 } else { 0 };
         if over >= rule.slots {
@@ -259,9 +290,17 @@ mod tests {
         keep_s: 86_400,
         least: 3_800,
         raises: true,
+        until: i64::MAX,
     };
-    const GUSH: Gush =
-        Gush { len_s: 3_600, slots: 1, calm: 1, limits: [500_000, 500_000], edge: 0 };
+    const GUSH: Gush = Gush {
+        len_s: 3_600,
+        slots: 1,
+        calm: 1,
+        limits: [500_000, 500_000],
+        edge: 0,
+        since: 0,
+        until: i64::MAX,
+    };
 
     fn filled(values: &[(i64, Option<i64>)]) -> Water {
         let mut water = Water::new(3_600, 1_000);

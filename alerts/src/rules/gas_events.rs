@@ -8,9 +8,13 @@ use super::device::{Told, key, report};
 use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
+use crate::state::NEVER;
 use crate::state::meter::Meter;
 use crate::transition::Evidence;
 
+/// What ends by the device's own word.
+const RULES: [(EventCode, RuleId); 2] =
+    [(EventCode::Tilt, RuleId::GAS_TILT), (EventCode::PressureFault, RuleId::GAS_PRESS)];
 /// In the detail of a pressure event: it is the temperature that is wrong.
 const OF_TEMPERATURE: i32 = 2;
 
@@ -31,17 +35,26 @@ pub(crate) fn told(meter: &Meter, told: Told, env: &mut Env) {
     };
     let mut report = report(meter, (rule, cause), (told.at, told.at), env);
     report.severity = severity;
-    env.book.assert(report, env.at, &mut env.out);
+    let ended = meter.rare().map_or(NEVER, |rare| rare.ended_at[usize::from(rule != RULES[0].1)]);
+    if ended >= told.at {
+        // That it is over came first.
+        env.book.past(&report, ended, env.at, &mut env.out);
+    } else {
+        env.book.assert(report, env.at, &mut env.out);
+    }
 }
 
 /// The device says that an earlier event ended; `detail` is the code of that event, 0 any.
-pub(crate) fn ended(meter: &Meter, told: Told, env: &mut Env) {
-    let rules =
-        [(EventCode::Tilt, RuleId::GAS_TILT), (EventCode::PressureFault, RuleId::GAS_PRESS)];
-    for (code, rule) in rules {
+pub(crate) fn ended(meter: &mut Meter, told: Told, env: &mut Env) {
+    if meter.commodity != Commodity::Gas {
+        return;
+    }
+    for (at, (code, rule)) in RULES.into_iter().enumerate() {
         if told.detail != 0 && told.detail != i32::from(code.number()) {
             continue;
         }
+        let ended = &mut meter.rare_mut().ended_at[at];
+        *ended = told.at.max(*ended);
         let key = key(meter, rule);
         let begun = env.book.get(&key).is_some_and(|active| active.start <= told.at);
         if begun {

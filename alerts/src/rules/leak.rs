@@ -9,7 +9,7 @@ use crate::alerts::{AlertKey, Report};
 use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
-use crate::state::channel::Channel;
+use crate::state::channel::{Channel, LateSlot};
 use crate::state::days::{OpenDay, Slot};
 use crate::state::meter::Meter;
 use crate::state::nights::{FlowDay, Nights};
@@ -19,6 +19,7 @@ use crate::transition::Evidence;
 
 const HOUR_S: i64 = 3_600;
 const QUARTER_S: i64 = 900;
+const KEPT_NIGHTS: i32 = 28;
 /// Places where water flows at night for good reason.
 const ALWAYS_TAGS: [Tag; 6] = [
     Tag::Hospital,
@@ -96,9 +97,74 @@ pub(crate) fn day_closed(meter: &mut Meter, at: usize, number: i32, env: &mut En
     if exempt(meter) {
         return;
     }
+    let newest = meter.channels.get(at).map_or(number, |channel| channel.closed_through);
+    if number < newest {
+        rejudge(meter, at, (number, newest), env);
+        return;
+    }
     intermittent(meter, at, number, env);
     night_flow(meter, at, number, env);
     growth(meter, at, number, env);
+}
+
+/// A slot of a closed day came late: what its day shows is mended, and judged as of the newest day.
+pub(crate) fn slot_late(
+    meter: &mut Meter,
+    at: usize,
+    (number, late): (i32, LateSlot),
+    env: &mut Env,
+) {
+    let Some(channel) = meter.channels.get_mut(at) else { return };
+    let newest = channel.closed_through;
+    let Some(water) = channel.water.as_deref_mut() else { return };
+    if let Some(day) = water.nights.flow(number) {
+        let (flows, good) = (i64::from(late.flows.0), i64::from(late.flows.1.max(1)));
+        let at_night = day.at_night || late.at_night;
+        water.nights.put_flow(number, FlowDay { slots: flows * 96 / good, at_night, ..day });
+    }
+    if !exempt(meter) {
+        rejudge(meter, at, (number, newest), env);
+    }
+}
+
+/// A closed day changed.
+fn rejudge(meter: &mut Meter, at: usize, (number, newest): (i32, i32), env: &mut Env) {
+    if newest - number < 7 {
+        intermittent(meter, at, newest, env);
+        night_flow(meter, at, newest, env);
+    }
+    let night = nights(meter, at).is_some_and(|(_, nights)| nights.get(number).is_some());
+    if night {
+        grow_again(meter, at, (number, newest), env);
+    }
+}
+
+/// #42 with a night that came late: the sum is added up anew from where it began, with the mean
+/// and the spread that it began with.
+fn grow_again(meter: &mut Meter, at: usize, (number, newest): (i32, i32), env: &mut Env) {
+    let Some(water) = meter.channels.get_mut(at).and_then(|c| c.water.as_deref_mut()) else {
+        return;
+    };
+    let nights = &mut water.nights;
+    let runs = nights.cusum_x1000 > 0;
+    let first = if runs { newest - i32::from(nights.run) } else { number };
+    if nights.sigma == 0 || number < first || newest - first >= KEPT_NIGHTS {
+        return;
+    }
+    let (mut sum, mut run, mut calm) = (0, 0_u8, 0_u8);
+    for night in first..=newest {
+        let Some(measured) = nights.get(night) else { continue };
+        let z = (measured / 100 - i64::from(nights.mu)) * 1_000 / i64::from(nights.sigma);
+        run = if sum == 0 { 0 } else { run.saturating_add(1) };
+        sum = cusum_step(sum, z.min(env.params.cusum_z_max_x1000), env.params.cusum_k_x1000);
+        calm = if z < 500 { calm.saturating_add(1) } else { 0 };
+    }
+    nights.cusum_x1000 = u16::try_from(sum).unwrap_or(u16::MAX).min(60_000);
+    (nights.run, nights.calm) = (run, calm);
+    let Some(key) = key(meter, at, RuleId::WTR_CUSUM) else { return };
+    if sum == 0 && env.book.get(&key).is_some() {
+        env.book.retract(&key, env.at, &mut env.out);
+    }
 }
 
 fn nights(meter: &Meter, at: usize) -> Option<(&Channel, &Nights)> {

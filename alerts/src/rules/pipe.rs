@@ -35,6 +35,11 @@ pub(crate) fn told(meter: &mut Meter, place: u32, told: Told, env: &mut Env) {
     spell.see(told.at, clear_s);
     let spell = *spell;
     if spell.to - spell.from >= least_s {
+        // An earlier flag came late: it began then.
+        let key = key(meter, rule);
+        if env.book.get(&key).is_some_and(|active| active.start > spell.from) {
+            env.book.retract(&key, env.at, &mut env.out);
+        }
         let mut report = report(meter, (rule, Cause::DryPipe), (spell.from, spell.to), env);
         report.severity = Severity::P3;
         let hours = (spell.to - spell.from) / HOUR_S;

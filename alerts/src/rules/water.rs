@@ -2,7 +2,8 @@
 //!
 //! Both look at whole slots in the order of event time: those of the last 26 h, and of all days
 //! that are not closed yet. A slot that comes late changes what was said: what never held is
-//! withdrawn, what was hidden is raised. What is estimated or suspect neither raises nor clears.
+//! withdrawn, what was hidden is raised. A channel whose delivery is declared to take more than two
+//! days is judged when its days close, in their order. What is estimated or suspect neither raises nor clears.
 //! Device leak flags are not used: they latch for weeks (Neptune R900).
 
 use metering::{ChannelNo, CustomerClass, Severity, Tag};
@@ -31,33 +32,75 @@ const THIRSTY_TAGS: [Tag; 3] = [Tag::PoolFill, Tag::Irrigation, Tag::IrrigationO
 /// More dwellings than this are judged by night flow.
 const UNITS_MAX: u16 = 8;
 const HOUR_S: i64 = 3_600;
+/// Slower deliveries are judged by whole days.
+const SLOW_S: i64 = 48 * HOUR_S;
+/// Slots before this are not needed to judge one.
+const BURST_S: i64 = 4 * HOUR_S;
 const HALF_LIFE_DAYS: i32 = 45;
 /// No limit: nothing is a burst.
 const NO_LIMIT: i64 = i64::MAX / 4;
 
-/// A slot of the channel was filled: `slot` is its end over its length; `late`: not the newest.
+/// Slots that are judged: up to `until`, and the end of the newest day but those whose bursts are
+/// measured by the hours of all closed days.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Horizon {
+    until: i64,
+    edge: i64,
+    /// Bursts that begin up to here were judged by the hours of their time.
+    since: i64,
+}
+
+fn is_slow(channel: &Channel) -> bool {
+    i64::from(channel.lag_s) > SLOW_S && crate::intervals::repairs()
+}
+
+/// A slot of the channel was filled: `slot` is its end over its length.
 pub(crate) fn slot_filled(meter: &mut Meter, at: usize, slot: i64, env: &mut Env) {
-    if !meter.is_customers() {
-        return;
+    let Some(channel) = meter.channels.get(at).filter(|_| meter.is_customers()) else { return };
+    let closed = channel.closed_through;
+    let slow = is_slow(channel);
+    let mut horizon = Horizon { until: i64::MAX, edge: i64::MIN, since: i64::MIN };
+    if slow {
+        horizon.until = env.zones.day(meter.zone, closed).end.div_euclid(channel.len());
+        if slot > horizon.until {
+            return;
+        }
     }
     if wants_continuity(meter, at, slot, env) {
-        judge_continuity(meter, at, slot, env);
+        judge_continuity(meter, at, (Some(slot), horizon), env);
     }
     if wants_bursts(meter, at, slot, env) {
-        judge_bursts(meter, at, env);
+        if let Some(channel) = meter.channels.get(at).filter(|_| closed != i32::MIN) {
+            let day = env.zones.day(meter.zone, closed);
+            horizon.edge = day.end.div_euclid(channel.len());
+            let around = slot - BURST_S / channel.len();
+            horizon.since = day.start.div_euclid(channel.len()).min(around);
+        }
+        judge_bursts(meter, at, horizon, env);
     }
 }
 
 /// A local day closes: bursts in it are judged by the hours of the days before it, whatever the
 /// order in which its slots came; then its own hours count.
 pub(crate) fn day_closes(meter: &mut Meter, at: usize, day: &OpenDay, env: &mut Env) {
-    let piped = meter.commodity == metering::Commodity::Water && meter.is_customers();
-    if piped && bursts_in(meter, at, day, env) {
-        judge_bursts(meter, at, env);
+    let piped = meter.commodity == metering::Commodity::Water;
+    let Some(channel) = meter.channels.get(at) else { return };
+    let (len_s, slow) = (channel.len(), is_slow(channel));
+    let first = day.start().div_euclid(len_s);
+    let last = first + i64::from(day.slots);
+    let until = if slow { last } else { i64::MAX };
+    let horizon = Horizon { until, edge: first, since: first - BURST_S / len_s };
+    if piped && meter.is_customers() {
+        if slow {
+            judge_continuity(meter, at, (None, horizon), env);
+        }
+        if bursts_in(meter, at, (first, last), env) {
+            judge_bursts(meter, at, horizon, env);
+        }
     }
-    let Some(channel) = meter.channels.get_mut(at) else { return };
-    let len_s = channel.len();
-    let Some(water) = channel.water.as_deref_mut() else { return };
+    let Some(water) = meter.channels.get_mut(at).and_then(|c| c.water.as_deref_mut()) else {
+        return;
+    };
     if piped && day.number % HALF_LIFE_DAYS == 0 {
         water.hours.halve();
     }
@@ -114,6 +157,7 @@ fn continuity(meter: &Meter, channel: &Channel, env: &Env) -> Option<Continuity>
         keep_s: env.params.cont_keep_for_h * HOUR_S,
         least: env.params.cont_min_mlph,
         raises: !may_run_always(meter),
+        until: i64::MAX,
     })
 }
 
@@ -132,7 +176,7 @@ fn wants_continuity(meter: &Meter, at: usize, slot: i64, env: &Env) -> bool {
         return rule.raises;
     }
     let head = water.head.s();
-    if slot == head {
+    if slot == head && !is_slow(channel) {
         return head - water.last_zero.s() >= rule.wanted;
     }
     let flows = |slot: &i64| water.get(*slot) != Some(0);
@@ -141,20 +185,27 @@ fn wants_continuity(meter: &Meter, at: usize, slot: i64, env: &Env) -> bool {
     before + after >= usize::try_from(rule.wanted).unwrap_or(usize::MAX)
 }
 
-fn judge_continuity(meter: &mut Meter, at: usize, slot: i64, env: &mut Env) {
+/// `slot` has just come, when one did.
+fn judge_continuity(
+    meter: &mut Meter,
+    at: usize,
+    (slot, horizon): (Option<i64>, Horizon),
+    env: &mut Env,
+) {
     let Some(channel) = meter.channels.get(at) else { return };
     let Some(water) = channel.water.as_deref() else { return };
-    let Some(rule) = continuity(meter, channel, env) else { return };
+    let Some(mut rule) = continuity(meter, channel, env) else { return };
+    rule.until = horizon.until;
     let key = key(meter, channel, RuleId::WTR_CONT);
     let (len_s, within) = (rule.len_s, rule.within);
-    let reach = Reach { len_s, within, least: rule.wanted * rule.together };
+    let (least, floor) = (rule.wanted * rule.together, water.floor());
+    let reach = Reach { len_s, within, least, floor };
     let mut carried = carried(water, &key, (reach, rule.pause), env);
     // What showed it is kept no more, but a slot without flow came within it.
-    let end = slot * rule.len_s;
+    let zero = slot.filter(|slot| rule.together == 1 && water.get(*slot) == Some(0));
     let broken = |episode: &Episode| {
-        rule.together == 1
-            && water.get(slot) == Some(0)
-            && (episode.start + 1..=episode.shown).contains(&end)
+        let within = episode.start + 1..=episode.shown;
+        zero.is_some_and(|slot| within.contains(&(slot * rule.len_s)))
     };
     if carried.as_ref().is_some_and(broken) && env.book.get(&key).is_some() {
         env.book.retract(&key, env.at, &mut env.out);
@@ -170,6 +221,8 @@ struct Reach {
     len_s: i64,
     within: i64,
     least: i64,
+    /// The newest slot before those that are judged.
+    floor: i64,
 }
 
 impl Reach {
@@ -183,8 +236,8 @@ impl Reach {
     }
 
     /// All slots that may have shown it are kept: they decide whether it holds.
-    fn kept(self, water: &Water, shown: i64) -> bool {
-        shown.div_euclid(self.len_s) - self.within >= water.floor()
+    fn kept(self, shown: i64) -> bool {
+        shown.div_euclid(self.len_s) - self.within >= self.floor
     }
 
     /// None of them is left, and it ended before all that are.
@@ -203,8 +256,8 @@ fn carried(
     (reach, pause): (Reach, i64),
     env: &Env,
 ) -> Option<Episode> {
-    let (floor, len_s) = (water.floor(), reach.len_s);
-    let gone = |shown: i64| !reach.kept(water, shown);
+    let (floor, len_s) = (reach.floor, reach.len_s);
+    let gone = |shown: i64| !reach.kept(shown);
     // Its end is found again among the slots that are kept.
     let seen = |end: i64| end > (floor + pause) * len_s;
     let leak = key.rule == RuleId::WTR_CONT.no;
@@ -239,18 +292,17 @@ fn settle(
     found.retain(|episode| {
         !said
             .iter()
-            .filter(|old| mine(old) && !reach.kept(water, old.shown.s()))
+            .filter(|old| mine(old) && !reach.kept(old.shown.s()))
             .any(|old| episode.start != old.start.s() && episode.start < old.end.s())
     });
     let shown = |start: i64| found.iter().any(|episode| episode.start == start);
     if let Some(active) = env.book.get(&key)
-        && reach.kept(water, reach.shown(active))
+        && reach.kept(reach.shown(active))
         && !shown(active.start)
     {
         env.book.retract(&key, env.at, &mut env.out);
     }
-    let refuted =
-        |old: &Said| mine(old) && reach.kept(water, old.shown.s()) && !shown(old.start.s());
+    let refuted = |old: &Said| mine(old) && reach.kept(old.shown.s()) && !shown(old.start.s());
     for old in said.iter().filter(|old| refuted(old)) {
         let (start, shown, end) = (old.start.s(), old.shown.s(), old.end.s());
         let episode = Episode { start, shown, end, mark: 0, window: None };
@@ -349,6 +401,12 @@ fn report(meter: &Meter, channel: &Channel, rule: RuleId, episode: &Episode, env
     report
 }
 
+/// Came as it should; a slow delivery is judged when its day closes.
+fn is_timely(end: i64, channel: &Channel, env: &Env) -> bool {
+    let waits_s = if is_slow(channel) { 86_400 } else { 0 };
+    env.is_timely(end, channel.lag_s.saturating_add(waits_s))
+}
+
 fn of_leak(report: &mut Report, channel: &Channel, window: Window, env: &Env) {
     let params = &env.params;
     report.severity = if window.least > params.cont_p1_mlph {
@@ -364,7 +422,7 @@ fn of_leak(report: &mut Report, channel: &Channel, window: Window, env: &Env) {
     // be of now.
     let told = window.to - report.start >= params.cont_notice_h * HOUR_S;
     report.annunciate =
-        (report.severity < Severity::P4 || told) && env.is_timely(window.to, channel.lag_s);
+        (report.severity < Severity::P4 || told) && is_timely(window.to, channel, env);
     report.ranked.push((Cause::LeakIntermittent, -200));
     report.evidence.push(Evidence::milli("threshold", params.cont_min_mlph, "L/h"));
     report.evidence.push(Evidence::number("slots_with_flow", window.slots, "slots"));
@@ -379,7 +437,7 @@ fn of_burst(
 ) {
     let rated = i64::from(meter.flow_rated_lph) * 1_000;
     report.severity = if rated > 0 && window.least > rated { Severity::P1 } else { Severity::P2 };
-    report.annunciate = env.is_timely(window.to, channel.lag_s);
+    report.annunciate = is_timely(window.to, channel, env);
     report.ranked.push((Cause::LeakCustomerSide, -150));
     report.evidence.push(Evidence::milli("threshold", limit, "L/h"));
     report.evidence.push(Evidence::milli("rated", rated, "L/h"));
@@ -390,11 +448,15 @@ fn of_burst(
 pub(crate) fn finish(report: Report, channel: &Channel, env: &mut Env) {
     let key = report.key();
     let silent = !report.annunciate && report.severity < Severity::P4;
-    let fresh = env.is_fresh(channel.last_end.s(), channel.lag_s);
+    let fresh = env.is_fresh(report.until, channel.lag_s);
     env.book.assert(report, env.at, &mut env.out);
     let pending = env.book.get(&key).is_some_and(|active| !active.annunciated);
-    if silent && pending && fresh {
-        env.timers.set(env.now, crate::timer::TimerKey::Annunciate(key));
+    if silent
+        && pending
+        && fresh
+        && let Some(timer) = crate::timer::TimerKey::annunciate(&key)
+    {
+        env.timers.set(env.now, timer);
     }
 }
 
@@ -438,28 +500,24 @@ fn burst_limit(meter: &Meter, p95: u32, env: &Env) -> i64 {
     params.burst_min_mlph.max(rated * params.burst_q3_pct / 100).max(own)
 }
 
-fn gush(meter: &Meter, channel: &Channel, env: &mut Env) -> Option<Gush> {
+fn gush(meter: &Meter, channel: &Channel, env: &Env) -> Option<Gush> {
     let len_s = channel.len();
     if meter.tags.has_any(&FIRE_TAGS) || len_s > 2 * HOUR_S {
         return None;
     }
     let water = channel.water.as_deref()?;
-    let limits = [water.p95[1], water.p95[0]].map(|p95| burst_limit(meter, p95, env));
-    let edge = if limits[0] == limits[1] || channel.closed_through == i32::MIN {
-        i64::MIN
-    } else {
-        env.zones.day(meter.zone, channel.closed_through).end.div_euclid(len_s)
-    };
     Some(Gush {
         len_s,
         slots: (env.params.burst_for_s / len_s).max(1),
         calm: (env.params.burst_clear_s / len_s).max(1),
-        limits,
-        edge,
+        limits: [water.p95[1], water.p95[0]].map(|p95| burst_limit(meter, p95, env)),
+        edge: i64::MIN,
+        since: i64::MIN,
+        until: i64::MAX,
     })
 }
 
-fn wants_bursts(meter: &Meter, at: usize, slot: i64, env: &mut Env) -> bool {
+fn wants_bursts(meter: &Meter, at: usize, slot: i64, env: &Env) -> bool {
     let Some(channel) = meter.channels.get(at) else { return false };
     let Some(water) = channel.water.as_deref() else { return false };
     let said = |said: &Vec<Said>| said.iter().any(|one| one.rule == RuleId::WTR_BURST.no.get());
@@ -470,12 +528,13 @@ fn wants_bursts(meter: &Meter, at: usize, slot: i64, env: &mut Env) -> bool {
     }
     // The cheapest answer first: few slots are above the least limit.
     let rate = water.get(slot).map_or(0, |value| value * HOUR_S / channel.len());
-    rate > env.params.burst_min_mlph.min(i64::from(meter.flow_rated_lph.max(1)) * 1_000)
-        && gush(meter, channel, env).is_some_and(|rule| rule.over(water, slot))
+    let rated = i64::from(meter.flow_rated_lph) * 1_000;
+    let least = env.params.burst_min_mlph.min(if rated > 0 { rated } else { NO_LIMIT });
+    rate > least && gush(meter, channel, env).is_some_and(|rule| rule.may_be_over(water, slot))
 }
 
-/// Whether a burst may be in a day that closes.
-fn bursts_in(meter: &Meter, at: usize, day: &OpenDay, env: &mut Env) -> bool {
+/// Whether a burst may be among the slots after `before` up to `last`.
+fn bursts_in(meter: &Meter, at: usize, (before, last): (i64, i64), env: &Env) -> bool {
     let Some(channel) = meter.channels.get(at) else { return false };
     let Some(water) = channel.water.as_deref() else { return false };
     let said = |said: &Vec<Said>| said.iter().any(|one| one.rule == RuleId::WTR_BURST.no.get());
@@ -484,20 +543,22 @@ fn bursts_in(meter: &Meter, at: usize, day: &OpenDay, env: &mut Env) -> bool {
     {
         return true;
     }
-    let before = day.start().div_euclid(channel.len());
     let Some(rule) = gush(meter, channel, env) else { return false };
-    (before + 1..=before + i64::from(day.slots)).any(|slot| rule.over(water, slot))
+    (before + 1..=last).any(|slot| rule.may_be_over(water, slot))
 }
 
-fn judge_bursts(meter: &mut Meter, at: usize, env: &mut Env) {
+fn judge_bursts(meter: &mut Meter, at: usize, horizon: Horizon, env: &mut Env) {
     let Some(channel) = meter.channels.get(at) else { return };
     let Some(rule) = gush(meter, channel, env) else { return };
+    let Horizon { until, edge, since } = horizon;
+    let rule = Gush { edge, since, until, ..rule };
     let Some(water) = channel.water.as_deref() else { return };
+    let floor = water.floor().max(since);
     let key = key(meter, channel, RuleId::WTR_BURST);
-    let reach = Reach { len_s: rule.len_s, within: rule.slots + 1, least: rule.slots };
+    let reach = Reach { len_s: rule.len_s, within: rule.slots + 1, least: rule.slots, floor };
     let mut carried = carried(water, &key, (reach, rule.calm), env);
     if let Some(episode) = carried.as_mut().filter(|episode| episode.mark == 0) {
-        episode.mark = rule.limit(water.floor() + 1);
+        episode.mark = rule.limit(floor + 1);
     }
     let found = flow::bursts(water, &rule, carried);
     settle(meter, (at, RuleId::WTR_BURST), found, reach, env);

@@ -2,7 +2,8 @@
 
 use metering::{ChannelAsset, ChannelKind, Commodity, Flow, Quantity};
 
-use super::days::{DayRing, OpenDay, OpenDays, Slot};
+use super::days::{DayRing, OpenDay, OpenDays, Slot, code_of};
+use super::gaps::{Coding, Gap, Gaps};
 use super::hist::HalfOctaves;
 use super::months::Months;
 use super::sec::Sec;
@@ -76,6 +77,8 @@ pub(crate) struct Channel {
     /// When the timer that closes the next day is due.
     pub(crate) close_at: Sec,
     pub(crate) open: OpenDays,
+    /// Closed days of which a few slots may still come.
+    pub(crate) gaps: Gaps,
     pub(crate) days: DayRing,
     pub(crate) runs: HalfOctaves<RUN_CLASSES>,
     /// Slots of the zero run that reaches into the next day.
@@ -104,6 +107,7 @@ snap_struct!(Channel {
     closed_through,
     close_at,
     open,
+    gaps,
     days,
     runs,
     run_carry,
@@ -142,6 +146,7 @@ impl Channel {
             closed_through: i32::MIN,
             close_at: Sec::NONE,
             open: OpenDays::default(),
+            gaps: Gaps::default(),
             days: DayRing::new(i32::MIN / 2),
             runs: HalfOctaves::EMPTY,
             run_carry: 0,
@@ -209,13 +214,100 @@ impl Channel {
         let newest = self.open.last().map_or(i32::MIN, |day| day.number);
         let first = i32::try_from(end.div_euclid(86_400)).unwrap_or(i32::MAX).saturating_add(1);
         let a_day = u32::try_from(86_400 / self.len()).unwrap_or(0);
+        let gaps = self.gaps.read(self.coding());
         for number in first.max(newest.saturating_sub(super::days::DAYS))..newest {
-            let complete = self.open.iter().all(|day| day.number != number);
-            if complete && self.days.total(number) == Some(0) {
-                zeros += a_day;
+            let closed = self.open.iter().all(|day| day.number != number);
+            if closed && self.days.total(number) == Some(0) {
+                let gap = gaps.iter().find(|gap| gap.number == number);
+                zeros += gap.map_or(a_day, |gap| u32::from(gap.good()));
             }
         }
         zeros
+    }
+
+    fn coding(&self) -> Coding<'_> {
+        Coding {
+            days: &self.days,
+            step: self.resolution(),
+            flows: self.water.is_some(),
+            usual: u16::try_from(86_400 / self.len()).unwrap_or(1),
+        }
+    }
+
+    /// Slots of the night, 02:00 to 04:00, where nights count.
+    fn night(&self) -> Option<std::ops::Range<usize>> {
+        let place = |hours: i64| usize::try_from(hours * 3_600 / self.len()).unwrap_or(0);
+        (self.water.is_some() && self.len() <= 3_600).then(|| place(2)..place(4))
+    }
+
+    /// A closed day whose total is known is kept by its gaps alone. Days before `oldest` take no
+    /// slots any more.
+    pub(crate) fn pack(&mut self, day: &OpenDay, oldest: i32) {
+        self.open.retain(|open| open.number != day.number);
+        let mut gaps = self.gaps.read(self.coding());
+        gaps.retain(|gap| gap.number > oldest && gap.number != day.number);
+        if !day.is_complete() {
+            let at = gaps.partition_point(|gap| gap.number < day.number);
+            gaps.insert(at, Gap::of(day, self.night()));
+        }
+        self.keep_gaps(&gaps);
+    }
+
+    /// Days before `oldest` take no slots any more.
+    pub(crate) fn forget_gaps(&mut self, oldest: i32) {
+        let mut gaps = self.gaps.read(self.coding());
+        if gaps.first().is_some_and(|gap| gap.number <= oldest) {
+            gaps.retain(|gap| gap.number > oldest);
+            self.keep_gaps(&gaps);
+        }
+    }
+
+    fn keep_gaps(&mut self, gaps: &[Gap]) {
+        let mut coded = std::mem::take(&mut self.gaps);
+        coded.write(gaps, self.coding());
+        self.gaps = coded;
+    }
+
+    /// A slot of a closed day came late; `None` when it is known.
+    pub(crate) fn fill_gap(
+        &mut self,
+        number: i32,
+        (index, value): (usize, Option<i64>),
+        coverage_pct: i64,
+    ) -> Option<LateSlot> {
+        if self.gaps.is_empty() {
+            return None;
+        }
+        let mut gaps = self.gaps.read(self.coding());
+        let at = gaps.binary_search_by_key(&number, |gap| gap.number).ok()?;
+        let (slots, len_s) = (self.night(), self.len());
+        let gap = gaps.get_mut(at)?;
+        if !gap.fill(u16::try_from(index).ok()?, value) {
+            return None;
+        }
+        let inside = |slots: &std::ops::Range<usize>| slots.contains(&index);
+        let at_night = slots.clone().filter(inside);
+        let mut night = None;
+        if let (Some(slots), Some(sums), Some(value)) = (at_night.as_ref(), &mut gap.night, value) {
+            let into = i64::try_from(index - slots.start).unwrap_or(0) * len_s;
+            let sum = &mut sums[usize::from(into >= 3_600)];
+            *sum = sum.saturating_add(u32::try_from(value).unwrap_or(u32::MAX));
+            let open = |list: &[u16]| list.iter().any(|one| slots.contains(&usize::from(*one)));
+            let known = !open(&gap.missing) && !open(&gap.bad);
+            night = known.then(|| i64::from(sums[0].min(sums[1])));
+        }
+        let late = LateSlot {
+            night,
+            flows: (gap.flows, gap.good()),
+            at_night: at_night.is_some() && value.is_some_and(|value| value > 0),
+        };
+        let code = code_of(gap.sum, (gap.good(), gap.slots), coverage_pct);
+        if gap.missing.is_empty() {
+            gaps.remove(at);
+        }
+        self.days.set(number, code);
+        self.keep_gaps(&gaps);
+        Some(late)
     }
 
     /// The record of a day that may still change: made when it is new or was wholly missing.
@@ -238,8 +330,20 @@ impl Channel {
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.open.heap_bytes()
+            + self.gaps.heap_bytes()
             + self.water.as_ref().map_or(0, |water| water.heap_bytes())
     }
+}
+
+/// What a late slot did to its closed day.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LateSlot {
+    /// The least hour of the night, now known.
+    pub(crate) night: Option<i64>,
+    /// Slots with flow, and good ones.
+    pub(crate) flows: (u16, u16),
+    /// It shows flow at night.
+    pub(crate) at_night: bool,
 }
 
 /// The channels that carry use: of each reading type (energy imported or netted, or volume, all

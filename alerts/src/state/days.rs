@@ -153,17 +153,27 @@ impl OpenDay {
 
     /// The total as if the day were whole; a code of [`DayRing`].
     pub(crate) fn code(&self, coverage_pct: i64) -> u16 {
-        let (good, slots) = (i64::from(self.good), i64::from(self.slots));
-        if good == 0 || good * 100 < slots * coverage_pct {
-            return CODE_BAD;
-        }
-        let whole = i128::from(self.sum) * i128::from(slots) / i128::from(good);
-        code16(u64::try_from(whole).unwrap_or(u64::MAX >> 2))
+        code_of(self.sum, (self.good, self.slots), coverage_pct)
+    }
+
+    /// Use in the two hours of the night.
+    pub(crate) fn night(&self) -> [u32; 2] {
+        self.night
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
         self.words.heap_bytes()
     }
+}
+
+/// The total of a day as if it were whole, by the sum of its good slots; a code of [`DayRing`].
+pub(crate) fn code_of(sum: i64, (good, slots): (u16, u16), coverage_pct: i64) -> u16 {
+    let (good, slots) = (i64::from(good), i64::from(slots));
+    if good == 0 || good * 100 < slots * coverage_pct {
+        return CODE_BAD;
+    }
+    let whole = i128::from(sum) * i128::from(slots) / i128::from(good);
+    code16(u64::try_from(whole).unwrap_or(u64::MAX >> 2))
 }
 
 impl Snap for OpenDay {

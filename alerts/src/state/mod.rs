@@ -5,6 +5,7 @@ pub(crate) mod cell;
 pub(crate) mod channel;
 pub(crate) mod collector;
 pub(crate) mod days;
+pub(crate) mod gaps;
 pub(crate) mod hist;
 pub(crate) mod meter;
 pub(crate) mod months;

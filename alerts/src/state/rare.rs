@@ -123,6 +123,8 @@ pub(crate) struct Rare {
     /// Newest supply voltage in mV, and when.
     pub(crate) volt_mv: i64,
     pub(crate) volt_at: i64,
+    /// When the device said last that a tilt, and that a wrong pressure, was over.
+    pub(crate) ended_at: [i64; 2],
     pub(crate) demand: Option<Box<Demand>>,
     pub(crate) cell: Option<Box<Cell>>,
 }
@@ -153,6 +155,7 @@ snap_struct!(Rare {
     reverse_register,
     volt_mv,
     volt_at,
+    ended_at,
     demand,
     cell,
 });
@@ -202,6 +205,7 @@ impl Rare {
             reverse_register: None,
             volt_mv: 0,
             volt_at: NEVER,
+            ended_at: [NEVER; 2],
             demand: None,
             cell: None,
         }

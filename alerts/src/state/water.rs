@@ -10,6 +10,8 @@ use crate::stats::{CODE_BAD, CODE_MISSING, code16, decode16};
 
 /// Hours that are kept slot by slot.
 pub(crate) const WINDOW_S: i64 = 26 * 3_600;
+/// Flow goes on over unknown slots for so long.
+const HOLE_S: i64 = 2 * 3_600;
 /// No more than this is ever kept slot by slot: what comes later is not taken.
 const LONGEST_S: i64 = 58 * 86_400;
 /// Lower edge of the second class of the hours, in mL/h: a burst is at least 500 L/h, and eight
@@ -24,6 +26,13 @@ pub(crate) struct Water {
     pub(crate) head: Sec,
     /// Newest slot without flow.
     pub(crate) last_zero: Sec,
+    /// Up to the slots that are kept it flowed after this one, but for holes of two hours at most.
+    dry_before: Sec,
+    /// Unknown slots before those that are kept, and how many are a hole.
+    hole: u8,
+    hole_max: u8,
+    /// Newest slot that was known and is kept no more.
+    lost: Sec,
     codes: Slots,
     pub(crate) hours: HalfOctaves<HOUR_CLASSES>,
     /// The 95th percentile of the hours of the days closed by now, and of all of these but the
@@ -47,6 +56,25 @@ pub(crate) struct Said {
 }
 
 snap_struct!(Said { rule, start, shown, end });
+
+/// Flow in the order of event time: where it began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Stream {
+    /// The newest slot without flow, or the last of the newest hole; [`super::NEVER`]: none yet.
+    pub(crate) dry: i64,
+    /// Unknown slots in a row, newest last, and how many of them are not a hole yet.
+    hole: i64,
+    most: i64,
+}
+
+impl Stream {
+    pub(crate) fn note(&mut self, slot: i64, value: Option<i64>) {
+        self.hole = if value.is_none() { (self.hole + 1).min(self.most + 1) } else { 0 };
+        if value == Some(0) || self.hole > self.most {
+            self.dry = slot;
+        }
+    }
+}
 
 /// #50: the run of hours above the limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,6 +102,10 @@ impl Water {
         Self {
             head: Sec::NEVER,
             last_zero: Sec::NEVER,
+            dry_before: Sec::NEVER,
+            hole: 0,
+            hole_max: u8::try_from(HOLE_S / len_s).unwrap_or(u8::MAX),
+            lost: Sec::NEVER,
             codes: Slots::new(slots, step),
             hours: HalfOctaves::EMPTY,
             p95: [0; 2],
@@ -83,9 +115,14 @@ impl Water {
         }
     }
 
+    /// The slots before those that are kept.
+    pub(crate) fn stream_before(&self) -> Stream {
+        Stream { dry: self.dry_before.s(), hole: i64::from(self.hole), most: self.hole_max.into() }
+    }
+
     /// The newest slot before those that are kept.
     pub(crate) fn floor(&self) -> i64 {
-        self.head.s().saturating_sub(self.slots_kept())
+        self.head.s().saturating_sub(self.slots_kept()).max(self.lost.s())
     }
 
     /// Keeps the slots from `from` on up to `head`, when that is not too long.
@@ -110,11 +147,25 @@ impl Water {
         let Ok(len) = u16::try_from(len) else { return };
         let old = std::mem::replace(&mut self.codes, Slots::new(len, 1));
         let (head, kept) = (self.head.s(), i64::from(old.len()));
+        let held = |slot: i64| old.get(usize::try_from(slot.rem_euclid(kept)).unwrap_or(0));
+        for slot in head - kept + 1..=head - i64::from(len) {
+            self.lose(slot, held(slot));
+        }
         self.codes = Slots::new(len, old.step());
         for slot in (head - kept.min(self.slots_kept()) + 1).max(0)..=head {
-            let before = usize::try_from(slot.rem_euclid(kept)).unwrap_or(0);
-            self.codes.set(self.place(slot), old.get(before));
+            self.codes.set(self.place(slot), held(slot));
         }
+    }
+
+    /// A slot with this code leaves.
+    fn lose(&mut self, slot: i64, code: u16) {
+        if code != CODE_MISSING {
+            self.lost = self.lost.max(Sec::of(slot));
+        }
+        let mut stream = self.stream_before();
+        stream.note(slot, decode16(code));
+        self.dry_before = Sec::of(stream.dry);
+        self.hole = u8::try_from(stream.hole).unwrap_or(u8::MAX);
     }
 
     pub(crate) fn slots_kept(&self) -> i64 {
@@ -126,8 +177,7 @@ impl Water {
     }
 
     fn holds(&self, slot: i64) -> bool {
-        let head = self.head.s();
-        slot <= head && slot > head - self.slots_kept()
+        slot <= self.head.s() && slot > self.floor()
     }
 
     /// The flow of a slot in mL (within 0.05 %), `None` when it is missing or must not be used.
@@ -138,7 +188,14 @@ impl Water {
     /// Keeps a slot; `value` is `None` when it must not be used. False when it is too old.
     pub(crate) fn put(&mut self, slot: i64, value: Option<i64>) -> bool {
         if slot > self.head.s() {
-            let first = (self.head.s() + 1).max(slot - self.slots_kept() + 1);
+            let kept = self.slots_kept();
+            let first = (self.head.s() + 1).max(slot - kept + 1);
+            for gone in self.floor() + 1..=(slot - kept).min(self.head.s()) {
+                self.lose(gone, self.codes.get(self.place(gone)));
+            }
+            if self.head != Sec::NEVER && slot - kept > self.head.s() + i64::from(self.hole_max) {
+                self.dry_before = Sec::of(slot - kept);
+            }
             for gone in first..=slot {
                 self.codes.set(self.place(gone), CODE_MISSING);
             }
@@ -148,6 +205,9 @@ impl Water {
             self.last_zero = self.last_zero.max(Sec::of(slot));
         }
         if !self.holds(slot) {
+            if value == Some(0) {
+                self.dry_before = self.dry_before.max(Sec::of(slot));
+            }
             return false;
         }
         let place = self.place(slot);
@@ -173,6 +233,10 @@ impl Snap for Water {
     fn save(&self, to: &mut Writer) {
         self.head.save(to);
         self.last_zero.save(to);
+        self.dry_before.save(to);
+        self.hole.save(to);
+        self.hole_max.save(to);
+        self.lost.save(to);
         self.hours.counts.save(to);
         self.p95.save(to);
         self.nights.save(to);
@@ -183,11 +247,26 @@ impl Snap for Water {
 
     fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let (head, last_zero) = (Sec::load(from)?, Sec::load(from)?);
+        let dry_before = Sec::load(from)?;
+        let (hole, hole_max, lost) = (Snap::load(from)?, Snap::load(from)?, Snap::load(from)?);
         let hours = HalfOctaves { counts: Snap::load(from)? };
         let (p95, nights) = (Snap::load(from)?, Snap::load(from)?);
         let (gas, said) = (Snap::load(from)?, Snap::load(from)?);
         let codes = Snap::load(from)?;
-        Ok(Self { head, last_zero, codes, hours, p95, nights, gas, said })
+        Ok(Self {
+            head,
+            last_zero,
+            dry_before,
+            hole,
+            hole_max,
+            lost,
+            codes,
+            hours,
+            p95,
+            nights,
+            gas,
+            said,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ mod communication;
 mod consumption;
 mod devices;
 mod flows;
+mod issues;
 mod network;
 mod properties;
 mod rules;
