@@ -212,7 +212,8 @@ struct Marked {
     late: Option<LateSlot>,
 }
 
-/// Marks the slot in its local day; `None` when the slot is known. The grid is UTC: where local midnight is not on it (Kathmandu, hourly), a slot
+/// Marks the slot in its local day; `None` when the slot is known. The grid is UTC: where local
+/// midnight is not on it (Kathmandu, hourly), a slot
 /// belongs to the day in which it starts.
 fn mark(
     channel: &mut Channel,

@@ -3,7 +3,8 @@
 //! Both look at whole slots in the order of event time: those of the last 26 h, and of all days
 //! that are not closed yet. A slot that comes late changes what was said: what never held is
 //! withdrawn, what was hidden is raised. A channel whose delivery is declared to take more than two
-//! days is judged when its days close, in their order. What is estimated or suspect neither raises nor clears.
+//! days is judged when its days close, in their order. What is estimated or suspect neither raises
+//! nor clears.
 //! Device leak flags are not used: they latch for weeks (Neptune R900).
 
 use metering::{ChannelNo, CustomerClass, Severity, Tag};

@@ -138,8 +138,8 @@ fn readings() -> Vec<(i32, UtcTime, LogRecord)> {
     records
 }
 
-/// What devices say of themselves, in seconds after day 10: tampering, a low cell, a wrong clock, an
-/// error of the hardware, air in the pipe, water that flows back.
+/// What devices say of themselves, in seconds after day 10: tampering, a low cell, a wrong clock,
+/// an error of the hardware, air in the pipe, water that flows back.
 fn signs(id: i32) -> Vec<(i64, EventCode)> {
     let hour = 3_600;
     match id {
