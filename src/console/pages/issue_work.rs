@@ -121,7 +121,11 @@ fn fact_lines(
     });
     let all = vec![
         ("Estimates", from_to(facts.estimation_started_at, facts.estimation_ended_at)),
-        ("Estimated (estimate)", amount(facts.volume_affected, base)),
+        // Behind a collector or a transformer it would add energy to volumes.
+        (
+            "Estimated (estimate)",
+            commodity.map(|_| amount(facts.volume_affected, base)).unwrap_or_default(),
+        ),
         ("Leaked (estimate)", amount(facts.leak_volume, metering::Unit::Litre)),
         ("Bill held", hold),
         ("Good data again from", detail.date_fixed.map(stamp).unwrap_or_default()),

@@ -196,8 +196,11 @@ impl Facts {
         self.slots.iter().filter(|slot| slot.status == QualityStatus::Suspect)
     }
 
-    fn kept(&self) -> i64 {
-        let usable = self.slots.iter().filter(|slot| is_usable(slot.status));
+    /// What counts now and would go on to count: what an estimate would replace is not in it.
+    fn kept(&self, len_s: i32) -> i64 {
+        let replaced = methods::proposed(&self.estimates, len_s);
+        let stays = |slot: &&BestSlot| is_usable(slot.status) && !replaced.contains_key(&slot.end);
+        let usable = self.slots.iter().filter(stays);
         usable.map(|slot| slot.value).fold(0, i64::saturating_add)
     }
 }
@@ -218,7 +221,9 @@ pub(in crate::console) async fn show(
     let (series, range) = drawn_range(&console, &target, &facts, &asked).await?;
     let lines = methods::lines(&facts.estimates, &target, &here, &asked.range);
     let chosen = lines.iter().find(|line| line.chosen).map(|line| line.title.to_lowercase());
-    let sums = methods::sums(&console, &target, (facts.kept(), &facts.estimates)).await?;
+    let sums =
+        methods::sums(&console, &target, (facts.kept(target.channel.len_s), &facts.estimates))
+            .await?;
     let day_said = local_day(&target);
     html(&DayPage {
         frame: Frame::of(&console, Section::Readings, format!("{number}, {day_said}")).await?,

@@ -33,11 +33,16 @@ const MOVE: &str = "\
             'CLOSED_WITH_PARENT') THEN $4 WHEN $3 = 'REOPENED' THEN NULL ELSE closed_at END, \
         billing_hold_to = CASE WHEN billing_hold_from IS NULL OR $3 IN ('REOPENED', 'OPEN') \
             THEN NULL ELSE coalesce($6, billing_hold_to) END, \
+        verified_at = CASE WHEN $3 = 'REOPENED' THEN NULL ELSE verified_at END, \
         billing_hold_released_by = CASE WHEN $3 = 'REOPENED' THEN NULL \
             ELSE billing_hold_released_by END, \
         billing_hold_released_at = CASE WHEN $3 = 'REOPENED' THEN NULL \
             ELSE billing_hold_released_at END \
     WHERE issue_id = $1 AND state = $2";
+
+/// The rule's own condition to be over has held for as long as its family asks for.
+const VERIFIED: &str =
+    "UPDATE meter_issue SET verified_at = $2, verify_rule = rule WHERE issue_id = $1";
 
 const ADD_EVIDENCE: &str = "\
     UPDATE meter_issue SET updated_at = $2, cleared_at = coalesce($3, cleared_at), \
@@ -281,6 +286,9 @@ pub(super) async fn move_issue(
     };
     history::append(client, issue_id, &entry).await?;
     if step.to == State::Closed {
+        if step.actor == Actor::Engine {
+            execute(client, VERIFIED, &[&issue_id, &Stamp(at)]).await?;
+        }
         hold::after_close(client, issue_id, at).await?;
     }
     Ok(())
