@@ -1,6 +1,6 @@
 //! The fleet of `headend bench rules`: what makes every family of rules work, as an ordinary network
 //! would: routes with heartbeats, transformers and districts with their own meters, addresses, one
-//! message in fifty lost or late, one value in a hundred that failed a check, findings of day closes.
+//! message in fifty lost or late, one value in 500 that failed a check, findings of day closes.
 
 use metering::{
     ChannelAsset, ChannelKind, ChannelNo, CollectorAsset, CollectorId, Commodity, CustomerClass,
@@ -103,7 +103,7 @@ pub(super) fn asset(number: u32) -> MeterAsset {
             reading_type: if electric { ReadingType::ENERGY_IMPORT } else { ReadingType::VOLUME },
             kind: ChannelKind::Interval,
             len_s: 900,
-            resolution: if electric { 1_000 } else { 1_000_000 },
+            resolution: 1_000,
             cap_per_hour: 0,
             delivery_lag_s: 7_200,
         }],
@@ -133,11 +133,11 @@ pub(super) fn reading(number: u32, slot: i64) -> LogRecord {
         Commodity::Electricity => 50_000 * level + 1_000 * i64::from((noise & 63) as u8),
         // Water and gas flow in some of the slots only, hardly at night.
         _ if noise % 10 < level.cast_unsigned() && hour > 4 => {
-            1_000_000 * i64::from((noise >> 8 & 15) as u8)
+            1_000 * i64::from((noise >> 8 & 15) as u8)
         }
         _ => 0,
     };
-    let failed = if (noise >> 20).is_multiple_of(100) {
+    let failed = if (noise >> 20).is_multiple_of(500) {
         RuleMask::from_bits(1 << 2)
     } else {
         RuleMask::EMPTY

@@ -6,17 +6,20 @@ use std::collections::BTreeSet;
 use metering::{LocalCalendar, QualityStatus, SlotCode, Tag, UtcTime};
 use serde::Serialize;
 use simulators::{TrialKind, TrialSpec};
+use vee::estimate::profiles::built_in;
 use vee::estimate::report::{BacktestReport, ReportSeries};
 use vee::estimate::{ChannelFacts, Series, Slot};
 
 use super::rig;
 
-const DAYS: u32 = 70;
+/// Like days reach 35 days to both sides of a gap of 30.
+const DAYS: u32 = 110;
 const METERS: u32 = 60;
 
 /// One line: errors in percent of the use that was hidden.
 #[derive(Clone, Debug, Serialize)]
 pub struct EstimationLine {
+    pub commodity: String,
     pub gap: String,
     /// Between two registers: the sum is known.
     pub scaled: bool,
@@ -26,6 +29,8 @@ pub struct EstimationLine {
     pub mape_percent: f64,
     pub p10_percent: f64,
     pub p90_percent: f64,
+    /// Error of the sums by rate of a plain two-rate day.
+    pub tou_percent: f64,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -65,11 +70,13 @@ pub(super) fn measure(seed: u64, start: UtcTime, zone: &str) -> anyhow::Result<E
             code: SlotCode::new(QualityStatus::Validated, slot.code.flags()),
         };
         let series = Series::new(channel.len_s, slots.iter().map(valid).collect());
-        report.add(&ReportSeries { facts: &facts, series: &series, profile: None });
+        let profile = built_in(asset.commodity, asset.class);
+        report.add(&ReportSeries { facts: &facts, series: &series, profile: Some(&profile) });
     }
     let percent = |milli: i32| f64::from(milli) / 10.0;
     let lines = report.lines().into_iter().map(|line| EstimationLine {
-        gap: format!("{:?}", line.class),
+        commodity: line.commodity.to_string(),
+        gap: line.class.word().to_owned(),
         scaled: line.scaled,
         method: line.contender.name().to_owned(),
         tests: line.tests,
@@ -77,6 +84,7 @@ pub(super) fn measure(seed: u64, start: UtcTime, zone: &str) -> anyhow::Result<E
         mape_percent: percent(line.mape_milli),
         p10_percent: percent(line.p10_milli),
         p90_percent: percent(line.p90_milli),
+        tou_percent: percent(line.tou_milli),
     });
     Ok(EstimationScore {
         channels: report.channels,

@@ -110,7 +110,8 @@ pub fn run(options: &ScoreOptions) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match options.output {
         OutputFormat::Json => writeln!(out, "{}", serde_json::to_string_pretty(&card)?)?,
-        _ => text::write(&card, &mut out)?,
+        OutputFormat::Csv => text::write_csv(&card, &mut out)?,
+        OutputFormat::Table => text::write(&card, &mut out)?,
     }
     Ok(())
 }

@@ -28,13 +28,15 @@ pub(super) fn write(card: &Scorecard, out: &mut impl Write) -> io::Result<()> {
         for line in &estimation.lines {
             writeln!(
                 out,
-                "  {:<12} {:<9} {:<24} {:>6} tests  bias {:>7.1}%  MAPE {:>6.1}%",
+                "  {:<12} {:<7} {:<13} {:<24} {:>6} tests  bias {:>7.1}%  MAPE {:>6.1}%  by rate {:>6.1}%",
+                line.commodity,
                 line.gap,
-                if line.scaled { "scaled" } else { "alone" },
+                if line.scaled { "with register" } else { "alone" },
                 line.method,
                 line.tests,
                 line.bias_percent,
-                line.mape_percent
+                line.mape_percent,
+                line.tou_percent
             )?;
         }
     }
@@ -55,6 +57,39 @@ pub(super) fn write(card: &Scorecard, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     write_ablations(&card.ablations, out)
+}
+
+/// One line for each cause of each fleet.
+pub(super) fn write_csv(card: &Scorecard, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "fleet,cause,injected,detected,told,exact,recall,right,explained,wrong,precision,ttd_p50_s,\
+         ttd_p90_s,ttd_p99_s"
+    )?;
+    let fleets = [("injected", Some(&card.injected)), ("natural", card.natural.as_ref())];
+    for (name, fleet) in fleets.into_iter().filter_map(|(name, card)| Some((name, card?))) {
+        for one in &fleet.causes {
+            let share = |share: Option<f64>| share.map_or(String::new(), |one| format!("{one:.4}"));
+            writeln!(
+                out,
+                "{name},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+                one.cause,
+                one.injected,
+                one.detected,
+                one.told,
+                one.exact,
+                share(one.recall),
+                one.right,
+                one.explained,
+                one.wrong,
+                share(one.precision),
+                one.ttd_s.p50,
+                one.ttd_s.p90,
+                one.ttd_s.p99
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn write_ablations(rows: &[Ablation], out: &mut impl Write) -> io::Result<()> {

@@ -2,12 +2,16 @@
 
 use clap::Args;
 use metering::UtcTime;
+use simulators::Scenario;
 
 use super::cli::Output;
 use crate::score::ScoreOptions;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:  headend score --inject 20 --days 45 --seeds 1 --output json")]
+#[command(
+    after_help = "Examples:  headend score --inject 20 --days 45 --seeds 1 --output json\n           \
+                        headend score --inject 300 --days 120 --seeds 11,12,13   (about 15 minutes)"
+)]
 pub(super) struct ScoreArgs {
     /// Events of each cause, over all seeds.
     #[arg(
@@ -16,6 +20,7 @@ pub(super) struct ScoreArgs {
         value_parser = clap::value_parser!(u32).range(1..=5_000)
     )]
     inject: u32,
+    /// Length of the trials. A cause that needs more is printed with the days that it needs.
     #[arg(long, default_value_t = 45, value_parser = clap::value_parser!(u32).range(1..=500))]
     days: u32,
     /// Separate several by commas.
@@ -38,14 +43,14 @@ pub(super) struct ScoreArgs {
     #[arg(long)]
     no_long: bool,
     /// Only these causes or scenarios, separated by commas.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = planted)]
     only: Vec<String>,
     /// Also smaller fleets without each guard, at other shares of delivery, and with late messages.
     #[arg(long)]
     ablate: bool,
-    /// Also the error of estimates on masked actuals.
+    /// Leave out the error of estimates on masked actuals.
     #[arg(long)]
-    estimation: bool,
+    no_estimation: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -62,10 +67,22 @@ impl ScoreArgs {
             long: !self.no_long,
             only: self.only.clone(),
             ablate: self.ablate,
-            estimation: self.estimation,
+            estimation: !self.no_estimation,
             output: self.output.format(),
         }
     }
+}
+
+/// A cause or a scenario that can be planted.
+fn planted(text: &str) -> Result<String, String> {
+    let known = |scenario: &&Scenario| scenario.name == text || scenario.cause() == text;
+    if Scenario::ALL.iter().any(|scenario| known(&scenario)) {
+        return Ok(text.to_owned());
+    }
+    let mut causes: Vec<&str> = Scenario::ALL.iter().map(Scenario::cause).collect();
+    causes.sort_unstable();
+    causes.dedup();
+    Err(format!("`{text}` is no cause that is planted: give one of {}", causes.join(", ")))
 }
 
 fn day(text: &str) -> Result<UtcTime, String> {
