@@ -120,6 +120,11 @@ impl<'a> Builder<'a> {
             }
         }
         self.ordinary(60);
+        // Who is slow is so against peers: most of them must be well.
+        let slow = if self.is_wanted(&Scenario::SLOW) { per_cause } else { 0 };
+        for _ in 0..3 * slow {
+            self.device(Place::Water);
+        }
     }
 
     /// In the first half of a winter's first two months, so that most of a month is concerned.
