@@ -27,6 +27,8 @@ const BATCH: u32 = 250;
 const DAYS_MAX: usize = 14;
 /// Days of a channel that are judged again in one transaction.
 const REPAIR_DAYS_MAX: usize = 40;
+/// Log time after which a channel that could not be judged is looked at again, in seconds.
+const AGAIN_S: i64 = 600;
 /// Pause between looks.
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -309,8 +311,12 @@ impl DayCloseJob {
             CursorMove { meter, channel, closed_through, due_at }
         };
         let Some(local) = self.calendar_of((channel.meter, channel.channel)) else {
-            // Nothing to judge: it is not asked for again.
-            return (Vec::new(), move_to(start, UtcTime::MAX));
+            // Nothing to judge: it is not asked for again. A meter that was entered just now, or
+            // whose zone is not known, is.
+            let judged = self.assets.get(&channel.meter).and_then(|m| m.channel(channel.channel));
+            let never = judged.is_some_and(|channel| !vee::day::has_days(channel));
+            let again = if never { UtcTime::MAX } else { now.plus_seconds(AGAIN_S) };
+            return (Vec::new(), move_to(start, again));
         };
         let lag_s = i64::from(channel.delivery_lag_s);
         let mut next = local.day_containing(start);

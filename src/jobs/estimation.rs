@@ -11,8 +11,9 @@ use metering::time::DAY_S;
 use metering::{ChannelNo, LocalCalendar, MeterId, UtcTime, ZoneId};
 use store::assets::RegistryMeter;
 use store::estimation::{
-    Holes, StoredEstimation, apply, areas, finalise, holes, late_actuals, meters_of_zones,
-    move_measured, provisional_zeros, reshape, settle_proposals, supersede, unscaled,
+    Holes, LateActual, StoredEstimation, apply, areas, finalise, holes, late_actuals,
+    meters_of_zones, move_measured, provisional_zeros, reshape, settle_proposals, supersede,
+    unscaled,
 };
 use store::{Database, StoreError};
 use tokio::sync::watch;
@@ -140,12 +141,24 @@ impl EstimationJob {
         let mut count = 0;
         loop {
             let since = now.plus_seconds(-LATE_BACK_S);
-            let late = late_actuals(&self.database, since, LATE_MAX).await?;
+            let mut late = late_actuals(&self.database, since, LATE_MAX).await?;
+            self.name_rates(&mut late);
             let changed = supersede(&self.database, &late, now).await?;
             count += changed;
             if changed == 0 || late.len() < LATE_MAX as usize {
                 return Ok(count);
             }
+        }
+    }
+
+    /// The true-up is told by rate where the switching programme is known.
+    fn name_rates(&self, late: &mut [LateActual]) {
+        let Some(schedule) = &self.utility.rates else { return };
+        for one in late {
+            let Some(Some(calendar)) = self.calendars.get(&one.meter) else { continue };
+            let days = (calendar, &self.utility.holidays);
+            one.rate = Some(schedule.rate_at(days, one.end.plus_seconds(-i64::from(one.len_s))))
+                .filter(|rate| *rate > 0);
         }
     }
 

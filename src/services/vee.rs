@@ -9,15 +9,17 @@ pub(crate) mod draft;
 
 use std::collections::BTreeSet;
 
+use alerts::bundle::TouTime;
 use metering::{ChannelNo, MeterId, QualityStatus, Ratio, UtcTime};
 use store::estimation::{
-    Decision, Kept, NewEstimation, SeriesSpan, SlotRange, apply, decide, series,
+    Decision, Kept, NewEstimation, SeriesSpan, SlotRange, apply, decide, in_force, series,
 };
 use store::views::review::{self, ReviewFilter, ReviewRow};
 use store::{Database, StoreError};
 use vee::estimate::share::on_grid;
 use vee::estimate::{
-    Confidence, ConfidenceClass, Estimate, EstimateError, Gap, Inputs, Method, Scaling, Unscaled,
+    Confidence, ConfidenceClass, DayType, Estimate, EstimateError, Gap, Inputs, Method, Scaling,
+    TouRule, TouSchedule, Unscaled,
 };
 use vee::estimation::{Estimation, EstimationState, Origin, Trigger};
 
@@ -33,7 +35,7 @@ pub enum VeeError {
     NoChannel(MeterId, ChannelNo),
     #[error("a decision on readings needs a reason and a name")]
     NoReason,
-    #[error("the range must hold whole intervals of {len_s} s and at most 100 days")]
+    #[error("the range must hold whole intervals of the channel ({len_s} s) and at most 100 days")]
     Range { len_s: i32 },
     #[error("the zone `{0}` of the usage point is unknown")]
     Zone(String),
@@ -86,6 +88,7 @@ pub async fn queue(
 /// # Errors
 /// [`VeeError::NoReason`]; refused when none is suspect.
 pub async fn accept(db: &Database, range: &SlotRange, who: Person<'_>) -> Result<u64, VeeError> {
+    within_bounds(range)?;
     Ok(decide(db, range, Decision::Accept, who.check()?, who.now).await?)
 }
 
@@ -94,6 +97,7 @@ pub async fn accept(db: &Database, range: &SlotRange, who: Person<'_>) -> Result
 /// # Errors
 /// As [`accept`].
 pub async fn reject(db: &Database, range: &SlotRange, who: Person<'_>) -> Result<u64, VeeError> {
+    within_bounds(range)?;
     Ok(decide(db, range, Decision::Reject, who.check()?, who.now).await?)
 }
 
@@ -149,6 +153,12 @@ pub async fn edit(
     let (actor, reason) = who.check()?;
     let asset = channel::asset(db, meter, channel).await?;
     let len_s = asset.channel.len_s;
+    let stands = |end: UtcTime| {
+        i64::from(len_s) >= metering::time::DAY_S || end.floor_to(i64::from(len_s)) == end
+    };
+    if !values.iter().all(|(end, _)| stands(*end)) {
+        return Err(VeeError::Range { len_s });
+    }
     let runs = draft::runs(values, len_s).ok_or(VeeError::Range { len_s })?;
     let mut kept = Vec::new();
     for (gap, values) in runs {
@@ -169,7 +179,7 @@ pub async fn edit(
             issue: None,
             created_by: actor.to_owned(),
             tamper: false,
-            billed: false,
+            billed: in_force(db, span).await?.iter().any(|one| !one.bill_ids.is_empty()),
             register: asset.is_register_only(),
         };
         let new = NewEstimation {
@@ -208,6 +218,7 @@ fn edited(gap: Gap, values: Vec<i64>) -> Estimate {
 /// # Errors
 /// [`VeeError::NoReason`]; refused when nothing can be taken back.
 pub async fn undo(db: &Database, range: &SlotRange, who: Person<'_>) -> Result<u64, VeeError> {
+    within_bounds(range)?;
     Ok(store::estimation::undo(db, range, who.check()?, who.now).await?)
 }
 
@@ -233,6 +244,11 @@ pub fn range(
     SlotRange { meter, channel, from, to, ends }
 }
 
+fn within_bounds(range: &SlotRange) -> Result<(), VeeError> {
+    let span = range.to.seconds_since(range.from);
+    (1..=RANGE_MAX_S).contains(&span).then_some(()).ok_or(VeeError::Range { len_s: 0 })
+}
+
 async fn open(db: &Database, range: &SlotRange, now: UtcTime) -> Result<Channel, VeeError> {
     let registry = db.load_meter(range.meter).await?;
     let missing = VeeError::NoChannel(range.meter, range.channel);
@@ -256,5 +272,24 @@ pub(crate) async fn utility(db: &Database) -> Result<UtilityCalendar, StoreError
     let (_, bundle) = super::rules::active(db).await?;
     let date =
         |day: &i32| jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().days(*day)).ok();
-    Ok(UtilityCalendar { holidays: bundle.holidays.iter().filter_map(date).collect(), rates: None })
+    let rule = |time: &TouTime| TouRule {
+        days: DAY_TYPES
+            .iter()
+            .zip(time.days)
+            .filter(|(_, yes)| *yes)
+            .map(|(day, _)| *day)
+            .collect(),
+        from_minute: time.from_minute,
+        to_minute: time.to_minute,
+        rate: time.rate,
+    };
+    let rules: Vec<TouRule> = bundle.tou.iter().map(rule).collect();
+    Ok(UtilityCalendar {
+        holidays: bundle.holidays.iter().filter_map(date).collect(),
+        rates: (!rules.is_empty()).then_some(TouSchedule { rules, otherwise: 0 }),
+    })
 }
+
+/// In the order of a bundle's line.
+const DAY_TYPES: [DayType; 4] =
+    [DayType::Weekday, DayType::Saturday, DayType::Sunday, DayType::Holiday];

@@ -29,7 +29,6 @@ const ORDERED: &[(&str, &str)] = &[
     ("stop_water_h", "stop_max_h"),
     ("stop_gas_summer_h", "stop_max_h"),
     ("stop_gas_heating_h", "stop_max_h"),
-    ("storm_resume_pct", "storm_fall_pct"),
     ("clock_clear_s", "clock_warn_s"),
     ("clock_warn_s", "clock_fail_s"),
     ("clock_fail_s", "clock_large_s"),

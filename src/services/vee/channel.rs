@@ -230,14 +230,18 @@ impl Channel {
         (kept, whole, anew.map(|(gap, _)| *gap).collect())
     }
 
-    /// Seconds of the gap with the automatic estimates that adjoin it.
+    /// Seconds of the gap with all slots before it that no meter measured, whether estimated,
+    /// proposed or open.
     fn run_through(&self, gap: Gap) -> i64 {
         let len = i64::from(self.facts.len_s());
-        let estimated = |end: &UtcTime| {
-            self.best.get(end).is_some_and(|slot| slot.status == QualityStatus::Estimated)
+        let Some(first) = self.best.keys().next().copied() else { return gap.len_s() };
+        let lacking = |end: &UtcTime| {
+            use QualityStatus::{Edited, Raw, Validated, Verified};
+            let measured = |status| matches!(status, Raw | Validated | Verified | Edited);
+            *end >= first && !self.best.get(end).is_some_and(|slot| measured(slot.status))
         };
         let before = std::iter::successors(Some(gap.from), |end| Some(end.plus_seconds(-len)))
-            .take_while(estimated)
+            .take_while(lacking)
             .count();
         gap.len_s() + i64::try_from(before).unwrap_or(0) * len
     }

@@ -25,7 +25,10 @@ pub(crate) fn record(channel: &Channel, estimate: Estimate, actor: &str) -> NewE
         issue: None,
         created_by: actor.to_owned(),
         tamper: channel.tamper,
-        billed: false,
+        billed: channel
+            .records
+            .iter()
+            .any(|one| !one.bill_ids.is_empty() && estimate.gap.overlaps(one.from, one.to)),
         register: channel.facts.is_register_only(),
     };
     NewEstimation {

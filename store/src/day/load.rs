@@ -6,6 +6,7 @@ use metering::{ChannelNo, EventCode, QualityStatus, RuleMask, SlotCode, UtcTime}
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use vee::day::{DaySlot, DaySummary, HISTORY_DAYS, LOOK_BACK_S, RegisterPoint};
+use vee::estimate::Method;
 
 use super::{ChannelDays, DayEvent, DayRequest, RegisterSeries};
 use crate::database::{Connection, Database};
@@ -36,10 +37,10 @@ const ACTUAL: &str = concat!(
 
 /// The best version of each slot that has one.
 const VERSIONS: &str = concat!(
-    "SELECT q.i, x.starts_at, c.len_s, x.value, x.status, x.rule_mask ",
+    "SELECT q.i, x.starts_at, c.len_s, x.value, x.status, x.rule_mask, x.method ",
     asked!(),
     "CROSS JOIN LATERAL (SELECT DISTINCT ON (e.starts_at) e.starts_at, e.value, e.status, \
-          e.rule_mask FROM interval_exception e \
+          e.rule_mask, e.method FROM interval_exception e \
         WHERE e.meter_id = q.meter_id AND e.channel = q.channel AND e.starts_at >= q.from_at \
         AND e.starts_at < q.to_at AND e.starts_at >= $5 AND e.starts_at < $6 AND e.lane = 0 \
         ORDER BY e.starts_at, e.version DESC) x"
@@ -152,6 +153,14 @@ async fn slots(
                 .entry(end)
                 .or_insert_with(|| DaySlot::arrived(end, row.get(3), nothing, RuleMask::EMPTY));
             (slot.best, slot.failed) = (best, failed);
+            // The hour that came twice, and intervals of another length.
+            let calculated = i16::from(Method::Calculated.number());
+            let moved = best == QualityStatus::Validated && slot.value != row.get::<_, i64>(3)
+                || best == QualityStatus::Validated
+                    && slot.arrived.status() == QualityStatus::Missing;
+            if moved || best == QualityStatus::Estimated && row.get::<_, i16>(6) == calculated {
+                (slot.value, slot.measured) = (row.get(3), true);
+            }
         }
     }
     for (day, slots) in days.iter_mut().zip(slots) {

@@ -48,7 +48,7 @@ pub async fn act(
                 to: record.to,
                 ends: std::collections::BTreeSet::new(),
             };
-            undo_in(client, &range, (actor, reason), at).await?;
+            undo_in(client, (&range, Some(estimation_no)), (actor, reason), at).await?;
         }
         _ => {}
     }

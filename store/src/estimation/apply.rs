@@ -5,8 +5,8 @@ use vee::estimate::{Method, is_usable};
 use vee::estimation::{EstimationState, Trigger, next_state};
 
 use super::rows::{self, Step, stored, stored_columns};
-use super::slots::best_slots;
-use super::{Kept, NewEstimation, StoredEstimation, issue, settle};
+use super::slots::{best_slots, is_in_use};
+use super::{Kept, NewEstimation, StoredEstimation, issue, late, settle};
 use crate::database::{Connection, Database};
 use crate::error::StoreError;
 use crate::partitions::{Table, Touched};
@@ -133,7 +133,7 @@ pub(super) async fn write(
             return refuse(format!("{what}: an estimate never replaces a usable value"));
         }
     }
-    replace_overlapping(client, (meter, channel), new, at).await?;
+    let replaced = overlapped(client, (meter, channel), new).await?;
     let held: std::collections::BTreeMap<UtcTime, QualityStatus> =
         before.iter().map(|slot| (slot.end, slot.status)).collect();
     let changes: Vec<Change> = (1_i64..)
@@ -163,18 +163,24 @@ pub(super) async fn write(
             }
         })
         .collect();
-    append(client, &changes, at).await
+    let count = append(client, &changes, at).await?;
+    for (old, to) in replaced {
+        replace(client, &old, (new, to), at).await?;
+    }
+    Ok(count)
 }
 
-async fn replace_overlapping(
+/// Records in force that the new one overlaps, with what they become once no slot takes its value
+/// from them any more.
+async fn overlapped(
     client: &Connection,
     (meter, channel): (metering::MeterId, metering::ChannelNo),
     new: &Values<'_>,
-    at: UtcTime,
-) -> Result<(), StoreError> {
+) -> Result<Vec<(StoredEstimation, EstimationState)>, StoreError> {
     let is_edit = new.method == Method::Edit;
     let others: Vec<StoredEstimation> = overlapping(client, (meter, channel), new.range).await?;
-    for old in others.iter().filter(|old| old.estimation_no != new.estimation_no) {
+    let mut replaced = Vec::new();
+    for old in others.into_iter().filter(|old| old.estimation_no != new.estimation_no) {
         let trigger = match (old.state, is_edit) {
             // What waits is judged by a person; an edit over an edit is a new record.
             (EstimationState::Proposed | EstimationState::Edited, _) => continue,
@@ -185,12 +191,26 @@ async fn replace_overlapping(
             what: "replacing an estimate",
             detail: format!("estimation {}: {error}", old.estimation_no),
         })?;
-        let reason = format!("replaced by estimation {}", new.estimation_no);
-        let step =
-            Step { from: Some(old.state.word()), to: to.word(), actor: new.actor, reason: &reason };
-        rows::move_to(client, old.estimation_no, &step, (at, None)).await?;
+        replaced.push((old, to));
     }
-    Ok(())
+    Ok(replaced)
+}
+
+/// The old record gives way with its last slot. As long as one is left it stays in force, but the
+/// rest no longer adds up to the register: the nightly job scales it anew.
+async fn replace(
+    client: &Connection,
+    old: &StoredEstimation,
+    (new, to): (&Values<'_>, EstimationState),
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    if is_in_use(client, old.estimation_no).await? {
+        return late::tear(client, old.estimation_no, at).await;
+    }
+    let reason = format!("replaced by estimation {}", new.estimation_no);
+    let step =
+        Step { from: Some(old.state.word()), to: to.word(), actor: new.actor, reason: &reason };
+    rows::move_to(client, old.estimation_no, &step, (at, None)).await
 }
 
 pub(super) async fn overlapping(

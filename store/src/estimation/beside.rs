@@ -11,21 +11,27 @@ use crate::database::Database;
 use crate::error::StoreError;
 use crate::types::Stamp;
 
-/// Channels that measure the same flow in the same intervals: of a check meter of the usage point,
-/// of the meter that this one checks, or another channel of the meter itself.
+/// Channels that measure the same flow in the same intervals: of a check meter of the usage point
+/// or, where the premises have one customer's meter of the commodity, of the premises; of the meter
+/// that this one checks; or another channel of the meter itself.
 const ALTERNATES: &str = "\
-    SELECT DISTINCT o.meter_id, o.channel FROM meter m \
-    JOIN meter_channel c ON c.meter_id = m.meter_id AND c.channel = $2 \
-    JOIN installation i ON i.meter_id = m.meter_id AND i.valid_from < $4 AND i.valid_to > $3 \
-    JOIN installation j ON j.usage_point_id = i.usage_point_id AND j.valid_from < $4 \
-        AND j.valid_to > $3 \
-    JOIN meter n ON n.meter_id = j.meter_id \
-    JOIN meter_channel o ON o.meter_id = n.meter_id AND o.reading_type = c.reading_type \
-        AND o.len_s = c.len_s AND o.kind <> 'instant' \
-    WHERE m.meter_id = $1 AND (o.meter_id, o.channel) <> ($1, $2) \
-        AND (n.meter_id = m.meter_id OR (n.role = 'check' AND m.role = 'customer') \
-            OR (m.role = 'check' AND n.role = 'customer')) \
-    ORDER BY 1, 2 LIMIT 8";
+    WITH own AS (SELECT m.meter_id, m.role, m.commodity, i.usage_point_id, u.premises_id \
+        FROM meter m JOIN installation i ON i.meter_id = m.meter_id AND i.valid_from < $4 \
+            AND i.valid_to > $3 JOIN usage_point u USING (usage_point_id) WHERE m.meter_id = $1), \
+    near AS (SELECT n.meter_id, n.role, j.usage_point_id = o.usage_point_id AS same \
+        FROM own o JOIN usage_point v ON v.usage_point_id = o.usage_point_id \
+            OR v.premises_id = o.premises_id \
+        JOIN installation j ON j.usage_point_id = v.usage_point_id AND j.valid_from < $4 \
+            AND j.valid_to > $3 \
+        JOIN meter n ON n.meter_id = j.meter_id AND n.commodity = o.commodity), \
+    alone AS (SELECT count(*) FILTER (WHERE role = 'customer') = 1 AS yes FROM near) \
+    SELECT DISTINCT d.meter_id, d.channel FROM own o CROSS JOIN alone \
+    JOIN meter_channel c ON c.meter_id = $1 AND c.channel = $2 \
+    JOIN near n ON n.meter_id = o.meter_id OR ((n.same OR alone.yes) \
+        AND (n.role, o.role) IN (('check', 'customer'), ('customer', 'check'))) \
+    JOIN meter_channel d ON d.meter_id = n.meter_id AND d.reading_type = c.reading_type \
+        AND d.len_s = c.len_s AND d.kind <> 'instant' \
+    WHERE (d.meter_id, d.channel) <> ($1, $2) ORDER BY 1, 2 LIMIT 8";
 
 /// When the meter was exchanged, as the field or the closed issue says.
 const EXCHANGES: &str = "\
@@ -34,6 +40,9 @@ const EXCHANGES: &str = "\
     UNION \
     SELECT x.date_fixed FROM meter_issue x WHERE x.subject_kind = 'meter' AND x.subject_id = $1 \
         AND x.fix_action = 'exchanged' AND x.date_fixed >= $3 AND x.date_fixed <= $4 \
+        AND NOT EXISTS (SELECT 1 FROM register_read g WHERE g.meter_id = $1 AND g.channel = $2 \
+            AND g.source = 4 AND g.read_at > x.date_fixed - interval '1 day' \
+            AND g.read_at < x.date_fixed + interval '1 day') \
     ORDER BY 1 LIMIT 100";
 
 /// Outages of the transformer that were classified (COM-CLASSIFY): when they began and, unless they

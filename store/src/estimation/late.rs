@@ -39,10 +39,13 @@ const LATE: &str = "\
     ORDER BY e.estimation_no, r.starts_at LIMIT $2";
 
 const TRUE_UP: &str = "\
-    INSERT INTO true_up (estimation_no, starts_at, estimate, actual, delta, at, bill_id) \
+    INSERT INTO true_up (estimation_no, starts_at, estimate, actual, delta, at, bill_id, \
+        tou_bucket) \
     SELECT $1, u.starts_at, u.estimate, u.actual, u.actual - u.estimate, $5, \
-        (SELECT e.bill_ids[cardinality(e.bill_ids)] FROM estimation e WHERE e.estimation_no = $1) \
-    FROM unnest($2::timestamptz[], $3::int8[], $4::int8[]) AS u(starts_at, estimate, actual) \
+        (SELECT e.bill_ids[cardinality(e.bill_ids)] FROM estimation e WHERE e.estimation_no = $1), \
+        u.rate \
+    FROM unnest($2::timestamptz[], $3::int8[], $4::int8[], $6::text[]) \
+        AS u(starts_at, estimate, actual, rate) \
     ON CONFLICT DO NOTHING";
 const SUM: &str = "\
     UPDATE estimation SET updated_at = $2, true_up = (SELECT least(greatest(sum(t.delta), \
@@ -52,7 +55,7 @@ const SUM: &str = "\
 
 const TORN: &str = "\
     UPDATE estimation SET scaled = false, scaling = 'a part was measured since', updated_at = $2 \
-    WHERE estimation_no = $1 AND scaled AND method NOT IN (2, 12)";
+    WHERE estimation_no = $1 AND scaled AND method NOT IN (2, 7, 12)";
 
 /// Proposals of which a slot that they fill has a usable value by now.
 const OVERTAKEN: &str = "\
@@ -71,6 +74,8 @@ const OVERTAKEN: &str = "\
 /// An actual value that came after its slot was estimated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LateActual {
+    /// Rate that counts the interval; `None`: not known.
+    pub rate: Option<u8>,
     pub estimation_no: i64,
     pub meter: MeterId,
     pub channel: ChannelNo,
@@ -100,6 +105,7 @@ pub async fn late_actuals(
     Ok(rows
         .iter()
         .map(|row| LateActual {
+            rate: None,
             estimation_no: row.get(0),
             meter: MeterId::new(row.get(1)),
             channel: ChannelNo::new(row.get(2)),
@@ -186,9 +192,11 @@ async fn supersede_one(
     let starts: Vec<Stamp> = late.iter().map(|l| Stamp(start(l))).collect();
     let estimates: Vec<i64> = late.iter().map(|l| l.estimate).collect();
     let actuals: Vec<i64> = late.iter().map(|l| l.actual).collect();
+    let rates: Vec<Option<String>> =
+        late.iter().map(|l| l.rate.map(|rate| rate.to_string())).collect();
     let statement = client.prepare_cached(TRUE_UP).await.map_err(&query)?;
     client
-        .execute(&statement, &[&estimation_no, &starts, &estimates, &actuals, &Stamp(at)])
+        .execute(&statement, &[&estimation_no, &starts, &estimates, &actuals, &Stamp(at), &rates])
         .await
         .map_err(&query)?;
     let statement = client.prepare_cached(SUM).await.map_err(&query)?;
@@ -196,8 +204,7 @@ async fn supersede_one(
     let delta: i64 = sum.and_then(|row| row.get::<_, Option<i64>>(0)).unwrap_or(0);
     if is_in_use(client, estimation_no).await? {
         // What is left no longer adds up to the register: the nightly job scales it anew.
-        let statement = client.prepare_cached(TORN).await.map_err(&query)?;
-        client.execute(&statement, &[&estimation_no, &Stamp(at)]).await.map_err(&query)?;
+        tear(client, estimation_no, at).await?;
         return Ok(count);
     }
     let Some(record) = locked(client, estimation_no).await? else { return Ok(count) };
@@ -213,6 +220,18 @@ async fn supersede_one(
         rows::move_to(client, estimation_no, &step, (at, None)).await?;
     }
     Ok(count)
+}
+
+/// A record that lost a part of its slots is no longer scaled.
+pub(super) async fn tear(
+    client: &Connection,
+    estimation_no: i64,
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    let query = StoreError::query("noting that an estimate lost a part");
+    let statement = client.prepare_cached(TORN).await.map_err(&query)?;
+    client.execute(&statement, &[&estimation_no, &Stamp(at)]).await.map_err(&query)?;
+    Ok(())
 }
 
 /// Proposals whose intervals were measured after all have nothing left to decide: they are

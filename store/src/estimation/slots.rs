@@ -195,9 +195,10 @@ struct Past {
     undoes: Option<i16>,
 }
 
-/// Takes the newest version of each slot of the range back: a new version with what stood there
-/// before, or, of an undo, with what it took back. Estimations that lose their last slot so are
-/// reversed. Gives the number of slots that changed.
+/// Takes a version of each slot of the range back: a new version with what stood before the one that
+/// counts now. Taking back again goes further back, to what the meter sent. Estimations that lose
+/// their last slot so are reversed, those whose values stand again are in force. Gives the number
+/// of slots that changed.
 ///
 /// # Errors
 /// `Refused` when nothing can be taken back; else when the database is away.
@@ -209,26 +210,27 @@ pub async fn undo(
 ) -> Result<u64, StoreError> {
     ensure(database, (range.from, range.to)).await?;
     let tx = Tx::begin(database).await?;
-    let count = undo_in(tx.client(), range, (actor, note), at).await?;
+    let count = undo_in(tx.client(), (range, None), (actor, note), at).await?;
     tx.commit().await?;
     Ok(count)
 }
 
 pub(super) async fn undo_in(
     client: &Connection,
-    range: &SlotRange,
+    (range, owner): (&SlotRange, Option<i64>),
     (actor, note): (&str, &str),
     at: UtcTime,
 ) -> Result<u64, StoreError> {
     let len_s = i64::from(length(client, range).await?);
     let mut changes = Vec::new();
-    let mut losing = BTreeSet::new();
+    let (mut losing, mut regaining) = (BTreeSet::new(), BTreeSet::new());
     for (start, past) in history(client, range).await? {
         if !range.holds(start.plus_seconds(len_s)) {
             continue;
         }
-        let Some((undone, back)) = taken_back(&past) else { continue };
+        let Some((undone, back)) = taken_back(&past, owner) else { continue };
         losing.extend(undone.estimation_no.filter(|no| back.estimation_no != Some(*no)));
+        regaining.extend(back.estimation_no);
         changes.push(Change {
             meter: range.meter,
             channel: range.channel,
@@ -254,17 +256,34 @@ pub(super) async fn undo_in(
     for estimation_no in losing {
         reverse_unused(client, estimation_no, (actor, note), at).await?;
     }
+    for estimation_no in regaining {
+        restore(client, estimation_no, actor, at).await?;
+    }
     Ok(count)
 }
 
-/// The newest version and what stands instead of it afterwards; `None` when there is no version.
-fn taken_back(past: &[Past]) -> Option<(Past, Past)> {
-    let newest = *past.last().filter(|newest| newest.version > 0)?;
-    let before = |version: i16| past.iter().rev().find(|past| past.version < version).copied();
-    let back = match newest.undoes {
-        Some(taken) => past.iter().find(|past| past.version == taken).copied(),
-        None => before(newest.version),
-    };
+/// The version that counts now and what stands instead of it afterwards; `None` when there is no
+/// version. With an `owner`: only where the version is of that estimation, and back to what is not.
+fn taken_back(past: &[Past], owner: Option<i64>) -> Option<(Past, Past)> {
+    // An undo is no step of its own: what it took back is gone.
+    let mut standing: Vec<Past> = Vec::new();
+    for version in past.iter().filter(|version| version.version > 0) {
+        match version.undoes {
+            Some(_) => drop(standing.pop()),
+            None => standing.push(*version),
+        }
+    }
+    // Version 1 of an interval that arrived is as the meter sent it.
+    let arrived = past.first().is_some_and(|version| version.version == 0);
+    let undone = standing.pop().filter(|version| version.version > 1 || !arrived)?;
+    if let Some(owner) = owner {
+        if undone.estimation_no != Some(owner) {
+            return None;
+        }
+        while standing.last().is_some_and(|version| version.estimation_no == Some(owner)) {
+            standing.pop();
+        }
+    }
     let nothing = Past {
         version: 0,
         value: 0,
@@ -275,7 +294,8 @@ fn taken_back(past: &[Past]) -> Option<(Past, Past)> {
         estimation_no: None,
         undoes: None,
     };
-    Some((newest, back.unwrap_or(nothing)))
+    let received = past.first().filter(|version| version.version == 0);
+    Some((undone, standing.pop().or(received.copied()).unwrap_or(nothing)))
 }
 
 async fn history(
@@ -328,6 +348,26 @@ async fn reverse_unused(
     Ok(())
 }
 
+/// A record whose values stand again is in force again, where the table allows it.
+async fn restore(
+    client: &Connection,
+    estimation_no: i64,
+    actor: &str,
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    let Some(record) = locked(client, estimation_no).await? else { return Ok(()) };
+    if let Ok(to) = next_state(record.state, Trigger::Restore) {
+        let step = Step {
+            from: Some(record.state.word()),
+            to: to.word(),
+            actor,
+            reason: "what took its place was taken back",
+        };
+        rows::move_to(client, estimation_no, &step, (at, None)).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn is_in_use(client: &Connection, number: i64) -> Result<bool, StoreError> {
     let query = StoreError::query("looking whether an estimation is in use");
     let statement = client.prepare_cached(IN_USE).await.map_err(&query)?;
@@ -354,13 +394,27 @@ mod tests {
     }
 
     #[test]
-    fn an_undo_goes_one_back_and_an_undo_of_it_forth_again() {
-        let values = |past: &[Past]| taken_back(past).map(|(a, b)| (a.version, b.value));
+    fn each_undo_goes_one_further_back() {
+        let values = |past: &[Past]| taken_back(past, None).map(|(a, b)| (a.version, b.value));
         assert_eq!(values(&[past(0, 5, None)]), None);
-        assert_eq!(values(&[past(0, 5, None), past(2, 7, None)]), Some((2, 5)));
-        let undone = [past(0, 5, None), past(2, 7, None), past(3, 5, Some(2))];
-        assert_eq!(values(&undone), Some((3, 7)));
-        let missing = [past(1, 7, None)];
-        assert_eq!(values(&missing), Some((1, 0)));
+        let mut all = vec![past(0, 5, None), past(2, 7, None), past(3, 8, None), past(4, 9, None)];
+        let mut told = Vec::new();
+        while let Some((version, value)) = values(&all) {
+            told.push((version, value));
+            let next = all[all.len() - 1].version + 1;
+            all.push(past(next, value, Some(version)));
+        }
+        assert_eq!(told, [(4, 8), (3, 7), (2, 5)]);
+        assert_eq!(values(&[past(1, 7, None)]), Some((1, 0)));
+    }
+
+    #[test]
+    fn a_record_takes_back_only_its_own_versions() {
+        let of = |version, owner| Past { estimation_no: owner, ..past(version, 7, None) };
+        let own = [past(0, 5, None), of(2, Some(1)), of(3, Some(1))];
+        let told = taken_back(&own, Some(1)).map(|(a, b)| (a.version, b.version));
+        assert_eq!(told, Some((3, 0)));
+        let measured = [past(0, 5, None), of(2, Some(1)), of(3, None)];
+        assert!(taken_back(&measured, Some(1)).is_none());
     }
 }

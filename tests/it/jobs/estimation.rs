@@ -22,37 +22,42 @@ use vee::estimation::{EstimationState, Trigger};
 use crate::kit::skip::skip;
 
 /// 2026-06-01 00:00 in Berlin, whose days begin at 22:00 UTC in summer.
-const T0_S: i64 = 1_780_264_800;
-const QUARTER_S: i64 = 900;
-const CHANNEL: ChannelNo = ChannelNo::new(1);
+pub(super) const T0_S: i64 = 1_780_264_800;
+pub(super) const QUARTER_S: i64 = 900;
+pub(super) const CHANNEL: ChannelNo = ChannelNo::new(1);
 
-fn at(day: i64, slot: i64) -> UtcTime {
+pub(super) fn at(day: i64, slot: i64) -> UtcTime {
     UtcTime::from_seconds(T0_S + day * 86_400 + slot * QUARTER_S)
 }
 
 /// Whole Wh, in mWh; each day a little different.
-fn usual(day: i64, slot: i64) -> i64 {
+pub(super) fn usual(day: i64, slot: i64) -> i64 {
     let evening = if (70..86).contains(&slot) { 260 } else { 0 };
     (40 + (slot * 7919 + day * 31) % 23 + evening) * 1000
 }
 
-struct Rig {
-    database: Database,
-    writer: Writer,
-    days: DayCloseJob,
-    job: EstimationJob,
-    meter: MeterId,
+pub(super) struct Rig {
+    pub(super) database: Database,
+    pub(super) writer: Writer,
+    pub(super) days: DayCloseJob,
+    pub(super) job: EstimationJob,
+    pub(super) meter: MeterId,
 }
 
 impl Rig {
-    async fn new(test: &str) -> Option<Self> {
+    pub(super) async fn new(test: &str) -> Option<Self> {
+        Self::with(test, &[meter()], 0).await
+    }
+
+    /// With these meters, known from `day` on; the first one is meant when nothing else is said.
+    pub(super) async fn with(test: &str, meters: &[MeterProvision], day: i64) -> Option<Self> {
         let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let Some(cluster) = store::testing::shared_cluster(base, None).await.unwrap() else {
             skip(test, "no PostgreSQL binaries");
             return None;
         };
         let database = cluster.database().await.unwrap();
-        database.provision(&[meter()], at(0, 0)).await.unwrap();
+        database.provision(meters, at(day, 0)).await.unwrap();
         let registry = database.load_registry().await.unwrap();
         Some(Self {
             writer: Writer::new(database.clone()),
@@ -63,7 +68,12 @@ impl Rig {
         })
     }
 
-    async fn arrive(&mut self, slots: &[(UtcTime, i64)], status: QualityStatus, now: UtcTime) {
+    pub(super) async fn arrive(
+        &mut self,
+        slots: &[(UtcTime, i64)],
+        status: QualityStatus,
+        now: UtcTime,
+    ) {
         let failed = if status == QualityStatus::Suspect {
             RuleMask::EMPTY.with(metering::RuleNo::new(12).unwrap())
         } else {
@@ -92,7 +102,7 @@ impl Rig {
         let _ = self.writer.append(&batch).await.unwrap();
     }
 
-    async fn read(&mut self, read_at: UtcTime, value: i64, now: UtcTime) {
+    pub(super) async fn read(&mut self, read_at: UtcTime, value: i64, now: UtcTime) {
         let register = RegisterRow {
             reading: JudgedReading {
                 reading: RegisterReading {
@@ -113,10 +123,19 @@ impl Rig {
     }
 
     /// Days 0 to `days`, whole but for what `missing` says, with a register at each midnight.
-    async fn history(&mut self, days: i64, missing: impl Fn(i64, i64) -> bool) {
+    pub(super) async fn history(&mut self, days: i64, missing: impl Fn(i64, i64) -> bool) {
+        let _ = self.days_from((0, days), missing).await;
+    }
+
+    /// The same for the days from one to another; gives the counter at their end.
+    pub(super) async fn days_from(
+        &mut self,
+        (first, end): (i64, i64),
+        missing: impl Fn(i64, i64) -> bool,
+    ) -> i64 {
         let mut total = 5_000_000;
-        self.read(at(0, 0), total, at(0, 1)).await;
-        for day in 0..days {
+        self.read(at(first, 0), total, at(first, 1)).await;
+        for day in first..end {
             let slots: Vec<(UtcTime, i64)> = (0..96)
                 .filter(|slot| !missing(day, *slot))
                 .map(|slot| (at(day, slot + 1), usual(day, slot)))
@@ -125,10 +144,11 @@ impl Rig {
             total += (0..96).map(|slot| usual(day, slot)).sum::<i64>();
             self.read(at(day + 1, 0), total, at(day + 1, 1)).await;
         }
+        total
     }
 
     /// Time passes up to `now`; the jobs look in their order.
-    async fn pass(&mut self, now: UtcTime) -> Told {
+    pub(super) async fn pass(&mut self, now: UtcTime) -> Told {
         let log = PgLog::new(self.database.clone());
         log.append_now(now, &[LogRecord::Tick]).await.unwrap();
         calendar::once(&self.database, now).await.unwrap();
@@ -136,27 +156,27 @@ impl Rig {
         self.job.once(now).await.unwrap()
     }
 
-    async fn slots(&self, from: UtcTime, to: UtcTime) -> Vec<BestSlot> {
+    pub(super) async fn slots(&self, from: UtcTime, to: UtcTime) -> Vec<BestSlot> {
         let span = SeriesSpan { meter: self.meter, channel: CHANNEL, from, to };
         series(&self.database, span).await.unwrap()
     }
 
-    async fn text(&self, question: &str) -> String {
+    pub(super) async fn text(&self, question: &str) -> String {
         let client = self.database.client().await.unwrap();
         let rows = client.query(question, &[]).await.unwrap();
         rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("; ")
     }
 
-    fn range(&self, from: UtcTime, to: UtcTime) -> SlotRange {
+    pub(super) fn range(&self, from: UtcTime, to: UtcTime) -> SlotRange {
         service::range((self.meter, CHANNEL), (from, to), BTreeSet::new())
     }
 
-    async fn sound(&self) {
+    pub(super) async fn sound(&self) {
         assert_eq!(violations(&self.database, at(-40, 0)).await.unwrap(), Vec::new());
     }
 }
 
-fn meter() -> MeterProvision {
+pub(super) fn meter() -> MeterProvision {
     MeterProvision {
         commodity: Commodity::Electricity,
         class: CustomerClass::Residential,
@@ -178,11 +198,12 @@ fn meter() -> MeterProvision {
     }
 }
 
-fn who(reason: &str, now: UtcTime) -> Person<'_> {
+pub(super) fn who(reason: &str, now: UtcTime) -> Person<'_> {
     Person { actor: "anna", reason, now }
 }
 
-const STATES: &str = "SELECT state || ' ' || method FROM estimation ORDER BY estimation_no";
+pub(super) const STATES: &str =
+    "SELECT state || ' ' || method FROM estimation ORDER BY estimation_no";
 
 #[tokio::test]
 async fn a_gap_is_filled_the_next_morning_to_the_last_unit() {

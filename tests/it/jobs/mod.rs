@@ -2,3 +2,5 @@
 
 mod day_close;
 mod estimation;
+mod estimation_acts;
+mod estimation_repairs;

@@ -9,7 +9,8 @@ use metering::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DaySlot {
     pub end: UtcTime,
-    /// In milli-units, as it arrived; of a slot that did not arrive, its best value.
+    /// In milli-units, as it arrived; of a slot that did not arrive, or whose best version was
+    /// measured in another shape, its best value.
     pub value: i64,
     /// Status (raw or suspect) and flags as judged on arrival; missing when nothing arrived.
     pub arrived: SlotCode,
@@ -17,6 +18,8 @@ pub struct DaySlot {
     pub best: QualityStatus,
     /// Failed rules of the best version; empty without an exception record.
     pub failed: RuleMask,
+    /// The best version was measured, in another shape or under another time: `value` is its own.
+    pub measured: bool,
 }
 
 /// A register read. Rates and totals have channels of their own.
@@ -135,12 +138,13 @@ pub const LOOK_BACK_S: i64 = 25 * 3_600;
 impl DaySlot {
     /// A slot as it arrived, not judged since.
     pub fn arrived(end: UtcTime, value: i64, code: SlotCode, failed: RuleMask) -> Self {
-        Self { end, value, arrived: code, best: code.status(), failed }
+        Self { end, value, arrived: code, best: code.status(), failed, measured: false }
     }
 
     /// The value when it arrived and nothing forbade its use then or by hand since.
     pub fn actual(&self) -> Option<i64> {
         let usable = match self.best {
+            _ if self.measured => true,
             QualityStatus::Verified => true,
             QualityStatus::Rejected | QualityStatus::Edited | QualityStatus::Missing => false,
             _ => self.arrived.status() == QualityStatus::Raw,

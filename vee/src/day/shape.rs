@@ -36,7 +36,7 @@ fn duplicates(desk: &mut Desk<'_>) {
 }
 
 fn arrived(slot: Option<&super::DaySlot>) -> bool {
-    slot.is_some_and(|slot| slot.arrived.status() != QualityStatus::Missing)
+    slot.is_some_and(|slot| slot.measured || slot.arrived.status() != QualityStatus::Missing)
 }
 
 /// #6 ING-FLAG by shares of the day. The single interval was judged when it arrived.

@@ -29,16 +29,22 @@ pub enum DayType {
     Holiday,
 }
 
-impl ChannelFacts {
-    pub fn day_type(&self, date: Date) -> DayType {
-        if self.holidays.contains(&date) {
-            return DayType::Holiday;
+impl DayType {
+    pub fn of(date: Date, holidays: &BTreeSet<Date>) -> Self {
+        if holidays.contains(&date) {
+            return Self::Holiday;
         }
         match date.weekday() {
-            Weekday::Saturday => DayType::Saturday,
-            Weekday::Sunday => DayType::Sunday,
-            _ => DayType::Weekday,
+            Weekday::Saturday => Self::Saturday,
+            Weekday::Sunday => Self::Sunday,
+            _ => Self::Weekday,
         }
+    }
+}
+
+impl ChannelFacts {
+    pub fn day_type(&self, date: Date) -> DayType {
+        DayType::of(date, &self.holidays)
     }
 
     pub const fn len_s(&self) -> i32 {

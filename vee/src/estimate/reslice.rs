@@ -21,8 +21,9 @@ pub struct OddInterval {
 const PARTS_MAX: i64 = 24;
 
 /// Intervals of another length, cut or merged to the channel's slots of `len_s`; rising. `starts`
-/// are those of all that arrived, rising: a long interval reaches to the next of them. What cannot
-/// be told exactly (a length that is no multiple, an incomplete group) is left to the estimator.
+/// are those of all that arrived, rising. The length of a long interval is the distance at which the
+/// long ones follow one another. What cannot be told exactly (a long one alone, a length that is no
+/// multiple, an incomplete group) is left to the estimator.
 ///
 /// # Errors
 /// [`EstimateError::Overflow`] beyond the stored range.
@@ -33,17 +34,17 @@ pub fn other_lengths(
 ) -> Result<Vec<Estimate>, EstimateError> {
     let len = i64::from(len_s.max(1));
     let mut told = Vec::new();
-    for one in odd.iter().filter(|one| one.long) {
-        let next = starts.partition_point(|start| *start <= one.start);
-        let Some(next) = starts.get(next) else { continue };
-        let span = next.seconds_since(one.start);
-        let parts = span / len;
-        let fits = span % len == 0 && (2..=PARTS_MAX).contains(&parts);
-        if !fits || one.start.floor_to(span) != one.start {
+    let long: Vec<&OddInterval> = odd.iter().filter(|one| one.long).collect();
+    for one in &long {
+        let Some(span) = true_length(&long, one.start) else { continue };
+        let end = one.start.plus_seconds(span);
+        let within = starts.iter().any(|start| one.start < *start && *start < end);
+        let fits = span % len == 0 && (2..=PARTS_MAX).contains(&(span / len));
+        if within || !fits || one.start.floor_to(span) != one.start {
             continue;
         }
-        let values = shared(one.value, usize::try_from(parts).unwrap_or(1), step)?;
-        told.push(measured(Gap::new(one.start, *next), values, ConfidenceClass::B));
+        let values = shared(one.value, usize::try_from(span / len).unwrap_or(1), step)?;
+        told.push(measured(Gap::new(one.start, end), values, ConfidenceClass::B));
     }
     for group in odd.chunk_by(|a, b| a.start.floor_to(len) == b.start.floor_to(len)) {
         let slot = group[0].start.floor_to(len);
@@ -62,6 +63,14 @@ pub fn other_lengths(
     }
     told.sort_by_key(|one| one.gap);
     Ok(told)
+}
+
+/// The shortest distance between two long intervals, when this one has a neighbour at it.
+fn true_length(long: &[&OddInterval], start: UtcTime) -> Option<i64> {
+    let distance = |pair: &[&OddInterval]| pair[1].start.seconds_since(pair[0].start);
+    let span = long.windows(2).map(distance).min()?;
+    let neighbour = |at: i64| long.iter().any(|one| one.start == start.plus_seconds(at));
+    (neighbour(span) || neighbour(-span)).then_some(span)
 }
 
 /// A whole number of units in equal parts on the meter's grid.

@@ -1,9 +1,10 @@
 //! Rates by time of use: which rate counts a slot, and scaling to the registers of the rates (7.5,
 //! step five).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use metering::UtcTime;
+use jiff::civil::Date;
+use metering::{LocalCalendar, UtcTime};
 
 use super::input::{ChannelFacts, DayType};
 use super::scale::{Residual, residual_of};
@@ -51,11 +52,21 @@ impl TouSchedule {
         Self { rules: vec![day], otherwise: 2 }
     }
 
-    /// The rate that counts the slot ending at `end`, by the local time at which it begins.
+    /// The rate that counts the slot ending at `end`, by the local time at which it begins. A rate
+    /// of 0 is none.
     pub fn rate(&self, facts: &ChannelFacts, end: UtcTime) -> u8 {
         let start = end.plus_seconds(-i64::from(facts.len_s()));
-        let local = start.to_jiff().to_zoned(facts.calendar.zone().clone());
-        let day = facts.day_type(local.date());
+        self.rate_at((&facts.calendar, &facts.holidays), start)
+    }
+
+    /// The rate that counts at an instant.
+    pub fn rate_at(
+        &self,
+        (calendar, holidays): (&LocalCalendar, &BTreeSet<Date>),
+        at: UtcTime,
+    ) -> u8 {
+        let local = at.to_jiff().to_zoned(calendar.zone().clone());
+        let day = DayType::of(local.date(), holidays);
         let minute = u16::try_from(i32::from(local.hour()) * 60 + i32::from(local.minute()));
         let fits = |rule: &&TouRule| {
             rule.days.contains(&day)

@@ -82,10 +82,12 @@ pub enum Trigger {
     StaffEdit,
     Finalise,
     RollBack,
+    /// What took its place was taken back: its values stand again.
+    Restore,
 }
 
 impl Trigger {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Accept,
         Self::Reject,
         Self::Actual,
@@ -93,11 +95,12 @@ impl Trigger {
         Self::StaffEdit,
         Self::Finalise,
         Self::RollBack,
+        Self::Restore,
     ];
 }
 
 /// The table of 5.1: from, trigger, to. Any other pair is an error.
-pub const TABLE: [(EstimationState, Trigger, EstimationState); 12] = {
+pub const TABLE: [(EstimationState, Trigger, EstimationState); 16] = {
     use EstimationState as S;
     use Trigger as T;
     [
@@ -114,6 +117,11 @@ pub const TABLE: [(EstimationState, Trigger, EstimationState); 12] = {
         (S::Final, T::StaffEdit, S::Edited),
         // A proposal whose slots are measured after all has nothing left to decide.
         (S::Proposed, T::Actual, S::Rejected),
+        // An undo brings back what stood before (6.1), so its record is in force again (I6).
+        (S::SupersededByActual, T::Restore, S::Applied),
+        (S::SupersededByEstimate, T::Restore, S::Applied),
+        (S::Edited, T::Restore, S::Applied),
+        (S::Reversed, T::Restore, S::Applied),
     ]
 };
 

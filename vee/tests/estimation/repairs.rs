@@ -139,8 +139,10 @@ fn intervals_of_another_length_are_cut_and_merged() {
             (Gap::new(at(30), at(60)), vec![16_000, 15_000]),
         ]
     );
-    // Nothing came for 45 minutes: what the interval covers cannot be told.
-    assert_eq!(other_lengths(&long, &[at(0), at(30), at(75)], (900, 1000)).unwrap().len(), 1);
+    // What is lost after the last of them is not made of it, and of one alone nothing is known.
+    let told = other_lengths(&long, &[at(0), at(30), at(120)], (900, 1000)).unwrap();
+    assert_eq!(told[1].gap, Gap::new(at(30), at(60)));
+    assert!(other_lengths(&long[..1], &[at(0), at(60)], (900, 1000)).unwrap().is_empty());
     // Five minutes each: a whole group is a slot, two of three are none.
     let short: Vec<OddInterval> =
         [0, 5, 10, 15, 20].iter().map(|minute| odd(*minute, 4_000, false)).collect();

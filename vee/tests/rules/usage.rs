@@ -111,6 +111,7 @@ fn days_without_actuals_are_counted_and_an_outage_is_none() {
                     ),
                     best: QualityStatus::OutageZero,
                     failed: metering::RuleMask::EMPTY,
+                    measured: false,
                 };
                 rig.slots.push(zero);
             }
