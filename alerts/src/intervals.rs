@@ -28,6 +28,8 @@ pub(crate) struct Filled {
 }
 
 const DAY_S: i64 = 86_400;
+/// While late slots come, so much is kept slot by slot.
+const LATE_S: i64 = 5 * DAY_S;
 /// Flags of the device that make a value no reference (Itron like days; Aclara severity 3).
 const UNUSABLE: [DeviceFlags; 5] = [
     DeviceFlags::POWER_FAIL,
@@ -152,11 +154,11 @@ fn flowed(
     keep_open_days(channel, (number, closed), number_of_slot);
     let Some(water) = channel.water.as_deref_mut() else { return };
     let on_grid = slot.end.rem_euclid(len_s) == 0;
-    let kept = on_grid && water.put(number_of_slot, value);
+    // What gas did long ago is told by its days.
+    let old = meter.commodity == Commodity::Gas && slot.end <= newest - WINDOW_S;
+    let kept = on_grid && water.put(number_of_slot, value) && !old;
     if kept && value.is_some() && (!out_of_order || repairs()) {
         match meter.commodity {
-            // What happened long ago is told by the days.
-            Commodity::Gas if slot.end <= newest - WINDOW_S => {}
             Commodity::Gas => gas::slot_filled(meter, at, number_of_slot, env),
             _ => water::slot_filled(meter, at, number_of_slot, env),
         }
@@ -166,36 +168,48 @@ fn flowed(
     }
 }
 
-/// Slots of days that are not closed are kept, and of the day of a late slot while it is read, with
-/// the 26 h before: rules look at the slots of both sides.
+/// Slots of days that are not closed are kept, with the 26 h before: rules look at the slots of
+/// both sides. While slots of closed days come, those of the last days are kept too, and those of
+/// the day at hand.
 fn keep_open_days(channel: &mut Channel, (number, late): (i32, bool), slot: i64) {
     let len_s = channel.len();
     if !repairs() {
         return;
     }
+    let own = channel.open.iter().find(|open| late && open.number == number);
+    let own = own.map(|open| open.start().div_euclid(len_s) + 1 - WINDOW_S / len_s);
     let Some(water) = channel.water.as_deref_mut() else { return };
-    let wanted = |open: &&OpenDay| {
-        if late { open.number == number } else { open.number > channel.closed_through }
-    };
-    let Some(first) = channel.open.iter().find(wanted) else { return };
-    let newest = channel.open.last().is_some_and(|last| last.number == first.number);
-    if !newest {
-        let from = first.start().div_euclid(len_s) + 1 - WINDOW_S / len_s;
-        water.cover((from, water.head.s().max(slot)), len_s);
+    let head = water.head.s().max(slot);
+    if late {
+        water.late_until = Sec::of(head + LATE_S / len_s);
     }
+    let wanted = wanted_from(channel, head);
+    let from = own.map_or(wanted, |own| own.min(wanted));
+    if let Some(water) = channel.water.as_deref_mut().filter(|_| from < head) {
+        water.cover((from, head), len_s);
+    }
+}
+
+/// The first slot that is wanted beside the newest 26 hours; `head` when none is.
+fn wanted_from(channel: &Channel, head: i64) -> i64 {
+    let len_s = channel.len();
+    let unclosed = channel.open.iter().filter(|open| open.number > channel.closed_through);
+    let first = match (unclosed.clone().next(), unclosed.last()) {
+        (Some(first), Some(last)) if first.number != last.number => {
+            first.start().div_euclid(len_s) + 1 - WINDOW_S / len_s
+        }
+        _ => head,
+    };
+    let late = channel.water.as_deref().is_some_and(|water| water.late_until.s() >= head);
+    if late { first.min(head - LATE_S / len_s) } else { first }
 }
 
 /// Slots that only closed days wanted are forgotten.
 fn forget_closed_days(channel: &mut Channel) {
-    let len_s = channel.len();
-    let Some(water) = channel.water.as_deref_mut() else { return };
-    let unclosed = channel.open.iter().filter(|open| open.number > channel.closed_through);
-    let (first, last) = (unclosed.clone().next(), unclosed.last());
-    match (first, last) {
-        (Some(first), Some(last)) if first.number != last.number => {
-            water.trim(first.start().div_euclid(len_s) + 1 - WINDOW_S / len_s, len_s);
-        }
-        _ => water.trim(water.head.s(), len_s),
+    let Some(head) = channel.water.as_deref().map(|water| water.head.s()) else { return };
+    let (from, len_s) = (wanted_from(channel, head), channel.len());
+    if let Some(water) = channel.water.as_deref_mut() {
+        water.trim(from, len_s);
     }
 }
 

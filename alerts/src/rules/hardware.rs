@@ -69,7 +69,7 @@ fn newest(meter: &Meter) -> i64 {
 
 /// Timer: raise it once a crowd would have shown itself; clear it when the bit stayed away.
 pub(crate) fn look(meter: &mut Meter, place: u32, env: &mut Env) {
-    let clear_s = env.params.error_clear_h * 3_600;
+    let clear_s = env.params.error_clear_h * 3_600 + meter.slow_s();
     let last = newest(meter);
     let key = key(meter, RuleId::MTR_ERR);
     let recent = env.now - last < clear_s + HOLD_S;

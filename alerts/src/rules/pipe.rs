@@ -56,7 +56,7 @@ pub(crate) fn look(meter: &mut Meter, place: u32, env: &mut Env) {
     for (rule, spell) in [(RuleId::WTR_DRY, dry), (RuleId::WTR_EMPTY, air)] {
         let key = key(meter, rule);
         let Some(start) = env.book.get(&key).map(|active| active.start) else { continue };
-        let due = spell.to + clear_s;
+        let due = spell.to + clear_s + meter.slow_s();
         if due > env.now {
             look_at(place, RuleId::WTR_DRY, due, env);
         } else if meter.silence == Silence::Lost {

@@ -299,6 +299,12 @@ impl Meter {
         self.channels.iter().map(|channel| channel.lag_s).max().unwrap_or(0)
     }
 
+    /// The lag of a delivery that takes more than two days: what is missing may still come.
+    pub(crate) fn slow_s(&self) -> i64 {
+        let lag_s = i64::from(self.lag_s());
+        if lag_s > 2 * 86_400 { lag_s } else { 0 }
+    }
+
     pub(crate) fn cadence_s(&self) -> i64 {
         i64::from(self.contact_every_s)
     }

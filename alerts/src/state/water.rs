@@ -33,6 +33,8 @@ pub(crate) struct Water {
     hole_max: u8,
     /// Newest slot that was known and is kept no more.
     lost: Sec,
+    /// Slots of closed days came lately: up to this slot older ones are kept for them.
+    pub(crate) late_until: Sec,
     codes: Slots,
     pub(crate) hours: HalfOctaves<HOUR_CLASSES>,
     /// The 95th percentile of the hours of the days closed by now, and of all of these but the
@@ -106,6 +108,7 @@ impl Water {
             hole: 0,
             hole_max: u8::try_from(HOLE_S / len_s).unwrap_or(u8::MAX),
             lost: Sec::NEVER,
+            late_until: Sec::NEVER,
             codes: Slots::new(slots, step),
             hours: HalfOctaves::EMPTY,
             p95: [0; 2],
@@ -237,6 +240,7 @@ impl Snap for Water {
         self.hole.save(to);
         self.hole_max.save(to);
         self.lost.save(to);
+        self.late_until.save(to);
         self.hours.counts.save(to);
         self.p95.save(to);
         self.nights.save(to);
@@ -249,6 +253,7 @@ impl Snap for Water {
         let (head, last_zero) = (Sec::load(from)?, Sec::load(from)?);
         let dry_before = Sec::load(from)?;
         let (hole, hole_max, lost) = (Snap::load(from)?, Snap::load(from)?, Snap::load(from)?);
+        let late_until = Snap::load(from)?;
         let hours = HalfOctaves { counts: Snap::load(from)? };
         let (p95, nights) = (Snap::load(from)?, Snap::load(from)?);
         let (gas, said) = (Snap::load(from)?, Snap::load(from)?);
@@ -260,6 +265,7 @@ impl Snap for Water {
             hole,
             hole_max,
             lost,
+            late_until,
             codes,
             hours,
             p95,
