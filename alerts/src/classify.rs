@@ -124,7 +124,11 @@ fn decayed(meter: &Meter, place: u32, since: i64, env: &Env) -> bool {
 /// A larger outage of power explains the silence, or the meter said that its own is out (row 3).
 pub(crate) fn unpowered(meter: &Meter, place: u32, env: &Env) -> Option<(Cause, Option<Subject>)> {
     if let Some(area) = env.network.outage_of(meter) {
-        return Some((Cause::PowerOutage, Some(area)));
+        let began = env.network.nodes.get(&area).map_or(NEVER, |node| node.out_from);
+        // Who was silent long before hides another fault.
+        if meter.heard_at.s() >= began - (2 * meter.cadence_s()).max(900) {
+            return Some((Cause::PowerOutage, Some(area)));
+        }
     }
     env.network.dark.contains_key(&place).then_some((Cause::SingleOut, None))
 }

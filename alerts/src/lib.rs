@@ -53,7 +53,6 @@ pub use rules::dma::{
 };
 pub use rules::projection::{Pricing, project_usage};
 pub use rules::sewer::{winter_average, winter_mean_truncated};
-pub use rules::storm::StormArea;
 pub use rules::verdicts::kind as finding_kind;
 pub use snapshot::SnapshotError;
 pub use transition::{AlertTransition, Evidence, TransitionKind, alert_id};

@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::env::Env;
 use crate::rule::RuleId;
 use crate::rules::device::Told;
-use crate::rules::{dma, missed, power, sewer, storm, transformer, verdicts};
+use crate::rules::{dma, missed, power, sewer, transformer, verdicts};
 use crate::state::meter::{Meter, secs};
 use crate::timer::TimerKey;
 
@@ -37,11 +37,6 @@ impl Engine {
         let place = self.meter_places.get(&id)?;
         let zone = self.meters.get(*place as usize)?.network_zone;
         (zone != 0).then(|| Subject::Zone(ZoneId::new(zone)))
-    }
-
-    /// Feeder sections whose missing readings are not to be estimated now (storm mode, #62).
-    pub fn storms(&self) -> Vec<storm::StormArea> {
-        storm::areas(&self.env)
     }
 
     /// A meter was provisioned; `before` are the transformer and zone that it hung on.
@@ -145,7 +140,6 @@ impl Engine {
         transformer::look(&self.meters, &mut self.env);
         dma::look(&self.meters, &mut self.env);
         sewer::look(&self.meters, &mut self.env);
-        storm::look(&self.meters, &mut self.env);
     }
 }
 

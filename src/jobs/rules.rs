@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alerts::manage::Kpis;
-use alerts::{AlertTransition, Engine, Params, StormArea};
+use alerts::{AlertTransition, Engine, Params};
 use metering::{CollectorAsset, LogRecord, LoggedFrame, UtcTime};
 use store::{Database, EventLog as _, Offset, PgLog, Snapshot, StoreError};
 use tokio::sync::{Notify, watch};
@@ -51,7 +51,6 @@ pub struct RuleJob {
     /// with the last sequence of the frame that made it.
     pending: Vec<(i64, AlertTransition)>,
     progress: Progress,
-    storms: watch::Sender<Vec<StormArea>>,
     snapshot_at: Option<UtcTime>,
     snapshot_every_s: i64,
     told: watch::Sender<Progress>,
@@ -63,7 +62,6 @@ pub struct RuleJob {
 pub struct RuleHandle {
     progress: watch::Receiver<Progress>,
     kpis: watch::Receiver<Kpis>,
-    storms: watch::Receiver<Vec<StormArea>>,
     wake: Arc<Notify>,
 }
 
@@ -91,7 +89,6 @@ impl RuleJob {
             offset: offset.seq,
             pending: Vec::new(),
             progress,
-            storms: watch::Sender::new(Vec::new()),
             snapshot_at: None,
             snapshot_every_s: i64::try_from(snapshot_every.as_secs()).unwrap_or(i64::MAX),
             told: watch::Sender::new(progress),
@@ -104,7 +101,6 @@ impl RuleJob {
         RuleHandle {
             progress: self.told.subscribe(),
             kpis: self.alarms.kpis(),
-            storms: self.storms.subscribe(),
             wake: Arc::clone(&self.wake),
         }
     }
@@ -163,10 +159,6 @@ impl RuleJob {
             self.snapshot_when_due().await?;
         }
         self.told.send_replace(self.progress);
-        let storms = self.engine.storms();
-        if *self.storms.borrow() != storms {
-            self.storms.send_replace(storms);
-        }
         Ok(!frames.is_empty())
     }
 
@@ -320,11 +312,6 @@ impl RuleHandle {
     /// How much staff are told, as of now.
     pub fn kpis(&self) -> Kpis {
         self.kpis.borrow().clone()
-    }
-
-    /// Feeder sections in storm mode (#62): what is missing there is not estimated meanwhile.
-    pub fn storms(&self) -> Vec<StormArea> {
-        self.storms.borrow().clone()
     }
 
     /// False when the job has ended.

@@ -161,6 +161,7 @@ impl Desk {
                         && key.subject == *subject
                         && alarm.class == *class)
                 });
+                self.answered();
             }
             Act::Shelve(shelve) => self.shelve(shelve)?,
             Act::Unshelve { rule, subject } => {
@@ -171,6 +172,19 @@ impl Desk {
         }
         self.close_empty(said);
         Ok(())
+    }
+
+    /// Incidents of which nothing is unacknowledged: what comes next escalates from the beginning.
+    fn answered(&mut self) {
+        let alarms = &self.alarms;
+        for (route, group) in &mut self.groups {
+            let open = |alarm: &Alarm| {
+                alarm.state == AlarmState::UnackActive && alarm.route == Some(*route)
+            };
+            if !alarms.values().any(open) {
+                group.step = 0;
+            }
+        }
     }
 
     fn shelve(&mut self, shelve: &Shelve) -> Result<(), ActRefused> {
@@ -344,20 +358,25 @@ impl Desk {
 
     fn tell_of(&mut self, route: Route, said: &mut Said) {
         let (now, params) = (self.now, self.params);
-        let maybe = self.groups.get(&route).and_then(|group| due(group, now, 1, &params));
-        if maybe.is_none() {
+        let Some(group) = self.groups.get(&route) else { return };
+        let (since, worst) = (group.first_told_at, group.incident.severity);
+        if due(group, now, Some(Unanswered { since, worst }), &params).is_none() {
             return;
         }
-        let (mut active, mut unacknowledged) = (0_u32, 0_u32);
+        let mut active = 0_u32;
+        let mut unanswered: Option<Unanswered> = None;
         for (key, alarm) in &self.alarms {
             if !alarm.active || alarm.route != Some(route) || self.is_silent(key, alarm) {
                 continue;
             }
             active += 1;
-            unacknowledged += u32::from(alarm.state == AlarmState::UnackActive);
+            if alarm.state == AlarmState::UnackActive {
+                let one = Unanswered { since: alarm.raised_at, worst: alarm.severity };
+                unanswered = Some(unanswered.map_or(one, |known| known.with(one)));
+            }
         }
         let Some(group) = self.groups.get(&route) else { return };
-        let Some((occasion, step)) = due(group, now, unacknowledged, &params) else { return };
+        let Some((occasion, step)) = due(group, now, unanswered, &params) else { return };
         let flood = self.meter.is_flood();
         let held = flood && group.incident.severity > Severity::P1 && active < 2;
         if active == 0 || held {
@@ -412,11 +431,28 @@ impl Alarm {
     }
 }
 
+/// What of an incident nobody acknowledged: the oldest of its worst alerts.
+#[derive(Clone, Copy, Debug)]
+struct Unanswered {
+    since: i64,
+    worst: Severity,
+}
+
+impl Unanswered {
+    fn with(self, other: Self) -> Self {
+        match self.worst.cmp(&other.worst) {
+            std::cmp::Ordering::Less => self,
+            std::cmp::Ordering::Greater => other,
+            std::cmp::Ordering::Equal => Self { since: self.since.min(other.since), ..self },
+        }
+    }
+}
+
 /// What is due for an incident: the occasion and the step of escalation.
 fn due(
     group: &Group,
     now: i64,
-    unacknowledged: u32,
+    unanswered: Option<Unanswered>,
     params: &DeskParams,
 ) -> Option<(Occasion, u8)> {
     if group.told_at == 0 {
@@ -427,11 +463,9 @@ fn due(
     if group.more && since >= params.group_interval_s {
         return Some((Occasion::More, 0));
     }
-    if unacknowledged == 0 {
-        return None;
-    }
-    let unanswered_s = now - group.first_told_at;
-    let (step, repeat_s) = match group.incident.severity {
+    let unanswered = unanswered?;
+    let unanswered_s = now - unanswered.since.max(group.first_told_at);
+    let (step, repeat_s) = match unanswered.worst {
         Severity::P1 if unanswered_s >= params.escalate_p1_manager_s => (2, params.repeat_s[0]),
         Severity::P1 if unanswered_s >= params.escalate_p1_s => (1, params.repeat_s[0]),
         Severity::P1 => (0, params.repeat_s[0]),

@@ -58,14 +58,6 @@ macro_rules! network_params {
             outage_back_pct = 90 "%", 50..=100, Default;
         "A single meter is out when it is still dark after this, in seconds."
             outage_single_s = 120 "s", 30..=3600, Default;
-        "Storm: estimation waits in an area whose share of readings falls this far below its seven days."
-            storm_fall_pct = 30 "%", 5..=100, Std;
-        "Storm: an area with fewer devices is not looked at."
-            storm_devices_min = 100 "", 2..=1000000, Std;
-        "Storm: it is over when the share is within this of its seven days again."
-            storm_resume_pct = 5 "%", 0..=50, Std;
-        "Storm: estimation waits at most this long."
-            storm_days_max = 3 "d", 1..=30, Std;
     }
 
     } };

@@ -26,7 +26,6 @@ pub(crate) mod reverse;
 pub(crate) mod sewer;
 pub(crate) mod silence;
 pub(crate) mod stopped;
-pub(crate) mod storm;
 pub(crate) mod tamper;
 pub(crate) mod transformer;
 pub(crate) mod variance;

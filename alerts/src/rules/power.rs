@@ -279,13 +279,16 @@ fn finish(subject: Subject, at: i64, env: &mut Env) {
     node.out_from = NEVER;
     node.fails.clear();
     let hit = std::mem::take(&mut node.hit);
+    // Who fell silent with it gave perhaps no last gasp.
+    for place in &node.members {
+        env.timers.set(env.now + 4 * 3_600, TimerKey::Child { meter: *place });
+    }
     let key = AlertKey::of(subject, RuleId::PWR_AREA, None);
     env.book.clear(&key, at, env.at, &mut env.out);
     for place in hit {
         if let Some(dark) = env.network.dark.get_mut(&place) {
             dark.seen = env.now;
             env.timers.set(env.now + env.params.outage_single_s, TimerKey::Dark { meter: place });
-            env.timers.set(env.now + 4 * 3_600, TimerKey::Child { meter: place });
         }
     }
     if matches!(subject, Subject::Zone(_)) {

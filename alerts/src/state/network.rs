@@ -295,8 +295,6 @@ pub(crate) struct Network {
     pub(crate) lost: Vec<i64>,
     /// Local day up to which winter volumes were added, and the volumes by meter.
     pub(crate) winter: crate::rules::sewer::Winter,
-    /// Feeder sections that far fewer readings come from than usual.
-    pub(crate) storms: BTreeMap<ZoneId, crate::rules::storm::Storm>,
     /// Due time of the daily look, 0 before it is set.
     pub(crate) daily_at: i64,
 }
@@ -448,7 +446,7 @@ fn insert(members: &mut Vec<u32>, place: u32) {
     }
 }
 
-snap_struct!(Network { links, nodes, areas, dark, cohorts, lost, winter, storms, daily_at });
+snap_struct!(Network { links, nodes, areas, dark, cohorts, lost, winter, daily_at });
 
 impl Snap for Area {
     fn save(&self, to: &mut Writer) {

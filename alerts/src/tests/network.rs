@@ -296,38 +296,3 @@ fn a_deduct_meter_cannot_count_more_than_its_main_meter() {
         08-06 06:32 cleared SWR-DEDUCT meter 2 CONFIG_MISMATCH P3 since 06-01 00:00 until 08-01 00:00
     "#]].assert_eq(&kept);
 }
-
-#[test]
-fn a_storm_suspends_estimation_of_its_area_for_three_days_at_most() {
-    // A hundred meters of area 7 and a hundred of area 8; from 11-12 on half of area 7 is silent.
-    let assets = fleet(&[(100, "electricity 1h area=7"), (100, "electricity 1h area=8")]);
-    let mut log = begin(&assets, "11-01");
-    let silent = |id: i32, hour: i64| id <= 50 && (24 * 11..24 * 17).contains(&hour);
-    hours(&mut log, &assets, ("11-01 00:00", 24 * 20), |id, hour| {
-        (!silent(id, hour - 1)).then_some(1)
-    });
-    let mut engine = crate::Engine::new(crate::Params::default());
-    let (mut out, mut told) = (Vec::new(), Vec::new());
-    for frame in &log.frames {
-        engine.apply(frame, &mut out);
-        let storms = engine.storms();
-        if told.last().is_none_or(|(_, last)| *last != storms) {
-            told.push((frame.log_time, storms));
-        }
-    }
-    let shown: Vec<String> = told
-        .iter()
-        .map(|(when, storms)| {
-            let one = |storm: &crate::StormArea| {
-                let (from, to) = (super::short(storm.since), super::short(storm.until));
-                format!("area {} {from}..{to}", storm.zone)
-            };
-            let storms: Vec<String> = storms.iter().map(one).collect();
-            format!("{} [{}]", super::short(*when), storms.join(", "))
-        })
-        .collect();
-    expect![[r#"
-        11-01 00:00 []
-        11-13 06:32 [area 7 11-12 00:00..11-15 00:00]
-        11-15 06:32 []"#]].assert_eq(&shown.join("\n"));
-}

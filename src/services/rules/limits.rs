@@ -110,6 +110,30 @@ mod tests {
         }
     }
 
+    /// `vee` numbers the conditions of findings and `alerts` reads them; neither knows the other.
+    #[test]
+    fn conditions_of_findings_have_the_same_numbers_on_both_sides() {
+        use alerts::finding_kind as read;
+        use vee::rules::kind as told;
+        let pairs = [
+            (read::FLAG_SHARE, told::FLAG_SHARE),
+            (read::FLAG_OVERFLOW, told::FLAG_OVERFLOW),
+            (read::FLAG_TEST, told::FLAG_TEST),
+            (read::SUM_CONFIG, told::SUM_CONFIG),
+            (read::SUM_MISSING_PULSES, told::SUM_MISSING_PULSES),
+            (read::SUM_DOUBLE_COUNT, told::SUM_DOUBLE_COUNT),
+            (read::HIGH, told::HIGH),
+            (read::LOW, told::LOW),
+            (read::CYCLE_HIGH, told::CYCLE_HIGH),
+            (read::CYCLE_LOW, told::CYCLE_LOW),
+            (read::ZERO_LIVE, told::ZERO_LIVE),
+            (read::PROLONG_WARN, told::PROLONG_WARN),
+            (read::PROLONG_FAIL, told::PROLONG_FAIL),
+            (read::PROLONG_URGENT, told::PROLONG_URGENT),
+        ];
+        assert!(pairs.iter().all(|(read, told)| read == told), "{pairs:?}");
+    }
+
     #[test]
     fn checks_have_other_limits_for_some_meters_and_leave_some_out() {
         let text = r#"
