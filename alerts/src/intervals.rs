@@ -193,8 +193,8 @@ fn keep_open_days(channel: &mut Channel, (number, late): (i32, bool), slot: i64)
 /// The first slot that is wanted beside the newest 26 hours; `head` when none is.
 fn wanted_from(channel: &Channel, head: i64) -> i64 {
     let len_s = channel.len();
-    let unclosed = channel.open.iter().filter(|open| open.number > channel.closed_through);
-    let first = match (unclosed.clone().next(), unclosed.last()) {
+    let mut unclosed = channel.open.iter().filter(|open| open.number > channel.closed_through);
+    let first = match (unclosed.clone().next(), unclosed.next_back()) {
         (Some(first), Some(last)) if first.number != last.number => {
             first.start().div_euclid(len_s) + 1 - WINDOW_S / len_s
         }

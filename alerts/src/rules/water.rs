@@ -310,7 +310,7 @@ fn settle(
         let past = report(meter, channel, rule, &episode, env);
         env.book.withdraw(&past, env.at, &mut env.out);
     }
-    said.retain(|old| !refuted(old) && !(mine(old) && reach.is_past(water, old)));
+    said.retain(|old| !(refuted(old) || mine(old) && reach.is_past(water, old)));
     for episode in &found {
         say(meter, at, (rule, episode), &mut said, env);
     }

@@ -44,6 +44,7 @@ pub(crate) struct Water {
     /// Gas only.
     pub(crate) gas: Option<Box<GasRun>>,
     /// Alerts about slots that are still kept, which are over.
+    #[expect(clippy::box_collection, reason = "eight bytes where nearly always nothing is kept")]
     pub(crate) said: Option<Box<Vec<Said>>>,
 }
 
