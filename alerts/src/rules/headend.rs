@@ -1,6 +1,6 @@
 //! Row 1 of #63: nothing arrives from anybody, so the trouble is ours. One alert on the head-end;
-//! nobody else is judged silent meanwhile. Also our own clock (#7): while it is wrong, no device's is
-//! judged.
+//! nobody else is judged silent meanwhile. Also our own clock (#7): while it is wrong, no device's
+//! is judged.
 
 use metering::{Severity, Subject};
 
@@ -44,8 +44,8 @@ pub(crate) fn data_came(env: &mut Env) -> Option<i64> {
     Some(silent_from)
 }
 
-/// Most devices are ahead of us at log time `env.now` (#7): it is our clock. What was said of theirs in
-/// the last hour is taken back.
+/// Most devices are ahead of us at log time `env.now` (#7): it is our clock. What was said of theirs
+/// in the last hour is taken back.
 pub(crate) fn clock_wrong(at: i64, env: &mut Env) {
     let own = |(key, active): &(&AlertKey, &Active)| {
         key.rule == RuleId::ING_CLK.no && at - active.start <= CLOCK_BACK_S
