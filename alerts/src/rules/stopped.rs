@@ -113,17 +113,7 @@ pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
     let alive = env.now - meter.heard_at.s() <= (3 * meter.cadence_s()).max(86_400);
     let used = i64::from(channel.used_days) * 365
         >= i64::from(channel.judged_days) * env.params.stop_used_days_of_365;
-    let piped = meter.commodity == metering::Commodity::Water;
-    let ran_before = piped
-        && channel.water.as_ref().is_some_and(|water| {
-            // Flow for the last half day before it stood still.
-            water.last_zero.s() != NEVER && {
-                let last_flow_slot = channel.last_flow.s().div_euclid(channel.len());
-                water.sum(last_flow_slot, 43_200 / channel.len().min(43_200)).is_some_and(|s| s > 0)
-                    && (0..43_200 / channel.len().min(43_200))
-                        .all(|back| water.get(last_flow_slot - back).is_some_and(|v| v > 0))
-            }
-        });
+    let ran_before = ran_until_it_stopped(meter, channel);
     let vacant = meter.tags.has(Tag::Vacant);
     let loaded = meter.rare().is_some_and(|rare| rare.load_at > channel.last_flow.s());
     let cut = meter.rare().is_some_and(Rare::is_cut);
@@ -169,6 +159,20 @@ pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
         report.evidence.push(Evidence::number("large_customer", 1, ""));
     }
     env.book.assert(report, env.at, &mut env.out);
+}
+
+/// Water that flowed for half a day without a pause before it stood still.
+fn ran_until_it_stopped(meter: &Meter, channel: &Channel) -> bool {
+    if meter.commodity != metering::Commodity::Water {
+        return false;
+    }
+    channel.water.as_ref().is_some_and(|water| {
+        let slots = 43_200 / channel.len().min(43_200);
+        let last = channel.last_flow.s().div_euclid(channel.len());
+        water.last_zero.s() != NEVER
+            && water.sum(last, slots).is_some_and(|sum| sum > 0)
+            && (0..slots).all(|back| water.get(last - back).is_some_and(|value| value > 0))
+    })
 }
 
 /// #53.
