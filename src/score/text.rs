@@ -119,9 +119,13 @@ fn write_ablations(rows: &[Ablation], out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-const HEADS: &str = "\
-                       in-                        as right preci-                        time to detect       on way
-  cause               ject recall         95 % issue cause   sion        of         95 %    p50    p90    p99     p50";
+const HEADS: &str = concat!(
+    "                       in-                        as right p",
+    "reci-                        time to detect       on way",
+    "\n",
+    "  cause               ject recall         95 % issue cause  ",
+    " sion        of         95 %    p50    p90    p99     p50",
+);
 
 fn write_card(title: &str, card: &Card, out: &mut impl Write) -> io::Result<()> {
     writeln!(
