@@ -19,7 +19,8 @@ pub(crate) struct GroupDay {
 
 snap_struct!(GroupDay { judged, high, low, crowd });
 
-/// The day's use of all judged channels of a group, each as a share of what is usual there: channels
+/// The day's use of all judged channels of a group, each as a share of what is usual there:
+/// channels
 /// in steps of 5 %, the last step open.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Crowd {

@@ -2,7 +2,8 @@
 //!
 //! A fleet of one-channel meters (15 min; half electricity, three tenths water, the rest gas; see
 //! `rules_fleet`) sends the slots of some days, in the order in which they would arrive, with 2 %
-//! lost or late and everything around them. Only the time inside the engine counts; the records are made outside of it. Then one meter in a hundred falls silent at an
+//! lost or late and everything around them. Only the time inside the engine counts; the records are
+//! made outside of it. Then one meter in a hundred falls silent at an
 //! instant of its own, and the time until the engine says so is compared with the time at which
 //! the parameters say that it must.
 

@@ -1,4 +1,5 @@
-//! The fleet of `headend bench rules`: what makes every family of rules work, as an ordinary network
+//! The fleet of `headend bench rules`: what makes every family of rules work, as an ordinary
+//! network
 //! would: routes with heartbeats, transformers and districts with their own meters, addresses, one
 //! message in fifty lost or late, one value in 500 that failed a check, findings of day closes.
 
@@ -172,7 +173,8 @@ pub(super) fn heartbeats(channels: u32, at: i64) -> Vec<LogRecord> {
         .collect()
 }
 
-/// What the close of the day that ended at `end` says: one channel in a hundred does not add up, and
+/// What the close of the day that ended at `end` says: one channel in a hundred does not add up,
+/// and
 /// does so again the day after.
 pub(super) fn findings(channels: u32, end: i64) -> Vec<LogRecord> {
     let day = end / DAY_S;

@@ -1,4 +1,5 @@
-//! Billing harm (`metering-rules.md` 11.3): values that were withheld from the bill although nothing
+//! Billing harm (`metering-rules.md` 11.3): values that were withheld from the bill although
+//! nothing
 //! was wrong, and wrong values that were let through.
 
 use std::collections::{HashMap, HashSet};

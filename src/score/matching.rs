@@ -1,4 +1,5 @@
-//! Which issue answers which fault (`metering-rules.md` 11.2): one to one, on the same subject, of a
+//! Which issue answers which fault (`metering-rules.md` 11.2): one to one, on the same subject, of
+//! a
 //! compatible family, between onset and end with a day of grace.
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,4 +1,5 @@
-//! The same trial through the real store: what the rules say of frames that PostgreSQL wrote and gave
+//! The same trial through the real store: what the rules say of frames that PostgreSQL wrote and
+//! gave
 //! back must be, byte for byte, what they say of frames in memory.
 
 use alerts::Params;

@@ -1,4 +1,5 @@
-//! What can be wrong, as a catalogue: which cause is the right answer, what the fault brings with it,
+//! What can be wrong, as a catalogue: which cause is the right answer, what the fault brings with
+//! it,
 //! and how long the rules may need (`metering-rules.md` 2 and 4.3).
 
 use std::fmt;
