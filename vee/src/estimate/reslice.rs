@@ -145,7 +145,7 @@ pub enum RepeatedHour {
     Moved(Vec<Slot>),
     /// The device (or its back office) added both hours into one: halves, exactly, of the slots
     /// that `doubled` names.
-    Halved { estimate: Estimate, doubled: Vec<Slot> },
+    Halved { estimate: Box<Estimate>, doubled: Vec<Slot> },
 }
 
 /// A register around the day of the change, on the grid.
@@ -216,7 +216,7 @@ pub fn repeated_hour(
     one.extend(other);
     let gap = Gap::new(first.from, second.to);
     let estimate = measured(gap, one, ConfidenceClass::B);
-    Ok(RepeatedHour::Halved { estimate, doubled: kept })
+    Ok(RepeatedHour::Halved { estimate: Box::new(estimate), doubled: kept })
 }
 
 /// Parts of REG-SUM's tolerance: steps of the counter, and a share of the advance.

@@ -253,11 +253,13 @@ mod tests {
         check_runs(kind, slots, (&reads, None), want);
     }
 
-    /// Reads with their runs, and an exchange (minute, has a final read) that begins run 1.
+    /// Reads (minute, total, run), and an exchange (minute, has a final read) that begins run 1.
+    type Registers<'a> = (&'a [(i64, i64, u16)], Option<(i64, bool)>);
+
     fn check_runs(
         kind: ChannelKind,
         slots: &str,
-        (reads, exchange): (&[(i64, i64, u16)], Option<(i64, bool)>),
+        (reads, exchange): Registers<'_>,
         want: Expect,
     ) {
         let midnight = UtcTime::parse_rfc3339("2026-07-01T00:00:00Z").unwrap();

@@ -99,7 +99,7 @@ impl Channel {
             }
             RepeatedHour::Halved { estimate, doubled } => {
                 let doubled = doubled.iter().map(measured).collect();
-                Some(HourRepair::Share(Box::new(estimate), doubled))
+                Some(HourRepair::Share(estimate, doubled))
             }
         })
     }
