@@ -155,9 +155,9 @@ async fn slots(
             (slot.best, slot.failed) = (best, failed);
             // The hour that came twice, and intervals of another length.
             let calculated = i16::from(Method::Calculated.number());
-            let moved = best == QualityStatus::Validated && slot.value != row.get::<_, i64>(3)
-                || best == QualityStatus::Validated
-                    && slot.arrived.status() == QualityStatus::Missing;
+            let moved = best == QualityStatus::Validated
+                && (slot.value != row.get::<_, i64>(3)
+                    || slot.arrived.status() == QualityStatus::Missing);
             if moved || best == QualityStatus::Estimated && row.get::<_, i16>(6) == calculated {
                 (slot.value, slot.measured) = (row.get(3), true);
             }
