@@ -46,7 +46,7 @@ pub(super) struct Normaliser<'a> {
 pub(super) struct Around<'a> {
     pub(super) meter: metering::MeterId,
     pub(super) arrival: Arrival,
-    pub(super) calendar: Option<&'a metering::LocalCalendar>,
+    pub(super) calendar: Option<&'a LocalCalendar>,
     pub(super) net: bool,
     pub(super) repeat_window_s: u32,
     pub(super) redelivered: bool,

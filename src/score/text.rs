@@ -167,6 +167,12 @@ fn write_card(title: &str, card: &Card, out: &mut impl Write) -> io::Result<()> 
         "  collector outages {}, with exactly one issue {}, members told all the same {}",
         collectors.outages, collectors.with_one_issue, collectors.leaked
     )?;
+    write_harm(card, out)?;
+    write_false(card, out)
+}
+
+/// What leaks cost before anybody knew, and what bills suffer.
+fn write_harm(card: &Card, out: &mut impl Write) -> io::Result<()> {
     let (leaks, billing) = (&card.leaks, &card.billing);
     if leaks.litres > 0 {
         writeln!(
@@ -185,7 +191,10 @@ fn write_card(title: &str, card: &Card, out: &mut impl Write) -> io::Result<()> 
         billing.wrongly_held,
         billing.wrong,
         billing.wrongly_released
-    )?;
+    )
+}
+
+fn write_false(card: &Card, out: &mut impl Write) -> io::Result<()> {
     for one in &card.false_issues {
         writeln!(
             out,

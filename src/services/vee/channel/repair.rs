@@ -92,7 +92,7 @@ impl Channel {
             RepeatedHour::Sound => None,
             RepeatedHour::Moved(slots) => {
                 let changed = |slot: &&Slot| {
-                    !self.series.at(slot.end).is_some_and(|old| old.value == slot.value)
+                    self.series.at(slot.end).is_none_or(|old| old.value != slot.value)
                 };
                 let moved = slots.iter().filter(changed).map(measured).collect();
                 Some(HourRepair::Move(span, moved))
