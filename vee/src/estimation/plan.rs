@@ -256,12 +256,7 @@ mod tests {
     /// Reads (minute, total, run), and an exchange (minute, has a final read) that begins run 1.
     type Registers<'a> = (&'a [(i64, i64, u16)], Option<(i64, bool)>);
 
-    fn check_runs(
-        kind: ChannelKind,
-        slots: &str,
-        (reads, exchange): Registers<'_>,
-        want: Expect,
-    ) {
+    fn check_runs(kind: ChannelKind, slots: &str, (reads, exchange): Registers<'_>, want: Expect) {
         let midnight = UtcTime::parse_rfc3339("2026-07-01T00:00:00Z").unwrap();
         let at = |minute: i64| midnight.plus_seconds(minute * 60);
         let valid = slots.char_indices().filter(|(_, c)| *c == 'v').map(|(k, _)| {
