@@ -27,6 +27,7 @@ pub use verdict::{DAY_RULES, DayVerdict, Hold, HoldKind, SlotVersion};
 use metering::{ChannelKind, Quantity};
 
 use crate::params::Params;
+use crate::rules::Rule;
 use verdict::Desk;
 
 /// Judges a local day whose data had time to arrive.
@@ -37,8 +38,10 @@ use verdict::Desk;
 pub fn close_day(input: &DayInput<'_>, params: &Params) -> DayVerdict {
     let mut desk = Desk::new(input, params);
     shape::check(&mut desk);
-    let sum = sums::check(&mut desk);
-    spike::check(&mut desk, sum);
+    let spike = spike::judge(&desk);
+    let alone = spike::failed(spike.as_ref()).filter(|_| desk.acts(Rule::Spike));
+    let sum = sums::check(&mut desk, alone);
+    spike::check(&mut desk, spike, sum);
     runs::check(&mut desk);
     reactive::check(&mut desk);
     usage::check(&mut desk);

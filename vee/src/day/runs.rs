@@ -26,14 +26,14 @@ pub(super) fn check(desk: &mut Desk<'_>) {
 struct Runs {
     zero_since: Option<UtcTime>,
     zero_longest_s: i32,
-    zero_slots: usize,
+    /// Of each place at zero: for how long it had been.
+    zero_at: Vec<(usize, i64)>,
     other_slots: usize,
     flat_since: Option<UtcTime>,
     flat_value: i64,
     flat_slots: i32,
-    /// Of each place: for how long and in how many slots the value had been the same.
-    flat_at: Vec<(usize, i64, i32)>,
-    last_end: Option<UtcTime>,
+    /// Of each place: in how many slots the value had been the same.
+    flat_at: Vec<(usize, i32)>,
 }
 
 impl Runs {
@@ -43,15 +43,14 @@ impl Runs {
             flat_since: day.flat_since,
             flat_value: day.flat_value,
             flat_slots: day.flat_slots,
-            last_end: Some(day.to),
             ..Self::default()
         })
     }
 
-    fn zero(&mut self, start: UtcTime, value: i64, outage: bool) {
+    fn zero(&mut self, at: usize, (start, end): (UtcTime, UtcTime), value: i64, outage: bool) {
         if value == 0 && !outage {
-            self.zero_since.get_or_insert(start);
-            self.zero_slots += 1;
+            let since = *self.zero_since.get_or_insert(start);
+            self.zero_at.push((at, end.seconds_since(since)));
             return;
         }
         self.other_slots += usize::from(value != 0);
@@ -61,15 +60,14 @@ impl Runs {
         }
     }
 
-    fn flat(&mut self, at: usize, start: UtcTime, end: UtcTime, value: i64) {
+    fn flat(&mut self, at: usize, start: UtcTime, value: i64) {
         if self.flat_since.is_none() || self.flat_value != value {
             self.flat_since = Some(start);
             self.flat_value = value;
             self.flat_slots = 0;
         }
-        self.flat_slots += 1;
-        let since = self.flat_since.unwrap_or(start);
-        self.flat_at.push((at, end.seconds_since(since), self.flat_slots));
+        self.flat_slots = self.flat_slots.saturating_add(1);
+        self.flat_at.push((at, self.flat_slots));
     }
 }
 
@@ -79,9 +77,14 @@ fn walk(desk: &Desk<'_>) -> Runs {
     for (at, place) in desk.places.iter().enumerate() {
         let Some(value) = place.actual() else { continue };
         let start = place.end.plus_seconds(-len_s);
-        runs.zero(start, value, place.flags().contains(DeviceFlags::POWER_FAIL));
-        runs.flat(at, start, place.end, value);
-        runs.last_end = Some(place.end);
+        let outage = place.flags().contains(DeviceFlags::POWER_FAIL);
+        runs.zero(at, (start, place.end), value, outage);
+        runs.flat(at, start, value);
+    }
+    if runs.flat_at.is_empty() {
+        // A silent day is no day at zero: the run goes on as long as it was.
+        let day_s = desk.input.day.len_s();
+        runs.zero_since = runs.zero_since.map(|since| since.plus_seconds(day_s));
     }
     runs
 }
@@ -98,27 +101,17 @@ fn zero(desk: &mut Desk<'_>, runs: &Runs) {
         return;
     }
     let limit_s = zero_limit_s(desk);
-    let ran = runs.zero_since.zip(runs.last_end).map_or(0, |(since, end)| end.seconds_since(since));
-    if runs.zero_slots > 0 && ran >= limit_s {
+    let ran = runs.zero_at.iter().map(|(_, ran)| *ran).max().unwrap_or(0);
+    if ran >= limit_s {
         let kind = if input.around.voltage_present { kind::ZERO_LIVE } else { kind::ONLY };
         desk.say(Rule::Zero, Saying::fail(kind, ran));
         desk.hold(HoldKind::Interval, Rule::Zero, (input.day.start, input.day.end));
-        hold_zeros(desk, runs.zero_since, limit_s);
+        // The zeros beyond the limit, whether the run goes on or has ended by now.
+        let beyond = runs.zero_at.iter().filter(|(_, ran)| *ran > limit_s);
+        beyond.for_each(|(at, _)| desk.flag(*at, Rule::Zero));
     } else if runs.other_slots >= 2.min(desk.places.len()) {
         desk.say(Rule::Zero, Saying::PASS);
     }
-}
-
-/// The zeros beyond the limit.
-fn hold_zeros(desk: &mut Desk<'_>, since: Option<UtcTime>, limit_s: i64) {
-    let Some(since) = since else { return };
-    let late: Vec<usize> = (0..desk.places.len())
-        .filter(|at| {
-            let place = &desk.places[*at];
-            place.actual() == Some(0) && place.end.seconds_since(since) > limit_s
-        })
-        .collect();
-    late.into_iter().for_each(|at| desk.flag(at, Rule::Zero));
 }
 
 /// `clamp(3 * q99 of this meter's zero runs in 90 days, least of the commodity, most)`. Each day
@@ -160,8 +153,8 @@ fn flat(desk: &mut Desk<'_>, runs: &Runs) {
     let stuck: Vec<(usize, i64)> = runs
         .flat_at
         .iter()
-        .filter(|(at, ran, slots)| is_stuck(desk, *at, *ran, *slots))
-        .map(|(at, ran, _)| (*at, *ran))
+        .filter(|(at, slots)| is_stuck(desk, *at, *slots))
+        .map(|(at, slots)| (*at, seen_s(desk, *slots)))
         .collect();
     if let Some(ran) = stuck.iter().map(|(_, ran)| *ran).max() {
         desk.say(Rule::Flat, Saying::fail(kind::FLAT_IDENTICAL, ran));
@@ -176,12 +169,23 @@ fn flat(desk: &mut Desk<'_>, runs: &Runs) {
     }
 }
 
-fn is_stuck(desk: &Desk<'_>, at: usize, ran_s: i64, slots: i32) -> bool {
+/// Identical values in fewer slots than clear the rule are chance: two days of a daily meter are
+/// often alike.
+const STUCK_SLOTS_MIN: i32 = 4;
+
+fn is_stuck(desk: &Desk<'_>, at: usize, slots: i32) -> bool {
     let params = desk.params;
-    let few = desk.input.meter.commodity == Commodity::Electricity
-        && i64::from(slots) < params.flat_slots_electricity;
+    let few = slots < STUCK_SLOTS_MIN
+        || desk.input.meter.commodity == Commodity::Electricity
+            && i64::from(desk.input.channel.len_s) < metering::time::DAY_S
+            && i64::from(slots) < params.flat_slots_electricity;
     let value = desk.places[at].actual().unwrap_or(0);
-    ran_s >= params.flat_h * 3600 && !few && value > quanta(desk)
+    seen_s(desk, slots) >= params.flat_h * 3600 && !few && value > quanta(desk)
+}
+
+/// How long so many slots are: what is missing between them is nothing that was the same.
+fn seen_s(desk: &Desk<'_>, slots: i32) -> i64 {
+    i64::from(slots) * i64::from(desk.input.channel.len_s)
 }
 
 /// Values up to here are a matter of the counter's step.

@@ -2,6 +2,7 @@
 
 use metering::{Commodity, CustomerClass, DeviceFlags, Outcome, Tag};
 
+use super::sums::SumSaid;
 use super::verdict::{Desk, HoldKind, Saying};
 use crate::params::Params;
 use crate::rules::{Rule, kind};
@@ -13,18 +14,22 @@ pub fn exceeds(highest: i64, third: i64, percent: i64) -> bool {
     third > 0 && 100 * (highest - third) > i128::from(percent) * third
 }
 
+/// The place that fails, when one does.
+pub(super) fn failed(said: Option<&(usize, Saying)>) -> Option<usize> {
+    said.filter(|(_, saying)| saying.outcome == Outcome::Fail).map(|(at, _)| *at)
+}
+
 /// A spike that the register confirms is real load; otherwise nobody may use it until it is looked
-/// at (6.3, "out of range"). The demand is held in any case.
-pub(super) fn check(desk: &mut Desk<'_>, sum: Outcome) {
-    let Some((at, saying)) = judge(desk) else { return };
+/// at (6.3, "out of range"). The demand is held in any case. `said` is what [`judge`] gave.
+pub(super) fn check(desk: &mut Desk<'_>, said: Option<(usize, Saying)>, sum: SumSaid) {
+    let Some((at, saying)) = said else { return };
     if saying.outcome != Outcome::Fail {
         desk.say(Rule::Spike, saying);
         return;
     }
-    let end = desk.places[at].end;
-    let from = end.plus_seconds(-i64::from(desk.input.channel.len_s));
-    desk.hold(HoldKind::Demand, Rule::Spike, (from, end));
-    if sum == Outcome::Pass {
+    let interval = desk.interval(at);
+    desk.hold(HoldKind::Demand, Rule::Spike, interval);
+    if sum.confirms(interval) {
         desk.flag(at, Rule::Spike);
         desk.say(Rule::Spike, Saying::warn(kind::SPIKE_CONFIRMED, saying.detail));
     } else {
@@ -34,7 +39,7 @@ pub(super) fn check(desk: &mut Desk<'_>, sum: Outcome) {
 }
 
 /// `None` when it cannot be evaluated; else the highest slot and what is said of it.
-fn judge(desk: &Desk<'_>) -> Option<(usize, Saying)> {
+pub(super) fn judge(desk: &Desk<'_>) -> Option<(usize, Saying)> {
     let (input, params) = (desk.input, desk.params);
     let volume = matches!(input.meter.commodity, Commodity::Water | Commodity::Gas);
     if (volume && params.spike_volume == 0) || input.meter.has_tag(Tag::Ev) {

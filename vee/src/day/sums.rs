@@ -7,9 +7,27 @@ use super::verdict::{Desk, HoldKind, Saying};
 use crate::params::Params;
 use crate::rules::{Rule, kind};
 
-/// Gives what REG-SUM said, for the spike check.
-pub(super) fn check(desk: &mut Desk<'_>) -> Outcome {
-    let sum = interval_sum(desk);
+/// What REG-SUM said, and of which stretch `(from, to]`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SumSaid {
+    pub(super) outcome: Outcome,
+    within: Option<(UtcTime, UtcTime)>,
+}
+
+impl SumSaid {
+    const NOTHING: Self = Self { outcome: Outcome::NotEvaluable, within: None };
+
+    /// Passed over a stretch that holds the whole interval.
+    pub(super) fn confirms(self, (from, to): (UtcTime, UtcTime)) -> bool {
+        self.outcome == Outcome::Pass
+            && self.within.is_some_and(|within| from >= within.0 && to <= within.1)
+    }
+}
+
+/// Gives what REG-SUM said, for the spike check. `spike` is the place that stands far above all
+/// others.
+pub(super) fn check(desk: &mut Desk<'_>, spike: Option<usize>) -> SumSaid {
+    let sum = interval_sum(desk, spike);
     rate_sum(desk);
     delta(desk);
     sum
@@ -107,35 +125,55 @@ fn summed_value(slot: &DaySlot) -> Option<i64> {
 }
 
 /// #13 REG-SUM.
-fn interval_sum(desk: &mut Desk<'_>) -> Outcome {
+fn interval_sum(desk: &mut Desk<'_>, spike: Option<usize>) -> SumSaid {
     let input = desk.input;
-    let len_s = input.channel.len_s;
     let Some(window) = window(input.registers, input.day.start, input.day.end) else {
-        return Outcome::NotEvaluable;
+        return SumSaid::NOTHING;
     };
-    let Some(sum) = interval_sum_of(input.slots, len_s, window) else {
-        return Outcome::NotEvaluable;
+    let Some(sum) = interval_sum_of(input.slots, input.channel.len_s, window) else {
+        return SumSaid::NOTHING;
     };
     let register = i128::from(window.advance) * sum.len_us;
     let allowed = i128::from(tolerance(window, &sum, desk.params)) * sum.len_us;
     let bounds = (window.from, window.to);
+    let within = Some(bounds);
     if (sum.scaled - register).abs() <= allowed {
         desk.say_of(Rule::Sum, Saying::PASS, bounds);
-        return Outcome::Pass;
+        return SumSaid { outcome: Outcome::Pass, within };
     }
     let kind = sum_kind(sum.scaled, register, i128::from(window.step) * sum.len_us, desk.params);
     desk.say_of(Rule::Sum, Saying::fail(kind, permille(sum.scaled, register)), bounds);
-    if !sum.estimated {
+    let alone = spike.is_some_and(|at| is_alone_wrong(desk, at, (window, &sum)));
+    if !sum.estimated && !alone {
         desk.hold(HoldKind::Interval, Rule::Sum, bounds);
         let inside: Vec<usize> = (0..desk.places.len())
             .filter(|at| {
-                let end = desk.places[*at].end;
-                end > window.from && end.plus_seconds(-i64::from(len_s)) < window.to
+                let (start, end) = desk.interval(*at);
+                end > window.from && start < window.to
             })
             .collect();
         inside.into_iter().for_each(|at| desk.suspect(at, Rule::Sum));
     }
-    Outcome::Fail
+    SumSaid { outcome: Outcome::Fail, within }
+}
+
+/// The register leaves for the place `at` a value like the others of the day: then that one is
+/// wrong and the others are right (#16, "REG-SUM fails without it").
+fn is_alone_wrong(desk: &Desk<'_>, at: usize, (window, sum): (Window, &IntervalSum)) -> bool {
+    let (start, end) = desk.interval(at);
+    let Some(value) = desk.places[at].actual() else { return false };
+    if start < window.from || end > window.to {
+        return false;
+    }
+    let highest = (0..desk.places.len())
+        .filter(|other| *other != at)
+        .filter_map(|other| desk.places[other].actual())
+        .max()
+        .unwrap_or(0);
+    let allowed = i128::from(tolerance(window, sum, desk.params)) * sum.len_us;
+    let others = sum.scaled - i128::from(value) * sum.len_us;
+    let left = i128::from(window.advance) * sum.len_us - others;
+    left >= -allowed && left <= i128::from(highest) * sum.len_us + allowed
 }
 
 /// `max(2 steps, edge intervals that were prorated, 0.1 % of the advance)`, in milli-units.

@@ -186,8 +186,14 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// The interval `(from, to]` of a place.
+    pub(super) fn interval(&self, at: usize) -> (UtcTime, UtcTime) {
+        let end = self.places[at].end;
+        (end.plus_seconds(-i64::from(self.input.channel.len_s)), end)
+    }
+
     /// Neither switched off nor in shadow.
-    fn acts(&self, rule: Rule) -> bool {
+    pub(super) fn acts(&self, rule: Rule) -> bool {
         (self.params.off.bits() | self.params.shadow.bits()) & rule.mask().bits() == 0
     }
 
@@ -293,23 +299,38 @@ fn is_news(slot: &DaySlot, now: &SlotVersion) -> bool {
     ours && !same
 }
 
-/// Each expected interval with what is known of it. Intervals of a day or more end with the day.
+/// Each expected interval with what is known of it: those that end in the day, its start excluded.
 fn places<'a>(input: &DayInput<'a>) -> Vec<Place<'a>> {
-    let len_s = input.channel.len_s.max(1);
     let mut known = input.slots.iter().filter(|slot| slot.end > input.day.start).peekable();
-    let daily = i64::from(len_s) >= metering::time::DAY_S;
-    let ends: Box<dyn Iterator<Item = UtcTime>> = if daily {
-        Box::new(std::iter::once(input.day.end))
-    } else {
-        Box::new(input.day.slots(len_s).map(Interval::end))
-    };
     let mut places = Vec::with_capacity(100);
-    for end in ends {
+    for end in expected(input) {
         while known.next_if(|slot| slot.end < end).is_some() {}
         let slot = known.next_if(|slot| slot.end == end);
         places.push(Place { end, slot, failed: RuleMask::EMPTY, suspect: false });
     }
     places
+}
+
+/// Ends of the day's intervals. What is derived from registers lies on the grid of UTC; a device may
+/// count from its local midnight. Where the two differ the channel's own values tell which it is.
+fn expected(input: &DayInput<'_>) -> Vec<UtcTime> {
+    let len_s = input.channel.len_s.max(1);
+    let (day, len) = (input.day, i64::from(len_s));
+    let daily = len >= metering::time::DAY_S;
+    let local: Vec<UtcTime> =
+        if daily { vec![day.end] } else { day.slots(len_s).map(Interval::end).collect() };
+    let on_utc = |end: UtcTime| end.floor_to(len) == end;
+    if local.iter().all(|end| on_utc(*end)) {
+        return local;
+    }
+    let off = input.slots.iter().filter(|slot| !on_utc(slot.end)).count();
+    if off > 0 && off * 2 >= input.slots.len() {
+        return local;
+    }
+    let first = day.start.floor_to(len).plus_seconds(len);
+    std::iter::successors(Some(first), |end| Some(end.plus_seconds(len)))
+        .take_while(|end| *end <= day.end)
+        .collect()
 }
 
 pub(super) const fn union(a: RuleMask, b: RuleMask) -> RuleMask {

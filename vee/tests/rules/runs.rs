@@ -122,3 +122,61 @@ fn usage_of_the_switched_off_is_no_zero() {
     assert_eq!(of(&verdict, Rule::Zero), "");
     assert!(verdict.summary.switched_off);
 }
+
+/// Daily values of water in steps of a litre, each closed; what the last day says of INT-FLAT.
+fn daily(values: &[i64]) -> String {
+    let mut rig = Rig::water("2026-06-01");
+    rig.meter.channels[0].len_s = 86_400;
+    let mut last = String::new();
+    for value in values {
+        rig.arrive(|_| Some(*value * UNIT));
+        last = of(&rig.close(), Rule::Flat);
+    }
+    last
+}
+
+#[test]
+fn a_day_is_one_value_and_one_value_is_not_stuck() {
+    assert_eq!(daily(&[150]), "");
+    assert_eq!(daily(&[130, 150, 150, 150]), "", "three days alike are chance");
+    assert_eq!(daily(&[150, 150, 150, 150]), "INT-FLAT Fail 1 345600");
+}
+
+#[test]
+fn a_value_that_is_the_same_after_a_gap_is_not_stuck_by_the_gap() {
+    let mut rig = Rig::water("2026-06-01");
+    rig.meter.channels[0].len_s = 3600;
+    rig.arrive(|at| Some(if at < 22 { at as i64 + 10 } else { 77 } * UNIT));
+    rig.close();
+    rig.arrive(|_| None);
+    rig.close();
+    rig.arrive(|at| (at > 3).then_some(if at < 10 { 77 } else { at as i64 + 10 } * UNIT));
+    assert_eq!(of(&rig.close(), Rule::Flat), "", "8 slots in 36 hours");
+}
+
+#[test]
+fn zeros_that_ended_before_midnight_were_too_long_all_the_same() {
+    let mut rig = Rig::home("2026-06-01");
+    rig.arrive(|at| usual(at).map(|value| if at < 24 { value } else { 0 }));
+    assert_eq!(of(&rig.close(), Rule::Zero), "");
+    rig.arrive(|at| usual(at).map(|value| if at < 80 { 0 } else { value }));
+    let verdict = rig.close();
+    assert_eq!(of(&verdict, Rule::Zero), "INT-ZERO Fail 0 136800", "38 hours");
+    assert_eq!(verdict.flagged.len(), 56, "beyond 24 h");
+    rig.arrive(usual);
+    assert_eq!(of(&rig.close(), Rule::Zero), "INT-ZERO Pass");
+}
+
+#[test]
+fn days_without_data_between_two_zeros_are_no_zeros() {
+    let mut rig = Rig::water("2026-06-01");
+    rig.arrive(|at| usual(at).map(|value| if at < 90 { value } else { 0 }));
+    rig.close();
+    for _ in 0..12 {
+        rig.arrive(|_| None);
+        rig.close();
+    }
+    rig.arrive(|at| usual(at).map(|value| if at < 8 { 0 } else { value }));
+    assert_eq!(of(&rig.close(), Rule::Zero), "");
+    assert_eq!(rig.history.last().unwrap().zero_longest_s, 14 * 900);
+}

@@ -1,8 +1,8 @@
-use metering::{DeviceFlags, QualityStatus};
+use metering::{Commodity, CustomerClass, DeviceFlags, QualityStatus, RuleMask, SlotCode};
 use vee::Rule;
-use vee::day::Around;
+use vee::day::{Around, DaySlot};
 
-use crate::rig::{Rig, of, told, usual};
+use crate::rig::{Rig, UNIT, meter, of, told, usual};
 
 #[test]
 fn a_good_day_says_nothing_and_is_validated() {
@@ -116,4 +116,41 @@ fn what_staff_decided_is_not_judged_anew() {
         rig.slot(50).best = status;
         assert!(rig.judge(Default::default()).changes.is_empty(), "{status:?}");
     }
+}
+
+/// A day of a channel whose values end at multiples of `len_s` in UTC, shifted by `shift_s`.
+fn on_grid(zone: &str, len_s: i32, shift_s: i64) -> (String, u16, u16) {
+    let mut meter = meter(Commodity::Water, CustomerClass::Residential);
+    meter.zone = zone.to_owned();
+    meter.channels[0].len_s = len_s;
+    let mut rig = Rig::new(meter, "2026-06-01");
+    let len = i64::from(len_s);
+    let mut end = rig.day.start.floor_to(len).plus_seconds(shift_s - len);
+    let raw = SlotCode::new(QualityStatus::Raw, DeviceFlags::NONE);
+    for at in 0..100 {
+        rig.slots.push(DaySlot::arrived(end, (20 + at % 7) * UNIT, raw, RuleMask::EMPTY));
+        end = end.plus_seconds(len);
+    }
+    let verdict = rig.close();
+    (of(&verdict, Rule::Gap), verdict.summary.slots, verdict.summary.actual)
+}
+
+#[test]
+fn intervals_on_the_grid_of_utc_are_in_their_place_in_every_zone() {
+    let whole = |slots| (String::new(), slots, slots);
+    for zone in ["Asia/Kolkata", "Asia/Kathmandu", "Europe/Berlin", "America/New_York"] {
+        assert_eq!(on_grid(zone, 3600, 0), whole(24), "{zone}");
+        assert_eq!(on_grid(zone, 86_400, 0), whole(1), "{zone}");
+    }
+    // Devices that count from their own midnight.
+    assert_eq!(on_grid("Asia/Kolkata", 3600, 1800), whole(24));
+    assert_eq!(on_grid("Asia/Kolkata", 86_400, 86_400 - 19_800), whole(1));
+}
+
+#[test]
+fn a_silent_day_of_a_zone_at_the_half_hour_lacks_its_24_hours() {
+    let mut meter = meter(Commodity::Water, CustomerClass::Residential);
+    meter.zone = "Asia/Kolkata".to_owned();
+    meter.channels[0].len_s = 3600;
+    assert_eq!(of(&Rig::new(meter, "2026-06-01").close(), Rule::Gap), "INT-GAP Fail 0 24");
 }

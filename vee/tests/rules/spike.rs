@@ -48,6 +48,38 @@ fn a_spike_that_the_register_confirms_is_real_load() {
     let denied = rig.judge(Default::default());
     assert_eq!(of(&denied, Rule::Spike), "INT-SPIKE Fail 1 9000000");
     assert_eq!(of(&denied, Rule::Sum).split(' ').nth(1), Some("Fail"));
+    assert_eq!(suspect(&denied), [50], "the others add up to the register");
+    assert!(denied.suspect[0].failed.contains(Rule::Spike.no().unwrap()));
+    assert!(!denied.suspect[0].failed.contains(Rule::Sum.no().unwrap()), "it may be estimated");
+    assert!(denied.holds.iter().all(|hold| hold.kind == HoldKind::Demand));
+}
+
+#[test]
+fn a_register_that_leaves_nothing_likely_for_the_spike_doubts_the_whole_day() {
+    let mut rig = Rig::home("2026-06-01");
+    with_spike(&mut rig, 9_000 * UNIT);
+    let sum: i64 = rig.slots.iter().map(|slot| slot.value).sum();
+    let (start, end) = (rig.day.start, rig.day.end);
+    rig.read(start, 0).read(end, sum - 9_100 * UNIT);
+    assert_eq!(suspect(&rig.judge(Default::default())).len(), 96, "less than the others");
+    rig.registers[1].value = sum - 8_000 * UNIT;
+    assert_eq!(suspect(&rig.judge(Default::default())).len(), 96, "more than any other");
+}
+
+#[test]
+fn a_register_read_before_the_spike_confirms_nothing() {
+    let mut rig = Rig::home("2026-06-01");
+    rig.arrive(usual);
+    rig.close();
+    with_spike(&mut rig, 9_000 * UNIT);
+    // Reads at 06:00 of both days.
+    let (first, last) = (rig.day.start.plus_seconds(-64_800), rig.day.start.plus_seconds(21_600));
+    let between = |end| end > first && end <= last;
+    let sum = rig.slots.iter().filter(|slot| between(slot.end)).map(|slot| slot.value).sum();
+    rig.read(first, 0).read(last, sum);
+    let verdict = rig.judge(Default::default());
+    assert_eq!(of(&verdict, Rule::Spike), "INT-SPIKE Fail 1 9000000");
+    assert_eq!(suspect(&verdict), [50]);
 }
 
 #[test]
