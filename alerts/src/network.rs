@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::env::Env;
 use crate::rule::RuleId;
 use crate::rules::device::Told;
-use crate::rules::{dma, missed, power, sewer, transformer, verdicts};
+use crate::rules::{dma, identity, missed, power, sewer, transformer, verdicts};
 use crate::state::meter::{Meter, secs};
 use crate::timer::TimerKey;
 
@@ -136,6 +136,7 @@ impl Engine {
                 .and_then(|at| self.collectors.get(*at as usize));
             missed::look(meter, place, collector, &mut self.env);
         }
+        identity::look(&self.meters, &mut self.env);
         self.env.select_all();
         transformer::look(&self.meters, &mut self.env);
         dma::look(&self.meters, &mut self.env);

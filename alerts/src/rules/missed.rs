@@ -1,8 +1,11 @@
 //! #60 COM-MISS: too many readings of a meter never arrive.
 //!
-//! Once a day, over the seven UTC days whose stragglers have had their time. Weeks in which the
+//! Fewer than 95 % are a warning, which is for the record; fewer than 80 % open an issue. Once a
+//! day, over the seven UTC days whose stragglers have had their time. Weeks in which the
 //! collector or we ourselves were out say nothing of the link, and a meter that is lost has an
 //! alert of its own.
+
+use metering::Severity;
 
 use crate::alerts::{AlertKey, Report, seconds};
 use crate::cause::Cause;
@@ -26,16 +29,23 @@ pub(crate) fn look(meter: &Meter, place: u32, collector: Option<&Collector>, env
     let last = i32::try_from((env.now - i64::from(lag_s)).div_euclid(DAY_S) - 1).unwrap_or(0);
     let Some(share) = share(place, last, &lens_s, env) else { return };
     let key = AlertKey::of(meter.subject(), RuleId::COM_MISS, None);
+    let (warn, fail) = (env.params.miss_warn_pct * 10, env.params.miss_fail_pct * 10);
     if let Some(active) = env.book.get(&key).copied() {
         let then = i32::try_from(active.mark).unwrap_or(0);
         let late = share_of(place, then, &lens_s, env);
-        if late.is_some_and(|late| late >= env.params.miss_fail_pct * 10) {
+        let is_warning = active.severity == Severity::P4;
+        if late.is_some_and(|late| late >= if is_warning { warn } else { fail }) {
             env.book.retract(&key, env.at, &mut env.out);
-        } else if share >= env.params.miss_warn_pct * 10 {
+            return;
+        }
+        if share >= warn {
             let end = i64::from(last + 1) * DAY_S;
             env.book.clear(&key, end, env.at, &mut env.out);
+            return;
         }
-        return;
+        if !is_warning || share >= fail {
+            return;
+        }
     }
     let from = i64::from(last + 1 - DAYS) * DAY_S;
     // A long silence is told by #59, and by its flap guard when it comes again.
@@ -44,25 +54,38 @@ pub(crate) fn look(meter: &Meter, place: u32, collector: Option<&Collector>, env
         || env.watch.jump_at > from
         || env.network.outage_of(meter).is_some()
         || collector.is_some_and(|own| own.is_out() || own.out_until > from);
-    if blind || share >= env.params.miss_fail_pct * 10 {
+    if blind || share >= warn {
         return;
     }
-    let mut report = Report::new(RuleId::COM_MISS, meter.subject(), Cause::RfMarginal, from);
-    report.commodity = Some(meter.commodity);
-    report.until = i64::from(last + 1) * DAY_S;
-    report.severity = meter.silence_severity();
-    report.annunciate = env.is_fresh(report.until, lag_s);
-    report.ranked.push((Cause::RfObstructed, -60));
-    report.evidence = vec![
-        Evidence::instant("window_from", seconds(from)),
-        Evidence::instant("window_to", seconds(report.until)),
-        Evidence::new("measured", share, "permille", format!("{} % arrived", share / 10)),
-        Evidence::number("threshold", env.params.miss_fail_pct, "%"),
-    ];
+    let report = report(meter, (share, share < fail), (from, last), env);
     env.book.assert(report, env.at, &mut env.out);
     if let Some(active) = env.book.get_mut(&key) {
         active.mark = i64::from(last);
     }
+}
+
+/// A warning is a record of the link; an issue needs a failure.
+fn report(
+    meter: &Meter,
+    (share, fails): (i64, bool),
+    (from, last): (i64, i32),
+    env: &Env,
+) -> Report {
+    let lag_s = meter.channels.iter().filter(|c| c.used).map(|c| c.lag_s).max().unwrap_or(0);
+    let mut report = Report::new(RuleId::COM_MISS, meter.subject(), Cause::RfMarginal, from);
+    report.commodity = Some(meter.commodity);
+    report.until = i64::from(last + 1) * DAY_S;
+    report.severity = if fails { meter.silence_severity() } else { Severity::P4 };
+    report.annunciate = fails && env.is_fresh(report.until, lag_s);
+    report.ranked.push((Cause::RfObstructed, -60));
+    let limit = if fails { env.params.miss_fail_pct } else { env.params.miss_warn_pct };
+    report.evidence = vec![
+        Evidence::instant("window_from", seconds(from)),
+        Evidence::instant("window_to", seconds(report.until)),
+        Evidence::new("measured", share, "permille", format!("{} % arrived", share / 10)),
+        Evidence::number("threshold", limit, "%"),
+    ];
+    report
 }
 
 /// Delivered share of the seven days up to `last`, in thousandths. `None` while they are not all

@@ -5,6 +5,8 @@ use metering::{
     Severity, Subject, Tag, TransformerId, UtcTime, WorkOrderKind, ZoneId,
 };
 
+use sha2::{Digest, Sha256};
+
 use super::NEVER;
 use super::cell::Cell;
 use super::channel::{Channel, used_channels};
@@ -56,6 +58,15 @@ snap_by!(Silence, u8, |value: Silence| value as u8, |number| match number {
     _ => None,
 });
 
+fn serial_hash(serial: &str) -> u64 {
+    let serial = serial.trim();
+    let mut hash = [0; 8];
+    if !serial.is_empty() {
+        hash.copy_from_slice(&Sha256::digest(serial.as_bytes())[..8]);
+    }
+    u64::from_le_bytes(hash)
+}
+
 const NO_COLLECTOR: i32 = i32::MIN;
 /// Parts of one of a miss rate: a per mille is a whole number of them.
 const MISS_PARTS: u32 = 4_000_000_000;
@@ -82,8 +93,8 @@ pub(crate) struct Meter {
     pub(crate) premises: i32,
     /// Dwelling units; 0 = unknown.
     pub(crate) units: u16,
-    /// Of the serial number; 0 = unknown.
-    pub(crate) serial_hash: u32,
+    /// Of the serial number; 0 = unknown. Wide enough that two of a million do not meet by chance.
+    pub(crate) serial_hash: u64,
     pub(crate) silence: Silence,
     /// Log time of the newest contact.
     pub(crate) heard_at: Sec,
@@ -251,7 +262,7 @@ impl Meter {
             let demand = self.rare_mut().demand.get_or_insert_with(|| Box::new(new));
             demand.contract = detail.contract_demand_mw;
         }
-        self.serial_hash = crc32c::crc32c(detail.serial.as_bytes());
+        self.serial_hash = serial_hash(&detail.serial);
         if let Some(battery) = &detail.battery {
             let chemistry = Chemistry::ALL.iter().position(|one| *one == battery.chemistry);
             let cell = self.rare_mut().cell.get_or_insert_with(|| Box::new(Cell::NEW));

@@ -6,7 +6,7 @@ use metering::{EventCode, LogRecord, MeterAsset, Subject, UtcTime};
 use super::{Log, at, event, heard, interval, meter};
 
 /// Meters by lines like `2 x electricity 1h node=1`, numbered through.
-fn fleet(lines: &[(i32, &str)]) -> Vec<MeterAsset> {
+pub(super) fn fleet(lines: &[(i32, &str)]) -> Vec<MeterAsset> {
     let mut assets = Vec::new();
     for (count, text) in lines {
         for _ in 0..*count {
@@ -17,7 +17,7 @@ fn fleet(lines: &[(i32, &str)]) -> Vec<MeterAsset> {
     assets
 }
 
-fn begin(assets: &[MeterAsset], when: &str) -> Log {
+pub(super) fn begin(assets: &[MeterAsset], when: &str) -> Log {
     let mut log = Log::default();
     let records = assets.iter().map(|asset| LogRecord::Meter(Box::new(asset.clone()))).collect();
     log.push(at(when), records);
@@ -26,7 +26,7 @@ fn begin(assets: &[MeterAsset], when: &str) -> Log {
 
 /// Every hour from `from` each meter sends its hour; `value(meter, hour, end)` in Wh or L, `None`:
 /// nothing comes.
-fn hours(
+pub(super) fn hours(
     log: &mut Log,
     assets: &[MeterAsset],
     (from, count): (&str, i64),
