@@ -61,7 +61,7 @@ fn faults_name_line_column_and_way_out_and_refuse_the_whole_meter() {
             meters.csv:4: commodity: `wine` is none of: electricity, water, gas, heat
             meters.csv:5: source: `D`: write for example ert:44448439 or ami:E-1001
             meters.csv:5: time_zone: `Mars` is no zone: write for example Europe/Berlin
-            meters.csv:5: tags: `hospitl` is none of: hospital, cooling_tower, fire, irrigation_only, irrigation, pool_fill, street_light, telecom, netmeter, pv, ev, vacant, seasonal, critical, process_gas, hydrant
+            meters.csv:5: tags: `hospitl` is none of: hospital, cooling_tower, fire, irrigation_only, irrigation, pool_fill, street_light, telecom, netmeter, pv, ev, vacant, seasonal, critical, process_gas, hydrant, school
             meters.csv:5: unit: kWh does not measure volume: write L or its like
             meters.csv:5: decimals: is empty
             meters.csv:5: multiplier: `0`: write a decimal above 0 with at most 8 digits after the point
