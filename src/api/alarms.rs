@@ -4,13 +4,13 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use metering::{RuleNo, Subject, UtcTime, WorkOrderKind, WorkOrderStatus};
+use metering::{ChannelNo, RuleNo, Subject, UtcTime, WorkOrderKind, WorkOrderStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::views::alarms::{self as views, ShelfRow};
 use store::views::orders::{self, OrderRow};
 use store::views::{issues, meters};
-use store::work_orders::{Findings, NewWorkOrder, Told};
+use store::work_orders::{FieldRead, Findings, NewWorkOrder, Told};
 
 use super::WebState;
 use super::body::{fault, read_json};
@@ -257,6 +257,30 @@ struct ToldBody {
     cause: Option<String>,
     fix_action: Option<String>,
     new_serial: Option<String>,
+    final_read: Option<ReadBody>,
+    initial_read: Option<ReadBody>,
+}
+
+/// A counter as read by hand.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadBody {
+    channel: i16,
+    /// Default: the time of the status.
+    at: Option<String>,
+    /// In the counter's own steps.
+    raw: i64,
+}
+
+impl ReadBody {
+    fn read(&self, pointer: &str, default: UtcTime) -> Result<FieldRead, Problem> {
+        let at = self.at.as_deref().map(|at| time(&format!("{pointer}/at"), at)).transpose()?;
+        if self.raw < 0 {
+            return Err(fault(&format!("{pointer}/raw"), "a counter never stands below zero"));
+        }
+        let channel = ChannelNo::new(self.channel);
+        Ok(FieldRead { channel, read_at: at.unwrap_or(default), raw: self.raw })
+    }
 }
 
 /// `POST /work-orders/{number}/status`: what the field tells; once by (number, status, time).
@@ -271,19 +295,28 @@ pub(super) async fn tell(
     let status: WorkOrderStatus =
         body.status.parse().map_err(|_| fault("/status", "there is no such status"))?;
     let cause = |word: &String| word.parse().map_err(|_| fault("/cause", "no such cause"));
+    let at = body.at.as_deref().map(|at| time("/at", at)).transpose()?.unwrap_or(now);
+    let read = |pointer, read: &Option<ReadBody>| {
+        read.as_ref().map(|read| read.read(pointer, at)).transpose()
+    };
     let findings = Findings {
         cause: body.cause.as_ref().map(cause).transpose()?,
         fix_action: body.fix_action,
         new_serial: body.new_serial,
-        final_read: None,
-        initial_read: None,
+        final_read: read("/final_read", &body.final_read)?,
+        initial_read: read("/initial_read", &body.initial_read)?,
     };
     let told = Told {
         status,
-        at: body.at.as_deref().map(|at| time("/at", at)).transpose()?.unwrap_or(now),
+        at,
         note: body.note,
         findings: (status == WorkOrderStatus::Completed).then_some(findings),
     };
     let taken = store::work_orders::tell(&state.db, number, &told, ACTOR, now).await?;
-    Ok(Json(json!({ "number": number, "new": taken.is_new, "issues_moved": taken.moved })))
+    Ok(Json(json!({
+        "number": number,
+        "new": taken.is_new,
+        "issues_moved": taken.moved,
+        "reads_stored": taken.reads,
+    })))
 }

@@ -355,6 +355,7 @@ fn whole(detail: EstimateDetail) -> Value {
         "bills": detail.bill_ids, "created_by": detail.created_by,
         "reviewed_by": detail.reviewed_by, "reviewed_at": maybe(detail.reviewed_at),
         "updated_at": At(detail.updated_at), "values": values, "log": log,
+        "review": detail.params["review"], "note": detail.params["note"],
     });
     let line = serde_json::to_value(Line::of(detail.row)).unwrap_or_default();
     if let (Value::Object(all), Value::Object(line)) = (&mut all, line) {

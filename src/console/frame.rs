@@ -150,13 +150,15 @@ impl Frame {
     }
 }
 
-/// What waits, and the days that wait for a review.
+/// What waits, and the days and proposed estimates that wait for a review.
 async fn counts(console: &ConsoleState) -> Result<(NavCounts, i64), Refusal> {
-    let counts = futures_util::future::try_join(
+    let (counts, days, proposals) = futures_util::future::try_join3(
         fleet::nav_counts(&console.db),
         store::views::review::waiting(&console.db, console.now()),
-    );
-    Ok(counts.await?)
+        store::views::review::proposals(&console.db),
+    )
+    .await?;
+    Ok((counts, days + proposals))
 }
 
 /// The navigation alone, for the stream.

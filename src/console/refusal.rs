@@ -38,6 +38,11 @@ impl Refusal {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, text: text.into() }
     }
 
+    /// Says what was done before the refusal came.
+    pub(super) fn after(self, done: &str) -> Self {
+        Self { text: format!("{} {done}", self.text), ..self }
+    }
+
     pub(super) fn internal(text: impl Into<String>) -> Self {
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, text: text.into() }
     }

@@ -222,6 +222,26 @@ pub async fn undo(db: &Database, range: &SlotRange, who: Person<'_>) -> Result<u
     Ok(store::estimation::undo(db, range, who.check()?, who.now).await?)
 }
 
+/// Bills may use what checks of closed days hold in `[from, to)` of the channel. Gives the number of
+/// holds.
+///
+/// # Errors
+/// [`VeeError::NoReason`]; refused when nothing is held there.
+pub async fn release_holds(
+    db: &Database,
+    key: (MeterId, ChannelNo),
+    span: (UtcTime, UtcTime),
+    who: Person<'_>,
+) -> Result<u64, VeeError> {
+    let (actor, reason) = who.check()?;
+    let count = store::day::release_holds(db, key, span, (actor, reason, who.now)).await?;
+    if count == 0 {
+        let detail = "nothing is held there, or it was released already".to_owned();
+        return Err(StoreError::Refused { what: "releasing holds", detail }.into());
+    }
+    Ok(count)
+}
+
 /// Accepts, rejects, finalises or rolls back a whole estimation by its number.
 ///
 /// # Errors

@@ -310,12 +310,22 @@ pub(super) struct ActArgs {
     /// Goes into the history.
     #[arg(default_value = "")]
     pub(super) text: String,
+    /// The same, as the other verbs take it.
+    #[arg(long, conflicts_with = "text")]
+    pub(super) reason: Option<String>,
     /// Who does it; default: the account that runs this program.
     #[arg(long = "as", value_name = "NAME")]
     pub(super) actor: Option<String>,
     /// Says what would change and changes nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+impl ActArgs {
+    /// Why, however it was typed.
+    pub(super) fn why(&self) -> String {
+        self.reason.as_ref().unwrap_or(&self.text).clone()
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -32,7 +32,9 @@ pub(super) async fn run(
     }
     issues.act(args.number, None, &act, (actor, now)).await?;
     let after = super::issues::find(database, args.number).await?;
-    say!("issue {}: {} to {}", args.number, before.row.state, after.row.state)?;
+    let (from, to) = (&before.row.state, &after.row.state);
+    let moved = if from == to { format!("still {to}") } else { format!("{from} to {to}") };
+    say!("issue {}: {}; {moved}", args.number, done(&act, before.row.acknowledged_by, zone))?;
     Ok(())
 }
 
@@ -45,8 +47,8 @@ fn act_of<'a>(
     Ok(Some(match verb {
         IssuesVerb::List { .. } | IssuesVerb::Show { .. } => return Ok(None),
         IssuesVerb::Acknowledge(args) => (args, UserAct::Acknowledge),
-        IssuesVerb::Comment(args) => (args, UserAct::Comment { text: args.text.clone() }),
-        IssuesVerb::FalseAlarm(args) => (args, UserAct::FalsePositive { note: args.text.clone() }),
+        IssuesVerb::Comment(args) => (args, UserAct::Comment { text: args.why() }),
+        IssuesVerb::FalseAlarm(args) => (args, UserAct::FalsePositive { note: args.why() }),
         IssuesVerb::Snooze { act, until } => {
             let until = until_of(until, zone, now)
                 .map_err(|what| Failure::new(Exit::Usage, format!("--until: {what}")))?;
@@ -54,16 +56,14 @@ fn act_of<'a>(
         }
         IssuesVerb::Close { act, cause } => {
             let cause = cause_of(cause)?;
-            (act, UserAct::Close { cause, note: act.text.clone() })
+            (act, UserAct::Close { cause, note: act.why() })
         }
         IssuesVerb::Assign { act, to } => {
-            (act, UserAct::Assign { to: to.clone(), note: act.text.clone() })
+            (act, UserAct::Assign { to: to.clone(), note: act.why() })
         }
-        IssuesVerb::Merge { act, into } => {
-            (act, UserAct::Merge { into: *into, note: act.text.clone() })
-        }
+        IssuesVerb::Merge { act, into } => (act, UserAct::Merge { into: *into, note: act.why() }),
         IssuesVerb::ReleaseHold { act, force } => {
-            (act, UserAct::ReleaseHold { reason: act.text.clone(), force: *force })
+            (act, UserAct::ReleaseHold { reason: act.why(), force: *force })
         }
     }))
 }
@@ -84,6 +84,24 @@ fn cause_of(text: &str) -> Result<Cause, Failure> {
         let what = format!("--cause: `{text}` is no cause; did you mean {}?", hint.join(", "));
         Failure::new(Exit::Usage, what)
     })
+}
+
+/// What was done. Whoever acknowledged it before stays so.
+fn done(act: &UserAct, known: Option<String>, zone: &TimeZone) -> String {
+    match act {
+        UserAct::Acknowledge => match known {
+            Some(who) => format!("was acknowledged already by {who}"),
+            None => "acknowledged".to_owned(),
+        },
+        UserAct::Snooze { until } => format!("hidden until {}", stamp(*until, zone)),
+        UserAct::Comment { .. } => "comment added".to_owned(),
+        UserAct::Close { cause, .. } => format!("closed with cause {cause}"),
+        UserAct::FalsePositive { .. } => "closed as a false alarm".to_owned(),
+        UserAct::Assign { to, .. } if to.trim().is_empty() => "with nobody now".to_owned(),
+        UserAct::Assign { to, .. } => format!("with {to} now"),
+        UserAct::Merge { into, .. } => format!("merged into issue {into}"),
+        UserAct::ReleaseHold { .. } => "billing hold released".to_owned(),
+    }
 }
 
 fn words(act: &UserAct, zone: &TimeZone) -> String {

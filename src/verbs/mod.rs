@@ -21,6 +21,7 @@ mod rules_shadow;
 mod score;
 mod vee;
 mod vee_args;
+mod vee_estimates;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -47,9 +47,15 @@ pub(super) async fn run(
                 return rehearse(database, (file, &text), output.format()).await;
             }
             let person = who.person(account, now);
+            let before = store::rules::active(database).await?;
             let row = rules::apply(database, &text, person, *force)
                 .await
                 .map_err(|error| failure(file, error))?;
+            if before.is_some_and(|before| before.bundle_no == row.bundle_no) {
+                let since = stamp(row.applied_at, zone);
+                say!("rules {} hold already, since {since}: nothing was changed", row.version)?;
+                return Ok(());
+            }
             say!("rules {} hold from log record {}", row.version, row.log_seq)?;
             Ok(())
         }
@@ -128,7 +134,7 @@ fn check(file: &Path) -> anyhow::Result<()> {
     let bundle = rules::parse(&read(file)?).map_err(|error| failure(file, error))?;
     say!("{}: ok, version {}, hash {}", file.display(), bundle.version, bundle.hash())?;
     say!(
-        "{} rules changed, {} overrides, {} operators' rules, {} tests",
+        "rules changed: {}, overrides: {}, operators' rules: {}, tests: {}",
         bundle.rules.len(),
         bundle.overrides.len(),
         bundle.custom.len(),
@@ -143,7 +149,7 @@ fn check(file: &Path) -> anyhow::Result<()> {
 
 fn test(file: &Path) -> anyhow::Result<()> {
     let bundle = rules::ready(&read(file)?).map_err(|error| failure(file, error))?;
-    say!("{}: {} tests passed", file.display(), bundle.tests.len())?;
+    say!("{}: all tests passed: {}", file.display(), bundle.tests.len())?;
     Ok(())
 }
 
@@ -214,7 +220,7 @@ async fn list(database: &Database, format: OutputFormat) -> anyhow::Result<()> {
 
 fn catalogue_row(info: &RuleInfo, settings: RuleSettings) -> Vec<Cell> {
     let judge = if info.judge() == Judge::Vee { "validation" } else { "engine" };
-    let severity = settings.severity.map_or_else(|| joined(info.severities), |own| own.to_string());
+    let severity = severity_of(info, settings);
     vec![
         Cell::number(info.id.no.get()),
         Cell::text(info.id.name),
@@ -229,9 +235,14 @@ fn catalogue_row(info: &RuleInfo, settings: RuleSettings) -> Vec<Cell> {
     ]
 }
 
+fn severity_of(info: &RuleInfo, settings: RuleSettings) -> String {
+    settings.severity.map_or_else(|| joined(info.severities), |own| own.to_string())
+}
+
 async fn show(database: &Database, name: &str, format: OutputFormat) -> anyhow::Result<()> {
     let (_, bundle) = rules::active(database).await?;
-    let Some(id) = RuleId::from_name(name) else {
+    let id = RuleId::from_name(name).or_else(|| RuleId::from_name(&name.to_ascii_uppercase()));
+    let Some(id) = id else {
         return show_version(database, name).await;
     };
     let Some(info) = id.info() else {
@@ -268,6 +279,9 @@ fn show_settings(info: &RuleInfo, bundle: &Bundle, format: OutputFormat) -> anyh
     let settings = params.settings(info.id.no);
     let tags = bundle.exclude_tags.get(&info.id.no);
     let tags: Vec<&str> = tags.into_iter().flatten().map(|tag| tag.word()).collect();
+    let tags = tags.join(", ");
+    // Nothing set: the rule's own times hold.
+    let own_s = |set| if set == 0 { Cell::text("the rule's own") } else { Cell::number(set) };
     let record = Record::new(vec![
         ("rule", Cell::text(format!("#{} {}", info.id.no.get(), info.id))),
         ("title", Cell::text(info.title)),
@@ -275,11 +289,11 @@ fn show_settings(info: &RuleInfo, bundle: &Bundle, format: OutputFormat) -> anyh
         ("causes", Cell::text(joined(info.causes))),
         ("mandatory", Cell::text(if info.is_mandatory() { "yes" } else { "no" })),
         ("mode", Cell::text(mode(settings))),
-        ("severity", Cell::of(settings.severity)),
-        ("for_s", Cell::number(settings.for_s)),
-        ("keep_for_s", Cell::number(settings.keep_for_s)),
-        ("rearm_s", Cell::number(settings.rearm_s)),
-        ("exclude_tags", Cell::text(tags.join(", "))),
+        ("severity", Cell::text(severity_of(info, settings))),
+        ("for_s", own_s(settings.for_s)),
+        ("keep_for_s", own_s(settings.keep_for_s)),
+        ("rearm_s", own_s(settings.rearm_s)),
+        ("exclude_tags", Cell::text(if tags.is_empty() { "none".to_owned() } else { tags })),
     ]);
     record.print(format)?;
     say!("")?;

@@ -70,6 +70,12 @@ fn lines(report: &Report, zone: &TimeZone) -> Vec<Line> {
         candidate: report.only_candidate.to_string(),
         active: report.only_active.to_string(),
     });
+    // A version that changes only these shows no difference.
+    all.push(Line {
+        measure: "rules #1 to #24".to_owned(),
+        candidate: "not tried again".to_owned(),
+        active: "not tried again".to_owned(),
+    });
     for at in 0..report.candidate.top.len().max(report.active.top.len()) {
         let of = |said: &Said| said.top.get(at).map_or(String::new(), top);
         let (candidate, active) = (of(&report.candidate), of(&report.active));

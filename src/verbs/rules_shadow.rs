@@ -8,6 +8,7 @@ use store::Database;
 use store::rules::NewBundle;
 use store::views::rules as views;
 
+use super::exit::{Exit, Failure};
 use super::reads::stamp;
 use super::rules::{failure, read};
 use super::rules_args::Who;
@@ -31,6 +32,10 @@ pub(super) async fn run(
     let text = read(file)?;
     let bundle = rules::ready(&text).map_err(|error| failure(file, error))?;
     let hash = bundle.hash();
+    if store::rules::active(database).await?.is_some_and(|active| active.hash == hash) {
+        let what = format!("rules {} hold already: in shadow they say the same", bundle.version);
+        return Err(Failure::new(Exit::Data, what).into());
+    }
     let (actor, reason) = by;
     let new = NewBundle { version: &bundle.version, text: &text, hash: &hash, actor, reason };
     store::rules::set_shadow(database, Some(&new), by, now).await?;

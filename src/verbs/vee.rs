@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
-use metering::{ChannelNo, Exact, MeterId, QualityStatus, UtcTime};
+use metering::{ChannelNo, Exact, MeterId, QualityStatus, RuleNo, UtcTime};
 use store::Database;
 use store::estimation::{BestSlot, Kept, SeriesSpan, SlotRange, series};
 use store::views::meters::{self, MeterDetail};
@@ -71,6 +71,10 @@ pub(super) async fn run(
             estimations(&kept)
         }
         VeeVerb::Edit { act, values } => edit(db, act, values, person(act, account, now)).await,
+        VeeVerb::Estimates { state, query, page, output } => {
+            super::vee_estimates::list(db, (*state, query.clone()), (*page, *output)).await
+        }
+        VeeVerb::Decide(args) => super::vee_estimates::decide(db, args, account, now).await,
         VeeVerb::Undo(args) => {
             let found = find(db, &args.stretch, now).await?;
             if args.dry_run {
@@ -91,7 +95,7 @@ fn person<'a>(args: &'a DecideArgs, account: &'a str, now: UtcTime) -> Person<'a
 }
 
 /// A refusal is bad input; only the store can be away.
-fn failed(error: VeeError) -> anyhow::Error {
+pub(super) fn failed(error: VeeError) -> anyhow::Error {
     match error {
         VeeError::Store(error) if !matches!(error, store::StoreError::Refused { .. }) => {
             error.into()
@@ -126,8 +130,7 @@ async fn queue(
         let full = rows.len() == limit as usize;
         for row in rows {
             let zone = TimeZone::get(&row.time_zone).unwrap_or(TimeZone::UTC);
-            let rules: Vec<String> =
-                row.failed.rules().map(|rule| format!("#{}", rule.get())).collect();
+            let rules: Vec<String> = row.failed.rules().map(rule_name).collect();
             list.push(vec![
                 Cell::text(row.number),
                 Cell::number(row.channel),
@@ -171,8 +174,22 @@ async fn find(db: &Database, stretch: &Stretch, now: UtcTime) -> anyhow::Result<
         return Err(Failure::new(Exit::Usage, "--from: is not before --to").into());
     }
     let len_s = length_of(db, (meter.meter, channel)).await?;
+    for (option, at) in [("--from", from), ("--to", to)] {
+        if !on_grid(at, len_s) {
+            let what =
+                format!("{option}: {} is no bound of intervals of {len_s} s", stamp(at, &zone));
+            return Err(Failure::new(Exit::Usage, what).into());
+        }
+    }
     let range = service::range((meter.meter, channel), (from, to), BTreeSet::new());
     Ok(Found { range, len_s, zone })
+}
+
+/// Intervals of under a day stand on multiples of their length; those of days begin at midnight of
+/// their zone.
+fn on_grid(at: UtcTime, len_s: i32) -> bool {
+    let len_s = i64::from(len_s);
+    len_s <= 0 || len_s >= DAY_S || at.floor_to(len_s) == at
 }
 
 /// The end of the local day that `from` lies in, of 23, 24 or 25 hours.
@@ -213,8 +230,21 @@ async fn would(
 ) -> anyhow::Result<()> {
     let all = standing(db, found).await?;
     let count = all.iter().filter(|slot| of.contains(&slot.status)).count();
+    if count == 0 {
+        let what = format!(
+            "none of these intervals is suspect: nothing to {what}; `headend vee edit` changes a \
+             value that the checks believe"
+        );
+        return Err(Failure::new(Exit::Data, what).into());
+    }
     say!("would {what} {count} intervals; nothing was changed")?;
     Ok(())
+}
+
+/// `INT-ZERO`.
+fn rule_name(no: RuleNo) -> String {
+    let known = alerts::CATALOGUE.iter().find(|info| info.id.no == no);
+    known.map_or_else(|| format!("#{}", no.get()), |info| info.id.name.to_owned())
 }
 
 fn show(found: &Found, slots: &[BestSlot], format: OutputFormat) -> anyhow::Result<()> {
@@ -230,8 +260,7 @@ fn show(found: &Found, slots: &[BestSlot], format: OutputFormat) -> anyhow::Resu
     ]);
     for slot in slots {
         let method = u8::try_from(slot.method).ok().and_then(vee::estimate::Method::from_number);
-        let rules: Vec<String> =
-            slot.failed.rules().map(|rule| format!("#{}", rule.get())).collect();
+        let rules: Vec<String> = slot.failed.rules().map(rule_name).collect();
         list.push(vec![
             Cell::text(stamp(slot.end.plus_seconds(-i64::from(found.len_s)), &found.zone)),
             Cell::text(stamp(slot.end, &found.zone)),

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use metering::RuleNo;
 use vee::estimate::Method;
+use vee::estimation::{EstimationState, Trigger};
 
 use super::cli::{Output, PageArgs};
 
@@ -52,6 +53,37 @@ pub(super) enum VeeVerb {
     },
     /// Takes the newest version of each interval back.
     Undo(DecideArgs),
+    /// Lists estimates, newest first; those that wait for a person unless asked otherwise.
+    Estimates {
+        /// Such as PROPOSED, APPLIED or FINAL.
+        #[arg(long, default_value = "PROPOSED", value_parser = state)]
+        state: EstimationState,
+        /// Part of the meter's number.
+        #[arg(long, short)]
+        query: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Decides of a whole estimate: accept, reject, finalise or roll-back.
+    Decide(EstimateArgs),
+}
+
+/// Which estimate, what, and why.
+#[derive(Debug, Args)]
+pub(super) struct EstimateArgs {
+    /// Number of the estimate.
+    pub(super) number: i64,
+    /// accept, reject, finalise or roll-back.
+    #[arg(value_parser = trigger)]
+    pub(super) act: Trigger,
+    /// Why; goes into the record.
+    #[arg(long)]
+    pub(super) reason: String,
+    /// Who does it; default: the account that runs this program.
+    #[arg(long = "as", value_name = "NAME")]
+    pub(super) actor: Option<String>,
 }
 
 /// Intervals of a channel that end in `(from, to]`.
@@ -92,6 +124,23 @@ pub(super) struct DecideArgs {
 fn rule(text: &str) -> Result<RuleNo, String> {
     let number = text.trim_start_matches('#').parse().ok();
     number.and_then(RuleNo::new).ok_or_else(|| "write the rule's number, 1 to 67".to_owned())
+}
+
+fn state(text: &str) -> Result<EstimationState, String> {
+    text.to_ascii_uppercase().parse().map_err(|_| {
+        let words: Vec<&str> = EstimationState::ALL.iter().map(|state| state.word()).collect();
+        format!("write one of: {}", words.join(", "))
+    })
+}
+
+fn trigger(text: &str) -> Result<Trigger, String> {
+    match text {
+        "accept" => Ok(Trigger::Accept),
+        "reject" => Ok(Trigger::Reject),
+        "finalise" => Ok(Trigger::Finalise),
+        "roll-back" => Ok(Trigger::RollBack),
+        _ => Err("write accept, reject, finalise or roll-back".to_owned()),
+    }
 }
 
 fn method(text: &str) -> Result<Method, String> {

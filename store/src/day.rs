@@ -9,6 +9,7 @@
 mod commit;
 mod due;
 mod findings;
+mod holds;
 mod load;
 
 use metering::{ChannelNo, EventCode, MeterId, UtcTime};
@@ -17,6 +18,8 @@ use vee::day::{DaySlot, DaySummary, DayVerdict, RegisterPoint};
 pub use commit::commit;
 pub(crate) use due::note_touched;
 pub use due::{due, move_cursors, touched};
+pub(crate) use holds::without_held;
+pub use holds::{DayHold, holds, release_holds};
 pub use load::load;
 pub(crate) use load::status_of;
 

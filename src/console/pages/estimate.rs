@@ -141,8 +141,8 @@ fn say(detail: &EstimateDetail, line: &EstimateLine) -> String {
         None => "how far the method errs here is not known".to_owned(),
     };
     format!(
-        "{} intervals, {}: {} by {}. {scaled}; {error}.",
-        line.intervals,
+        "{}, {}: {} by {}. {scaled}; {error}.",
+        words::count(i64::from(row.intervals), "interval", "intervals"),
         line.span,
         line.total,
         line.method.to_lowercase()
@@ -326,6 +326,8 @@ fn facts(
         ("Error", class_words(&row.confidence, row.error_permille)),
         ("In 8 of 10 cases", cases),
         ("Why", words::sentence_case(&row.reason.replace('_', " "))),
+        ("Needs a look because", review_words(&detail.params)),
+        ("Note", detail.params.get("note").and_then(Value::as_str).unwrap_or_default().to_owned()),
         ("Since", words::stamp(row.created_at, now, calendar.zone())),
         ("Value before", amount("before")),
         ("Value after", amount("after")),
@@ -357,6 +359,13 @@ fn facts(
         ("Id", words::shortened(&detail.id, 16)),
     ];
     all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+/// Why a person should look at it.
+fn review_words(params: &Value) -> String {
+    let Some(Value::Array(reasons)) = params.get("review") else { return String::new() };
+    let reasons: Vec<&str> = reasons.iter().filter_map(Value::as_str).collect();
+    words::sentence_case(&reasons.join("; "))
 }
 
 fn log(

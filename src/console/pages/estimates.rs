@@ -76,7 +76,7 @@ const CLASSES: [(&str, &str); 4] = [
 ];
 
 /// The pages about readings, as chips.
-pub(super) fn views_of(current: &str, waiting: i64) -> Vec<Choice> {
+pub(super) fn views_of(current: &str, waiting: i64, proposals: i64) -> Vec<Choice> {
     let choice = |href: &str, word: &str, count| Choice {
         href: href.to_owned(),
         word: word.to_owned(),
@@ -85,6 +85,7 @@ pub(super) fn views_of(current: &str, waiting: i64) -> Vec<Choice> {
     };
     vec![
         choice("/readings", "Days to review", Some(waiting)),
+        choice("/estimates?state=PROPOSED", "Proposals", Some(proposals)),
         choice("/estimates", "Estimates", None),
     ]
 }
@@ -144,10 +145,11 @@ pub(in crate::console) async fn show(State(console): State<ConsoleState>, uri: U
         .next
         .as_ref()
         .map(|next| asked.address().with("cursor", &next.to_string()).on("/estimates"));
+    let view = if asked.state == "PROPOSED" { "/estimates?state=PROPOSED" } else { "/estimates" };
     html(&EstimatesPage {
         frame: Frame::of(&console, Section::Readings, "Estimates").await?,
         say: say(all, count("PROPOSED")),
-        views: views_of("/estimates", waiting),
+        views: views_of(view, waiting, count("PROPOSED")),
         states,
         methods: options(
             Method::ALL

@@ -3,12 +3,12 @@
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect};
-use metering::{UtcTime, WorkOrderKind, WorkOrderStatus};
+use metering::{ChannelKind, ChannelNo, Subject, UtcTime, WorkOrderKind, WorkOrderStatus};
 use serde::Deserialize;
 use store::views::estimates::{self, EstimateFilter};
 use store::views::issues::{self as views, IssueDetail};
 use store::views::orders::{self, IssueFacts, OrderRow};
-use store::work_orders::{FIX_ACTIONS, Findings, NewWorkOrder, Told};
+use store::work_orders::{FIX_ACTIONS, FieldRead, Findings, NewWorkOrder, Told};
 
 use super::Answer;
 use super::estimates::EstimateLine;
@@ -17,7 +17,7 @@ use super::issues::SelectOption;
 use super::meter_range::instant;
 use super::readings::ACTOR;
 use crate::console::causes;
-use crate::console::measure::DisplayUnit;
+use crate::console::measure::{self, DisplayUnit};
 use crate::console::refusal::Refusal;
 use crate::console::state::ConsoleState;
 use crate::console::words;
@@ -40,6 +40,8 @@ pub(super) struct Work {
     kinds: Vec<SelectOption>,
     findings: Vec<(&'static str, String)>,
     fixes: Vec<(&'static str, String)>,
+    /// Counters of the meter: number of the channel, what it counts.
+    counters: Vec<(String, String)>,
 }
 
 struct OrderLine {
@@ -80,8 +82,29 @@ impl Work {
             kinds: kinds(&row.family),
             findings: causes::findings(&row.family),
             fixes: FIX_ACTIONS.iter().map(|fix| (*fix, fix_words(fix))).collect(),
+            counters: counters(console, row.subject, &orders).await?,
         })
     }
+}
+
+/// What somebody could have read at the meter, when a visit to it is open.
+async fn counters(
+    console: &ConsoleState,
+    subject: Subject,
+    orders: &[OrderRow],
+) -> Result<Vec<(String, String)>, Refusal> {
+    let Subject::Meter(meter) = subject else { return Ok(Vec::new()) };
+    if !orders.iter().any(OrderLine::is_open) {
+        return Ok(Vec::new());
+    }
+    let Some(found) = console.db.load_meter(meter).await? else { return Ok(Vec::new()) };
+    let counts = found.channels.iter().filter(|one| one.kind != ChannelKind::Instant);
+    Ok(counts
+        .map(|one| {
+            let said = measure::title(one.reading_type);
+            (one.channel.to_string(), format!("{said} (channel {})", one.channel))
+        })
+        .collect())
 }
 
 fn fact_lines(
@@ -176,6 +199,10 @@ fn kind_words(kind: &str) -> String {
 }
 
 impl OrderLine {
+    fn is_open(order: &OrderRow) -> bool {
+        matches!(order.status.as_str(), "created" | "assigned")
+    }
+
     fn of(order: &OrderRow, now: UtcTime, console: &ConsoleState) -> Self {
         let zone = console.calendar.zone();
         let at = order.completed_at.unwrap_or(order.at);
@@ -191,7 +218,7 @@ impl OrderLine {
         Self {
             number: order.number,
             kind: kind_words(&order.kind),
-            open: matches!(order.status.as_str(), "created" | "assigned"),
+            open: Self::is_open(order),
             status: order.status.clone(),
             at: words::stamp(at, now, zone),
             said: said.join("; "),
@@ -257,6 +284,33 @@ pub(in crate::console) struct ToldForm {
     fix: String,
     serial: String,
     note: String,
+    /// The counter that was read at an exchange.
+    channel: String,
+    final_read: String,
+    initial_read: String,
+}
+
+impl ToldForm {
+    /// A counter's digits as typed; empty: not read.
+    fn read(&self, typed: &str, at: UtcTime) -> Result<Option<FieldRead>, Refusal> {
+        let digits: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
+        if digits.is_empty() {
+            return Ok(None);
+        }
+        let wrong = || {
+            Refusal::bad_request(format!(
+                "“{}” is no reading: write all digits of the counter, without a point.",
+                words::shortened(typed, 40)
+            ))
+        };
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(wrong());
+        }
+        let raw = digits.parse().map_err(|_| wrong())?;
+        let channel = self.channel.parse().map(ChannelNo::new);
+        let channel = channel.map_err(|_| Refusal::bad_request("Choose the counter."))?;
+        Ok(Some(FieldRead { channel, read_at: at, raw }))
+    }
 }
 
 /// `POST /issues/{number}/orders/{order}`.
@@ -279,14 +333,21 @@ pub(in crate::console) async fn tell(
             Refusal::bad_request("There is no such cause: choose one of the list.")
         })?),
     };
+    let final_read = form.read(&form.final_read, now)?;
+    let initial_read = form.read(&form.initial_read, now)?;
     let findings = (status == WorkOrderStatus::Completed).then(|| Findings {
         cause,
         fix_action: some(&form.fix),
         new_serial: some(&form.serial),
-        final_read: None,
-        initial_read: None,
+        final_read,
+        initial_read,
     });
     let told = Told { status, at: now, note: form.note.trim().to_owned(), findings };
-    store::work_orders::tell(&console.db, order, &told, ACTOR, now).await?;
+    let taken = store::work_orders::tell(&console.db, order, &told, ACTOR, now).await?;
+    if !taken.is_new {
+        return Err(Refusal::conflict(format!(
+            "Order {order} was told to be {status} just now: nothing was changed."
+        )));
+    }
     Ok(Redirect::to(&address(number)).into_response())
 }

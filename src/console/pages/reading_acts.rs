@@ -55,6 +55,14 @@ pub(in crate::console) async fn act(
             vee::edit(&console.db, key, &values, who).await.map_err(refusal)?;
             format!("edited, {}", count(u64::try_from(values.len()).unwrap_or(0)))
         }
+        "release" => {
+            let day = (target.day.start, target.day.end);
+            let holds = vee::release_holds(&console.db, key, day, who).await.map_err(refusal)?;
+            let holds = i64::try_from(holds).unwrap_or(i64::MAX);
+            let did = format!("released, {}", words::count(holds, "hold", "holds"));
+            let here = QueryText::default().with("was", &target.href()).with("did", &did);
+            return Ok(Redirect::to(&here.on(&target.href())).into_response());
+        }
         "undo" => {
             let slots = vee::undo(&console.db, &range, who).await.map_err(refusal)?;
             // What was taken back is to be looked at again, here.

@@ -7,6 +7,7 @@ use axum::http::Uri;
 use jiff::civil::Date;
 use metering::{DayShape, LocalCalendar, QualityStatus, UtcTime};
 use serde::Deserialize;
+use store::day::DayHold;
 use store::estimation::{BestSlot, SeriesSpan, series};
 use store::views::meters::{self, ChannelInfo, MeterDetail};
 use store::views::review::{self, DayFinding, ReviewFilter};
@@ -14,7 +15,7 @@ use store::views::review::{self, DayFinding, ReviewFilter};
 use super::meter_chart::{self, Drawn};
 use super::meter_range::Range;
 use super::reading_methods::{self as methods, MethodLine};
-use super::reading_words::finding_words;
+use super::reading_words::{finding_words, hold_line};
 use super::readings::{ReadingLine, refusal};
 use super::{Answer, html, query};
 use crate::console::chart::{self, Mark};
@@ -46,6 +47,9 @@ struct DayPage {
     here: String,
     next: Vec<ReadingLine>,
     failed: Vec<(String, String)>,
+    /// What checks hold on this day: id of the rule, and in words.
+    holds: Vec<(String, String)>,
+    held: bool,
     heading: String,
     per: String,
     ranges: Vec<Choice>,
@@ -156,6 +160,7 @@ fn due(day: DayShape, channel: &ChannelInfo, now: UtcTime) -> (UtcTime, UtcTime)
 struct Facts {
     slots: Vec<BestSlot>,
     findings: Vec<DayFinding>,
+    holds: Vec<DayHold>,
     estimates: Vec<Estimate>,
     /// Why nothing is proposed.
     no_estimate: String,
@@ -170,9 +175,10 @@ impl Facts {
     ) -> Result<Self, Refusal> {
         let day = target.due;
         let key = (target.meter.meter, target.channel.channel);
-        let (slots, findings) = futures_util::future::try_join(
+        let (slots, findings, holds) = futures_util::future::try_join3(
             series(&console.db, target.span()),
             review::findings(&console.db, key, day),
+            store::day::holds(&console.db, key, (target.day.start, target.day.end)),
         )
         .await?;
         let range = vee::range(key, day, std::collections::BTreeSet::new());
@@ -189,7 +195,7 @@ impl Facts {
             };
         let most = slots.iter().map(|slot| slot.value).max().unwrap_or(0);
         let unit = DisplayUnit::choose(target.channel.reading_type.base_unit(), most);
-        Ok(Self { slots, findings, estimates, no_estimate, unit })
+        Ok(Self { slots, findings, holds, estimates, no_estimate, unit })
     }
 
     fn suspect(&self) -> impl Iterator<Item = &BestSlot> {
@@ -233,6 +239,8 @@ pub(in crate::console) async fn show(
         done: done(&asked),
         next: queue.iter().map(|row| ReadingLine::of(row, now)).collect(),
         failed: failed(&facts, &target),
+        holds: facts.holds.iter().map(|hold| hold_line(hold, now, &target.calendar)).collect(),
+        held: facts.holds.iter().any(|hold| hold.released.is_none()),
         heading: format!("{}, {}", measure::title(target.channel.reading_type), facts.unit.symbol),
         per: format!(
             "per {} · {}",

@@ -1,6 +1,7 @@
 //! What a rule of a closed day found, with its numbers, in words.
 
-use metering::{Outcome, ReadingType};
+use metering::{LocalCalendar, Outcome, ReadingType, UtcTime};
+use store::day::DayHold;
 use store::views::review::DayFinding;
 use vee::rules::kind;
 
@@ -14,6 +15,30 @@ pub(super) fn finding_words(finding: &DayFinding, reading_type: ReadingType) -> 
     let number = number_words(finding, reading_type);
     let weak = if finding.outcome == Outcome::Warn { " (warning)" } else { "" };
     if number.is_empty() { format!("{title}{weak}") } else { format!("{title}: {number}{weak}") }
+}
+
+/// What a check holds: the rule's id, and `interval values, 14:00 – 15:00`.
+pub(super) fn hold_line(
+    hold: &DayHold,
+    now: UtcTime,
+    calendar: &LocalCalendar,
+) -> (String, String) {
+    let zone = calendar.zone();
+    let what = match hold.kind.as_str() {
+        "interval" => "interval values",
+        "demand" => "demand",
+        "tou_split" => "the split into rates",
+        _ => "the day, until somebody has looked",
+    };
+    let id = hold.rule.and_then(rule_words::of).map(|text| text.id.to_owned());
+    let released = match &hold.released {
+        Some((who, at, note)) => {
+            format!("; released by {who} {}: {note}", words::stamp(*at, now, zone))
+        }
+        None => String::new(),
+    };
+    let span = words::span(hold.from, hold.to, now, zone);
+    (id.unwrap_or_default(), format!("{what}, {span}{released}"))
 }
 
 /// The number that the rule gives; its meaning depends on rule and condition (`vee::rules::kind`).

@@ -133,9 +133,10 @@ pub(in crate::console) async fn show(State(console): State<ConsoleState>, uri: U
     let asked: ReadingsQuery = query(&uri)?;
     let now = console.now();
     let filter = asked.filter(now)?;
-    let (mut rows, (waiting, counts)) = futures_util::future::try_join(
+    let (mut rows, (waiting, counts), proposals) = futures_util::future::try_join3(
         views::queue(&console.db, &filter, (ROWS + 1, asked.skip()), now),
         views::counts(&console.db, now),
+        views::proposals(&console.db),
     )
     .await?;
     let more = rows.len() > ROWS as usize;
@@ -148,7 +149,7 @@ pub(in crate::console) async fn show(State(console): State<ConsoleState>, uri: U
         // Rows that are being ticked must not be replaced under the pointer.
         frame: if bulk.is_some() { frame } else { frame.live("readings", live.as_str()) },
         say: say(waiting, now, &console),
-        views: views_of("/readings", waiting),
+        views: views_of("/readings", waiting, proposals),
         q: asked.q.clone(),
         rules: rule_options(&counts, &asked.rule),
         commodities: options(COMMODITIES, &asked.commodity),
@@ -275,8 +276,14 @@ pub(in crate::console) async fn accept_many(
         )));
     }
     let who = Person { actor: ACTOR, reason: field("reason"), now: console.now() };
-    for day in days {
-        accept_day(&console, day, rule, who).await?;
+    for (kept, day) in days.iter().enumerate() {
+        if let Err(why) = accept_day(&console, day, rule, who).await {
+            return Err(why.after(&format!(
+                "{kept} of the {} chosen days were kept as read before this one; the others are as \
+                 they were.",
+                days.len()
+            )));
+        }
     }
     let id = rule_words::of(rule).map(|text| text.id).unwrap_or_default();
     Ok(Redirect::to(&QueryText::default().with("rule", id).on("/readings")).into_response())

@@ -55,7 +55,9 @@ const PROVISIONAL: &str =
 const UNSCALED: &str = concat!(
     stored_columns!(),
     "WHERE NOT scaled AND state = 'APPLIED' AND ends_at > $1 AND method NOT IN (2, 12) \
-     AND status = 5 \
+     AND status = 5 AND EXISTS (SELECT 1 FROM register_read g \
+        WHERE g.meter_id = estimation.meter_id AND g.read_at >= estimation.ends_at \
+        AND g.read_at < estimation.ends_at + interval '40 days') \
      ORDER BY ends_at, estimation_no LIMIT $2"
 );
 
@@ -145,8 +147,8 @@ pub async fn series(database: &Database, span: SeriesSpan) -> Result<Vec<BestSlo
     Ok(slots)
 }
 
-/// What bills may use of a stretch at `now`: validated, accepted, edited and, from their time on,
-/// estimated values; ascending. Slots without one are left out.
+/// What bills may use of a stretch at `now`: validated values that no check holds, accepted, edited
+/// and, from their time on, estimated values; ascending. Slots without one are left out.
 ///
 /// # Errors
 /// When the database is away.
@@ -157,6 +159,8 @@ pub async fn billing_series(
 ) -> Result<Vec<BestSlot>, StoreError> {
     let mut slots = series(database, span).await?;
     slots.retain(|slot| is_usable(slot.status) && slot.status != QualityStatus::Raw);
+    let key = (span.meter, span.channel);
+    crate::day::without_held(database, key, (span.from, span.to), &mut slots).await?;
     let numbers: Vec<i64> = slots.iter().filter_map(|slot| slot.estimation_no).collect();
     if numbers.is_empty() {
         return Ok(slots);
@@ -201,8 +205,9 @@ pub async fn registers(
         .collect()
 }
 
-/// Records in force that were never scaled to a register and end after `since`, oldest first: once
-/// the registers came, they are made anew.
+/// Records in force that were never scaled to a register and end after `since`, oldest first, whose
+/// meter was read after them: they are made anew. Those of meters without a counter are never
+/// among them, or they would take the place of all others.
 ///
 /// # Errors
 /// When the database is away.

@@ -226,6 +226,19 @@ pub async fn waiting(db: &Database, now: UtcTime) -> Result<i64, StoreError> {
     Ok(count.unwrap_or(0))
 }
 
+/// How many estimates wait for a person before bills may use them?
+const PROPOSALS: &str = "SELECT count(*) FROM \
+     (SELECT 1 FROM estimation WHERE state = 'PROPOSED' LIMIT 1000) p";
+
+/// Estimates that a person has to accept or reject; at most 1,000 are counted.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn proposals(db: &Database) -> Result<i64, StoreError> {
+    let count = ask::first(db, WHAT, PROPOSALS, &[], |c| c.get::<i64>()).await?;
+    Ok(count.unwrap_or(0))
+}
+
 /// What did rules of closed windows say of the channel between `$3` and `$4`?
 const FINDINGS: &str = "SELECT rule_no, outcome, kind, from_at, to_at, detail FROM finding \
      WHERE meter_id = $1 AND channel IN (0::int2, $2::int2) AND to_at > $3 AND from_at < $4 \

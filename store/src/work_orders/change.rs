@@ -14,6 +14,8 @@ use crate::tx::Tx;
 use crate::types::Stamp;
 
 const WHAT: &str = "ordering work";
+/// Reads lie around their visit: 31 days.
+const READ_AWAY_S: i64 = 31 * 86_400;
 
 const INSERT: &str = "\
     INSERT INTO work_order (ext_system, ext_id, subject_kind, subject_id, kind, status, severity, \
@@ -149,8 +151,9 @@ async fn serve(
 /// the reads; cancellation takes them back to OPEN, unless another order is open.
 ///
 /// # Errors
-/// `Refused` when there is no such order, it is over, or the findings name no known cause or action;
-/// else when the database is away. Nothing is changed then.
+/// `Refused` when there is no such order, it is over, the findings name no known cause or action, a
+/// completed order has neither, or an exchange has not both reads and no note that says why; else
+/// when the database is away. Nothing is changed then.
 pub async fn tell(
     database: &Database,
     number: i64,
@@ -159,11 +162,14 @@ pub async fn tell(
     at: UtcTime,
 ) -> Result<Taken, StoreError> {
     let findings = told.findings.clone().unwrap_or_default();
-    check(&findings)?;
+    check(&findings, told.at)?;
     ensure(database, at, Some(&findings)).await?;
     let tx = Tx::begin(database).await?;
     let client = tx.client();
     let (subject, kind, before) = locked(client, number).await?;
+    if told.status == WorkOrderStatus::Completed {
+        complete(kind, &findings, &told.note)?;
+    }
     let status = told.status.word();
     let new = execute(
         client,
@@ -191,8 +197,14 @@ pub async fn tell(
     Ok(taken)
 }
 
-fn check(findings: &Findings) -> Result<(), StoreError> {
+fn check(findings: &Findings, at: UtcTime) -> Result<(), StoreError> {
     let refuse = |detail: String| Err(StoreError::Refused { what: "taking findings", detail });
+    for read in [findings.final_read, findings.initial_read].into_iter().flatten() {
+        // A typing error in the year would make partitions that nobody needs.
+        if read.read_at.seconds_since(at).abs() > READ_AWAY_S {
+            return refuse(format!("a read of {} is too far from the visit", read.read_at));
+        }
+    }
     if let Some(cause) = findings.cause
         && !cause.is_identifiable()
     {
@@ -204,6 +216,29 @@ fn check(findings: &Findings) -> Result<(), StoreError> {
         }
         _ => Ok(()),
     }
+}
+
+/// A completed visit says what was found or done; an exchange brings the last read of the old
+/// counter and the first of the new one, or a note why not (`metering-rules` 4.5).
+fn complete(kind: WorkOrderKind, findings: &Findings, note: &str) -> Result<(), StoreError> {
+    let refuse = |detail: &str| {
+        Err(StoreError::Refused { what: "taking findings", detail: detail.to_owned() })
+    };
+    if findings.cause.is_none() && findings.fix_action.is_none() {
+        return refuse("a completed order says what was found, or what was done");
+    }
+    let is_exchange = match &findings.fix_action {
+        Some(action) => action == "exchanged",
+        None => kind == WorkOrderKind::Exchange,
+    };
+    let lacks_read = findings.final_read.is_none() || findings.initial_read.is_none();
+    if is_exchange && lacks_read && note.trim().is_empty() {
+        return refuse(
+            "an exchange brings the old meter's final read and the new one's initial read; \
+             without them write in the note why not",
+        );
+    }
+    Ok(())
 }
 
 async fn locked(

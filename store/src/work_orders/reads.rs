@@ -22,16 +22,22 @@ const INSERT: &str = "\
     FROM meter_channel c WHERE c.meter_id = $1 AND c.channel = $2 \
     ON CONFLICT DO NOTHING";
 
-/// Stores the reads; gives their number.
+/// Stores the reads; gives their number. What cannot be stored is refused: a read must not be lost.
 pub(super) async fn store(
     client: &Connection,
     subject: Subject,
     findings: &Findings,
     at: UtcTime,
 ) -> Result<u32, StoreError> {
-    let Subject::Meter(meter) = subject else { return Ok(0) };
-    let mut count = 0;
     let reads = [(findings.final_read, REMOVAL), (findings.initial_read, SET)];
+    let refused = |detail: String| StoreError::Refused { what: "taking reads", detail };
+    let Subject::Meter(meter) = subject else {
+        return match reads.iter().any(|(read, _)| read.is_some()) {
+            true => Err(refused(format!("a {} has no counter", subject.kind()))),
+            false => Ok(0),
+        };
+    };
+    let mut count = 0;
     for (read, source) in reads.into_iter().filter_map(|(read, source)| Some((read?, source))) {
         let FieldRead { channel, read_at, raw } = read;
         let query = StoreError::query("storing a read of the field");
@@ -41,6 +47,10 @@ pub(super) async fn store(
             .execute(&statement, &[&meter, &channel, &Stamp(read_at), &Stamp(at), &raw, &source])
             .await
             .map_err(&query)?;
+        if stored == 0 {
+            let what = "is unknown, or was read at that time already";
+            return Err(refused(format!("channel {channel} {what}")));
+        }
         count += u32::try_from(stored).unwrap_or(0);
     }
     Ok(count)

@@ -134,6 +134,21 @@ async fn a_hole_is_estimated_owned_shown_and_superseded_by_late_data() {
     let at = |time| estimation::billing_series(&database, day, time);
     assert_eq!(at(day_start(3)).await.unwrap().len(), 92, "bills wait five days");
     assert_eq!(at(day_start(6)).await.unwrap().len(), 96);
+    // Held by a check: two measured slots and the four estimated ones, which no longer are it.
+    let hold = "INSERT INTO day_hold (meter_id, channel, starts_at, kind, rule_no, from_at, to_at) \
+        VALUES (1, 1, '2026-10-01', 'interval', 18, '2026-10-01T01:00Z', '2026-10-01T02:30Z')";
+    let client = database.client().await.unwrap();
+    assert_eq!(client.execute(hold, &[]).await.unwrap(), 1);
+    drop(client);
+    assert_eq!(at(day_start(6)).await.unwrap().len(), 94);
+    let (key, bounds) = ((METER, CHANNEL), (T0, day_start(1)));
+    let who = ("ann", "the owner was away", day_start(6));
+    assert_eq!(day::release_holds(&database, key, bounds, who).await.unwrap(), 1);
+    assert_eq!(day::release_holds(&database, key, bounds, who).await.unwrap(), 0);
+    let held = day::holds(&database, key, bounds).await.unwrap();
+    let told = ("ann".to_owned(), day_start(6), "the owner was away".to_owned());
+    assert_eq!((held.len(), held[0].released.clone()), (1, Some(told)));
+    assert_eq!(at(day_start(6)).await.unwrap().len(), 96);
     let query = SeriesQuery {
         meter: METER,
         channel: CHANNEL,

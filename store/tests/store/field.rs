@@ -8,7 +8,7 @@ use metering::{
 };
 use store::rules::{self, BundleAct, NewBundle};
 use store::work_orders::{self, FieldRead, Findings, NewWorkOrder, Told};
-use store::{Database, EventLog, PgLog, alarms};
+use store::{Database, EventLog, PgLog, StoreError, alarms};
 
 use crate::days::meters;
 use crate::support::{T0, database, number};
@@ -68,6 +68,15 @@ async fn a_work_order_moves_its_issue_and_brings_reads_and_findings() {
             initial_read: Some(FieldRead { raw: 0, ..read }),
         }),
     };
+    // Neither without findings nor as an exchange without its reads and a word about them.
+    let nothing = Told { findings: None, ..told.clone() };
+    let unread = Findings { initial_read: None, ..told.findings.clone().unwrap() };
+    let unread = Told { findings: Some(unread), note: String::new(), ..told.clone() };
+    for refused in [nothing, unread] {
+        let answer = work_orders::tell(&database, number_1, &refused, "bob", T0).await;
+        assert!(matches!(answer, Err(StoreError::Refused { .. })), "{answer:?}");
+    }
+    assert_eq!(state(&database).await, State::WorkOrdered);
     let taken = work_orders::tell(&database, number_1, &told, "bob", T0.plus_seconds(90)).await;
     let taken = taken.unwrap();
     assert_eq!((taken.is_new, taken.moved, taken.reads), (true, 1, 2));

@@ -127,6 +127,52 @@ async fn somebody_is_sent_for_an_issue_and_tells_what_was_found() {
 }
 
 #[tokio::test]
+async fn an_exchange_asks_for_both_readings_and_keeps_them() {
+    let Some(rig) = ConsoleRig::seeded("exchange", "").await else { return };
+    let made = rig.submit("/issues/3/orders", "kind=exchange&action=New+meter").await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text());
+    let page = words(&rig.get("/issues/3").await.text());
+    assert!(page.contains("Old meter’s last reading"), "{page}");
+    let without = "status=completed&cause=LEAK_CUSTOMER_SIDE&fix=exchanged&channel=1";
+    for lacking in ["status=completed", without, &format!("{without}&final_read=12.5")] {
+        let refused = rig.submit("/issues/3/orders/1", lacking).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{lacking}: {}", refused.text());
+    }
+    let both = format!("{without}&final_read=000+777&initial_read=3");
+    let done = rig.submit("/issues/3/orders/1", &both).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let client = rig.database.client().await.unwrap();
+    let sql = "SELECT source, raw FROM register_read WHERE source IN (3, 4) ORDER BY source";
+    let rows = client.query(sql, &[]).await.unwrap();
+    let reads: Vec<(i16, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(reads, [(3, 777), (4, 3)]);
+    let again = rig.submit("/issues/3/orders/1", &both).await;
+    assert!(again.status.is_client_error(), "told twice: {}", again.text());
+}
+
+/// A check keeps the day of W-001 from bills.
+const DAY_HELD: &str = "
+    INSERT INTO day_hold (meter_id, channel, starts_at, kind, rule_no, from_at, to_at)
+    VALUES (1, 1, '2026-06-08 22:00Z', 'interval', 18, '2026-06-09 08:00Z', '2026-06-09 12:00Z');";
+
+#[tokio::test]
+async fn what_a_check_holds_is_shown_on_its_day_and_released_with_a_reason() {
+    let extra = format!("{SUSPECT}{DAY_HELD}");
+    let Some(rig) = ConsoleRig::seeded("day hold", &extra).await else { return };
+    let page = words(&rig.get(DAY).await.text());
+    assert!(page.contains("Held from bills") && page.contains("interval values"), "{page}");
+    let silent = rig.submit(&format!("{DAY}/release"), "reason=").await;
+    assert_eq!(silent.status, StatusCode::CONFLICT, "{}", silent.text());
+    let freed = rig.submit(&format!("{DAY}/release"), "reason=owner+was+away").await;
+    assert_eq!(freed.status, StatusCode::SEE_OTHER, "{}", freed.text());
+    let page = words(&rig.get(DAY).await.text());
+    assert!(page.contains("released by local operator"), "{page}");
+    assert!(page.contains("owner was away") && !page.contains("Release for bills"), "{page}");
+    let again = rig.submit(&format!("{DAY}/release"), "reason=x").await;
+    assert_eq!(again.status, StatusCode::BAD_REQUEST, "{}", again.text());
+}
+
+#[tokio::test]
 async fn the_api_serves_reviews_estimates_rules_and_alarms() {
     let Some(rig) = Rig::seeded("api review").await else { return };
     for path in [
