@@ -183,10 +183,14 @@ mod tests {
             APPLIED StaffEdit -> EDITED
             APPLIED Finalise -> FINAL
             APPLIED RollBack -> REVERSED
+            SUPERSEDED_BY_ACTUAL Restore -> APPLIED
+            SUPERSEDED_BY_ESTIMATE Restore -> APPLIED
             EDITED RollBack -> REVERSED
+            EDITED Restore -> APPLIED
             FINAL Actual -> SUPERSEDED_BY_ACTUAL
             FINAL StaffEdit -> EDITED
             FINAL RollBack -> REVERSED
+            REVERSED Restore -> APPLIED
         "#]]
         .assert_eq(&told);
     }

@@ -76,7 +76,10 @@ const fn nem(quality: char, method: u8, reason: u8) -> Option<Nem12> {
 const NONE: u8 = u8::MAX;
 const VALID: u8 = 1;
 const EDITED: u8 = 1 << 1;
+/// From a reference day.
 const ESTIMATED: u8 = 1 << 2;
+/// By linear interpolation.
+const INTERPOLATED: u8 = 1 << 3;
 const QUESTIONABLE: u8 = 1 << 4;
 const DERIVED: u8 = 1 << 5;
 const PROJECTED: u8 = 1 << 6;
@@ -153,6 +156,9 @@ pub const fn failed_rule(number: metering::RuleNo) -> CodeRow {
     }
 }
 
+/// EST-LIN of 6.4.
+const LINEAR: u8 = 6;
+
 /// Code of an estimate by our method number `m` (6.4, 1 to 12): 3.8.(1000 + m). The AEMO method is
 /// that of 6.4 and told by the estimation itself.
 pub const fn estimated_by(method: u8) -> CodeRow {
@@ -160,7 +166,7 @@ pub const fn estimated_by(method: u8) -> CodeRow {
         name: "estimated_by",
         iec: iec(3, 8, 1000 + method as u16),
         nem12: nem('S', 0, 94),
-        bits_2030_5: ESTIMATED,
-        usable: Usable::Flag,
+        bits_2030_5: if method == LINEAR { INTERPOLATED } else { ESTIMATED },
+        usable: Usable::Yes,
     }
 }

@@ -185,6 +185,9 @@ fn codes_are_told_as_the_standard_writes_them() {
     }
     assert_eq!(failed_rule(RuleNo::new(13).unwrap()).iec.to_string(), "3.6.1013");
     assert_eq!(estimated_by(6).iec.to_string(), "3.8.1006");
+    assert_eq!(estimated_by(6).bits_2030_5, 1 << 3, "interpolated");
+    assert_eq!(estimated_by(5).bits_2030_5, 1 << 2, "by reference days");
+    assert!((1..=12).all(|method| estimated_by(method).usable == Usable::Yes));
 }
 
 #[test]

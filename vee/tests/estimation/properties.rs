@@ -272,3 +272,28 @@ proptest! {
         prop_assert_eq!(told.unwrap().delta, delta);
     }
 }
+
+#[test]
+fn an_estimate_that_a_better_one_replaced_is_not_in_force() {
+    let facts = facts();
+    let slots = household(&facts, start(), 25, 7);
+    let from = start().plus_seconds(15 * 86_400);
+    let gap = Gap::new(from, from.plus_seconds(20 * SLOT));
+    let (series, _) = hidden(&facts, &slots, &[gap]);
+    let mut book = book_of(&series, &[gap]);
+    let gaps = [gap];
+    let first = estimate(&input(&facts, &series, &gaps)).unwrap();
+    let window = registers(&slots, &gaps, 0, 0);
+    let scaled = GapInput { registers: Some(window), ..input(&facts, &series, &gaps) };
+    let second = estimate(&scaled).unwrap();
+    let (first, second) =
+        (Estimation::new(&first[0], origin(1)), Estimation::new(&second[0], origin(2)));
+    let ids = (first.id, second.id);
+    assert_ne!(ids.0, ids.1);
+    book.apply(first).unwrap();
+    book.apply(second).unwrap();
+    let state = |id| book.estimation(id).unwrap().state;
+    assert_eq!(state(ids.0), EstimationState::SupersededByEstimate);
+    assert_eq!(state(ids.1), EstimationState::Applied);
+    assert!(gap.ends(900).all(|end| book.best(end).unwrap().owner == Some(ids.1)));
+}

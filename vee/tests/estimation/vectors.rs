@@ -430,3 +430,25 @@ fn every_estimation_vector_has_its_test() {
         assert!(!id.starts_with("TV-") || own.contains(&name), "{id} has no test");
     }
 }
+
+#[test]
+fn the_residual_is_rounded_half_up() {
+    // The first hour is cut by the opening read; the second one is the gap.
+    let told = |cut_min: i64, advance: i64| {
+        let series = Series::new(3600, vec![valid(at(60), 1)]);
+        let registers = RegisterWindow {
+            open_at: at(cut_min),
+            close_at: at(120),
+            open: 0,
+            close: advance,
+            advance,
+        };
+        let told = residual(&registers, &series, &[Gap::new(at(60), at(120))]).unwrap().unwrap();
+        (told.units, told.rest)
+    };
+    let rest = |num, den| Ratio::new(num, den).unwrap();
+    assert_eq!(told(40, 10), (10, rest(-1, 3)), "9 2/3 is nearer to 10");
+    assert_eq!(told(30, 10), (10, rest(-1, 2)), "9 1/2 goes up");
+    assert_eq!(told(20, 10), (9, rest(1, 3)), "9 1/3 is nearer to 9");
+    assert_eq!(told(30, 0), (0, rest(-1, 2)), "and -1/2 as well");
+}
