@@ -28,6 +28,9 @@ pub(crate) struct Filled {
 }
 
 const DAY_S: i64 = 86_400;
+/// No slot holds more, in milli-units (1.1 GWh, a million m3): sums and rates of such slots are
+/// exact in 64 bits.
+const VALUE_MAX: u64 = 1 << 40;
 /// While late slots come, so much is kept slot by slot.
 const LATE_S: i64 = 5 * DAY_S;
 /// Flags of the device that make a value no reference (Itron like days; Aclara severity 3).
@@ -48,12 +51,17 @@ impl Filled {
                 let flags = self.code.flags();
                 let good = self.clean
                     && self.value >= 0
+                    && self.is_possible()
                     && !UNUSABLE.iter().any(|flag| flags.contains(*flag));
                 Some(good.then_some(self.value))
             }
             QualityStatus::Suspect => Some(None),
             _ => None,
         }
+    }
+
+    const fn is_possible(&self) -> bool {
+        self.value.unsigned_abs() <= VALUE_MAX
     }
 }
 
@@ -80,6 +88,9 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
         && channel.last_end.s() - slot.end > env.params.late_days * DAY_S;
     let ahead = slot.end > env.now + env.params.ahead_s;
     if channel.sort == Sort::Export && slot.clean && !ahead {
+        if !slot.is_possible() {
+            return;
+        }
         reverse::fed_in(meter, (slot.end, i64::from(slot.len_s)), slot.value, env);
         return;
     }
@@ -109,8 +120,8 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
     crate::network::filled(meter, place, (slot.end - len_s, len_s), value, env);
     match value {
         Some(0) => stopped::judge(meter, at, env),
-        Some(_) if out_of_order => stopped::late_use(meter, at, slot.end, env),
-        _ => {}
+        Some(_) => stopped::flows(meter, at, (slot.end, out_of_order), env),
+        None => {}
     }
     if let Some((day, code)) = marked.readable {
         // Too little of the day had come when it closed: its rules look now.

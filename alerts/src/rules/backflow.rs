@@ -23,18 +23,19 @@ const ZONE_CROWD: usize = 5;
 
 pub(crate) fn told(meter: &mut Meter, place: u32, told: Told, env: &mut Env) {
     let level = if told.detail >= MAJOR { 2 } else { 1 };
-    flows_back(meter, place, (told.at, level), env);
+    flows_back(meter, place, (told.at, level), false, env);
 }
 
 /// A value below zero: `digits` of the register went back.
 pub(crate) fn negative(meter: &mut Meter, place: u32, (at, digits): (i64, i64), env: &mut Env) {
     if digits > 1 {
         let level = if digits > env.params.back_major_digits { 2 } else { 1 };
-        flows_back(meter, place, (at, level), env);
+        flows_back(meter, place, (at, level), true, env);
     }
 }
 
-fn flows_back(meter: &mut Meter, place: u32, (at, level): (i64, u8), env: &mut Env) {
+/// `counted`: the register went back now; a flag may be the one of weeks ago.
+fn flows_back(meter: &mut Meter, place: u32, (at, level): (i64, u8), counted: bool, env: &mut Env) {
     if meter.commodity != Commodity::Water {
         return;
     }
@@ -53,12 +54,22 @@ fn flows_back(meter: &mut Meter, place: u32, (at, level): (i64, u8), env: &mut E
         }
     }
     rare.back_level = rare.back_level.max(level);
-    judge(meter, (at, level), env);
+    judge(meter, (at, level), counted, env);
+    if begins || counted {
+        let key = key(meter, RuleId::WTR_BACK);
+        if let Some(active) = env.book.get_mut(&key) {
+            active.mark = active.mark.max(at);
+        }
+    }
     look_at(place, RuleId::WTR_BACK, env.now + env.params.back_clear_days * DAY_S, env);
 }
 
-fn judge(meter: &Meter, (at, level): (i64, u8), env: &mut Env) {
+fn judge(meter: &Meter, (at, level): (i64, u8), counted: bool, env: &mut Env) {
     let Some(rare) = meter.rare() else { return };
+    if begun(meter, env) + env.params.back_clear_days * DAY_S <= at && !counted {
+        // The flag is the only thing left of it.
+        return;
+    }
     let scope = (EventCode::ReverseFlow, meter.network_zone);
     if meter.network_zone != 0 && env.crowd.count(scope, at) > ZONE_CROWD {
         return;
@@ -80,10 +91,16 @@ fn judge(meter: &Meter, (at, level): (i64, u8), env: &mut Env) {
     env.book.assert(report, env.at, &mut env.out);
 }
 
+/// When the newest backflow began that is known: the flag stays set for weeks after it.
+fn begun(meter: &Meter, env: &Env) -> i64 {
+    let mark = env.book.get(&key(meter, RuleId::WTR_BACK)).map_or(0, |active| active.mark);
+    meter.rare().map_or(NEVER, |rare| if mark == 0 { rare.back.from } else { mark })
+}
+
 /// Timer: did it stay away for 35 days?
 pub(crate) fn look(meter: &mut Meter, place: u32, env: &mut Env) {
     let key = key(meter, RuleId::WTR_BACK);
-    let last = meter.rare().map_or(NEVER, |rare| rare.back.to);
+    let last = begun(meter, env);
     let Some(start) = env.book.get(&key).map(|active| active.start) else { return };
     let due = last + env.params.back_clear_days * DAY_S;
     if due > env.now {

@@ -6,6 +6,7 @@ use super::device::{Told, key, report};
 use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
+use crate::state::channel::Sort;
 use crate::state::meter::Meter;
 use crate::transition::Evidence;
 
@@ -44,19 +45,27 @@ pub(crate) fn fed_in(meter: &mut Meter, (end, len_s): (i64, i64), value: i64, en
     add(meter, number, value);
 }
 
-/// The register of what was fed in.
+/// The register of what was fed in, read at `at`: its advance belongs evenly to the days since the
+/// reading before. Where slots tell what was fed in, the register would count it twice.
 pub(crate) fn register(meter: &mut Meter, (at, value): (i64, i64), env: &mut Env) {
-    if !concerns(meter) {
+    let by_slots =
+        meter.channels.iter().any(|channel| channel.sort == Sort::Export && channel.len_s > 0);
+    if by_slots || !concerns(meter) {
         return;
     }
-    let Some(before) = meter.rare().and_then(|rare| rare.reverse_register) else {
-        meter.rare_mut().reverse_register = Some(value);
+    let known = meter.rare().and_then(|rare| rare.reverse_register);
+    let newer = known.is_none_or(|(read_at, before)| at > read_at && value > before);
+    if !newer {
         return;
-    };
-    if value > before {
-        let number = env.zones.day_at(meter.zone, at - 1).number;
-        add(meter, number, value - before);
-        meter.rare_mut().reverse_register = Some(value);
+    }
+    meter.rare_mut().reverse_register = Some((at, value));
+    let Some((read_at, before)) = known else { return };
+    let last = env.zones.day_at(meter.zone, at - 1).number;
+    let days = (last - env.zones.day_at(meter.zone, read_at - 1).number).max(1);
+    let a_day = value.saturating_sub(before) / i64::from(days);
+    let kept = i32::try_from(DAYS_MAX).unwrap_or(i32::MAX);
+    for number in last - days.min(kept) + 1..=last {
+        add(meter, number, a_day);
     }
 }
 

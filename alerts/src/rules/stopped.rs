@@ -25,9 +25,10 @@ use crate::transition::Evidence;
 
 /// Places where no use is nothing strange.
 const IDLE_TAGS: [Tag; 4] = [Tag::Seasonal, Tag::IrrigationOnly, Tag::Fire, Tag::Hydrant];
-/// Both end together.
+/// Both end with an exchange.
 const RULES: [RuleId; 2] = [RuleId::MTR_STOP, RuleId::GAS_ZERO];
 const HALF_LIFE_DAYS: i32 = 45;
+const DAY_S: i64 = 86_400;
 
 /// A local day of the channel closes: lengths of its zero runs, and whether it was used.
 pub(crate) fn day_closes(
@@ -177,7 +178,7 @@ fn ran_until_it_stopped(meter: &Meter, channel: &Channel) -> bool {
 
 /// #53.
 fn gas_zero(meter: &Meter, channel: &Channel, (run_s, limit_s): (i64, i64), env: &mut Env) {
-    let day = i32::try_from(channel.last_end.s().div_euclid(86_400)).unwrap_or(0);
+    let day = env.zones.day_at(meter.zone, channel.last_end.s() - 1).number;
     let closed = meter.rare().is_some_and(Rare::is_cut) || meter.tags.has(Tag::Vacant);
     let gas = meter.commodity == metering::Commodity::Gas;
     if !gas || closed || !is_heating(month_of(day), &env.params) {
@@ -193,8 +194,32 @@ fn gas_zero(meter: &Meter, channel: &Channel, (run_s, limit_s): (i64, i64), env:
     env.book.assert(report, env.at, &mut env.out);
 }
 
+/// A slot with use that ends at `end`.
+pub(crate) fn flows(meter: &Meter, at: usize, (end, late): (i64, bool), env: &mut Env) {
+    if late {
+        late_use(meter, at, end, env);
+    }
+    if meter.commodity == metering::Commodity::Gas {
+        gas_flows(meter, at, end, env);
+    }
+}
+
+/// #53 is over with the second slot with use within a day, as #18 is.
+fn gas_flows(meter: &Meter, at: usize, end: i64, env: &mut Env) {
+    let Some(channel) = meter.channels.get(at) else { return };
+    let no = metering::ChannelNo::new(channel.no);
+    let key = AlertKey::of(meter.subject(), RuleId::GAS_ZERO, Some(no));
+    let Some(active) = env.book.get_mut(&key).filter(|active| end > active.until) else { return };
+    let (first, second) = (active.mark.min(end), active.mark.max(end));
+    if active.mark == 0 || second - first > DAY_S {
+        active.mark = second;
+    } else if first < second {
+        env.book.clear(&key, first - channel.len(), env.at, &mut env.out);
+    }
+}
+
 /// A late value shows use within the run that raised the alert: it never stood still so long.
-pub(crate) fn late_use(meter: &Meter, at: usize, end: i64, env: &mut Env) {
+fn late_use(meter: &Meter, at: usize, end: i64, env: &mut Env) {
     let Some(channel) = meter.channels.get(at) else { return };
     let no = metering::ChannelNo::new(channel.no);
     for rule in RULES {
@@ -207,7 +232,7 @@ pub(crate) fn late_use(meter: &Meter, at: usize, end: i64, env: &mut Env) {
     }
 }
 
-/// A day closed while the alert is active: three days with use clear it.
+/// A day closed while #30 is active: three days with use clear it.
 pub(crate) fn note_day(
     meter: &mut Meter,
     at: usize,
@@ -216,34 +241,29 @@ pub(crate) fn note_day(
 ) {
     let subject = meter.subject();
     let Some(channel) = meter.channels.get_mut(at) else { return };
-    let key = |rule| AlertKey::of(subject, rule, Some(metering::ChannelNo::new(channel.no)));
-    let start = RULES.iter().filter_map(|rule| env.book.get(&key(*rule))).map(|a| a.start).min();
-    let Some(start) = start else {
+    let no = metering::ChannelNo::new(channel.no);
+    let key = AlertKey::of(subject, RuleId::MTR_STOP, Some(no));
+    let Some(active) = env.book.get_mut(&key) else {
         channel.return_days = 0;
         return;
     };
-    if !used || day_start < start {
+    if active.mark == 0 {
+        // Days counted before belong to an alert that is gone.
+        channel.return_days = 0;
+    }
+    if !used || day_start < active.start {
         return;
     }
     if channel.return_days == 0 {
-        for rule in RULES {
-            if let Some(active) = env.book.get_mut(&key(rule)) {
-                active.mark = day_start;
-            }
-        }
+        active.mark = day_start;
     }
     channel.return_days += 1;
     if i64::from(channel.return_days) < env.params.stop_return_days {
         return;
     }
     channel.return_days = 0;
-    for rule in RULES {
-        let key = AlertKey::of(subject, rule, Some(metering::ChannelNo::new(channel.no)));
-        let Some(end) = env.book.get(&key).map(|active| active.mark.max(active.start)) else {
-            continue;
-        };
-        env.book.clear(&key, end, env.at, &mut env.out);
-    }
+    let end = active.mark.max(active.start);
+    env.book.clear(&key, end, env.at, &mut env.out);
 }
 
 /// Another meter hangs there since `at`.

@@ -118,8 +118,8 @@ pub(crate) struct Rare {
     pub(crate) load_at: i64,
     /// Energy fed in by local day, oldest first.
     pub(crate) reverse: Vec<(i32, i64)>,
-    /// The register fed in, as last read.
-    pub(crate) reverse_register: Option<i64>,
+    /// The register fed in, as last read: when and what.
+    pub(crate) reverse_register: Option<(i64, i64)>,
     /// Newest supply voltage in mV, and when.
     pub(crate) volt_mv: i64,
     pub(crate) volt_at: i64,
@@ -159,6 +159,18 @@ snap_struct!(Rare {
     demand,
     cell,
 });
+
+impl crate::snapshot::Snap for (i64, i64) {
+    fn save(&self, to: &mut crate::snapshot::Writer) {
+        self.0.save(to);
+        self.1.save(to);
+    }
+    fn load(
+        from: &mut crate::snapshot::Reader<'_>,
+    ) -> Result<Self, crate::snapshot::SnapshotError> {
+        Ok((i64::load(from)?, i64::load(from)?))
+    }
+}
 
 impl crate::snapshot::Snap for (i32, i64) {
     fn save(&self, to: &mut crate::snapshot::Writer) {

@@ -166,6 +166,44 @@ fn mtr_stop_waits_ten_days_for_water_and_a_week_for_gas_in_winter() {
     );
 }
 
+#[test]
+fn gas_zero_ends_with_two_slots_of_use_in_a_day() {
+    check(
+        "gas 1h",
+        "11-02 00:00 +9d 0,50,20 | 11-11 00:00 +8d 0 | 11-19 00:00 +1h 9 | 11-19 01:00 +27h 0 \
+         | 11-20 04:00 +3h 9,0,9",
+        &expect![[r#"
+            11-18 00:02 raised GAS-ZERO meter 1 STOPPED_METER P3 since 11-11 00:00
+            11-18 00:02 raised MTR-STOP meter 1 STOPPED_METER P2 since 11-11 00:00
+            11-20 07:02 cleared GAS-ZERO meter 1 STOPPED_METER P3 since 11-11 00:00 until 11-20 04:00
+        "#]],
+    );
+}
+
+#[test]
+fn values_beyond_any_meter_change_nothing() {
+    for kind in ["electricity 15min", "water 15min", "gas 1h"] {
+        let asset = meter(kind);
+        let mut log = Log::default();
+        log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+        fill(&mut log, &asset, "11-02 00:00 +9d 40,0,20");
+        let len_s = i64::from(asset.channels[0].len_s);
+        for (slot, value) in
+            [i64::MAX, i64::MAX - 1, i64::MIN, 1 << 60, i64::MAX].iter().enumerate()
+        {
+            let end = at("11-11").plus_seconds((i64::try_from(slot).unwrap() + 1) * len_s);
+            log.push(end.plus_seconds(60), vec![interval(&asset, end, *value, "")]);
+        }
+        fill(&mut log, &asset, "11-11 06:00 +3d 40,0,20");
+        let text = log.text();
+        let said: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("since 11-11") && !line.contains("WTR-BACK"))
+            .collect();
+        assert!(said.is_empty(), "{kind}: {said:?}");
+    }
+}
+
 /// Four weeks of slightly different days, then the given days. Days are 24 equal hours, in Wh.
 fn weeks_then(days: &[i64]) -> String {
     long_then(4, days)

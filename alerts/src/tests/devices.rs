@@ -170,7 +170,7 @@ fn wtr_back_major_at_once_minor_the_third_time() {
         "12-10 00:00",
         &expect![[r#"
             11-02 10:01 raised WTR-BACK meter 1 BACKFLOW P2 since 11-02 10:00
-            12-08 10:01 cleared WTR-BACK meter 1 BACKFLOW P2 since 11-02 10:00 until 11-03 10:00
+            12-07 10:01 cleared WTR-BACK meter 1 BACKFLOW P2 since 11-02 10:00 until 11-02 10:00
         "#]],
     );
     check(
@@ -482,6 +482,66 @@ fn mtr_rev_rises_where_nothing_generates() {
         "11-03 00:00",
         &expect![[r#"
             11-02 10:01 raised MTR-REV meter 1 REVERSE_ROTATION P2 since 11-02 10:00
+        "#]],
+    );
+}
+
+/// The register of a meter for energy out is read once a week; `wh` since the reading before.
+fn weekly_export(wh: i64, slots_too: bool) -> String {
+    let mut asset = feeding("");
+    let register = ChannelNo::new(if slots_too { 3 } else { 2 });
+    let read = ChannelAsset {
+        channel: register,
+        kind: ChannelKind::Register,
+        len_s: 0,
+        ..asset.channels[1]
+    };
+    if !slots_too {
+        asset.channels.pop();
+    }
+    asset.channels.push(read);
+    let mut log = Log::default();
+    log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    fill(&mut log, &asset, "11-02 00:00 +18d 30");
+    for week in 0..3 {
+        let end = at("11-04").plus_seconds(week * 7 * 86_400);
+        let value = LogRecord::Register {
+            meter: asset.meter,
+            channel: register,
+            read_at: end,
+            value: week * wh * 1_000,
+            code: SlotCode::new(QualityStatus::Raw, metering::DeviceFlags::NONE),
+            failed: RuleMask::EMPTY,
+        };
+        log.push(end.plus_seconds(60), vec![value]);
+    }
+    log.sort_by_log_time();
+    log.text()
+}
+
+#[test]
+fn mtr_rev_shares_a_week_of_the_register_among_its_days() {
+    // 2 kWh in a week are 0.29 kWh a day; 7 kWh are one.
+    assert_eq!(weekly_export(2_000, false), "");
+    assert!(weekly_export(7_000, false).contains("raised MTR-REV"));
+    assert_eq!(weekly_export(7_000, true), "", "the slots say nothing was fed in");
+}
+
+#[test]
+fn wtr_back_ends_35_days_after_it_began_though_the_flag_stays() {
+    let flags: Vec<String> = (0..50)
+        .map(|day| {
+            let time = at("11-02 10:00").plus_seconds(day * 86_400).to_string();
+            format!("{} {} reverse_flow 2", &time[5..10], &time[11..16])
+        })
+        .collect();
+    check(
+        "water 1h contact=6h",
+        &flags.join(" | "),
+        "12-22 00:00",
+        &expect![[r#"
+            11-02 10:01 raised WTR-BACK meter 1 BACKFLOW P2 since 11-02 10:00
+            12-07 10:01 cleared WTR-BACK meter 1 BACKFLOW P2 since 11-02 10:00 until 11-02 10:00
         "#]],
     );
 }
