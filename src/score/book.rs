@@ -163,7 +163,7 @@ impl Book {
                     issue.view.cleared_at = None;
                 }
             }
-            IssueChange::SnoozeEnded { .. } => {}
+            IssueChange::SnoozeEnded { .. } | IssueChange::Hold { .. } => {}
         }
     }
 
@@ -232,6 +232,7 @@ fn blank(issue_id: String, subject: Subject, family: Family, start: UtcTime) -> 
         snoozed_until: None,
         acknowledged: false,
         work_order_open: false,
+        billing_hold_from: None,
     }
 }
 

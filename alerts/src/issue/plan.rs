@@ -28,6 +28,8 @@ pub struct IssueView {
     pub snoozed_until: Option<UtcTime>,
     pub acknowledged: bool,
     pub work_order_open: bool,
+    /// Begin of the overlay BILLING_HOLD, released or not.
+    pub billing_hold_from: Option<UtcTime>,
 }
 
 /// A new issue, to be stored in state DETECTED.
@@ -93,6 +95,12 @@ pub enum IssueChange {
     },
     SnoozeEnded {
         issue_id: String,
+    },
+    /// Overlay BILLING_HOLD from here on, or from where it begins already if that is earlier; a
+    /// hold that staff released stays released. See [`NewIssue::billing_hold_from`].
+    Hold {
+        issue_id: String,
+        from: UtcTime,
     },
     /// The condition holds again although it was over: `cleared_at` is taken off.
     Resumed {
@@ -193,8 +201,17 @@ fn reopen(transition: &AlertTransition, view: &IssueView, reason: &str) -> Vec<I
         step(view.state, State::Reopened, reason.to_owned()),
         step(State::Reopened, State::Open, "re-opened".to_owned()),
     ];
+    changes.extend(hold(transition, view));
     changes.push(worse_or_more(transition, view));
     changes
+}
+
+/// A rule that holds billing hit an issue that one which does not had opened.
+fn hold(transition: &AlertTransition, view: &IssueView) -> Option<IssueChange> {
+    let from = transition.condition_start;
+    let held = view.billing_hold_from.is_some_and(|held| held <= from);
+    (holds_billing(transition.rule) && transition.annunciate && !held)
+        .then(|| IssueChange::Hold { issue_id: view.issue_id.clone(), from })
 }
 
 /// The condition was seen again while the issue is active.
@@ -225,6 +242,7 @@ fn hit(
         }
         _ => {}
     }
+    changes.extend(hold(transition, view));
     changes.push(worse_or_more(transition, view));
     changes
 }

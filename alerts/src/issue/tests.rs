@@ -101,6 +101,7 @@ fn view(state: State, cause: Cause) -> IssueView {
         snoozed_until: None,
         acknowledged: state != State::Detected,
         work_order_open: state == State::WorkOrdered,
+        billing_hold_from: None,
     }
 }
 
@@ -123,6 +124,7 @@ fn words_of(changes: &[IssueChange]) -> String {
             IssueChange::Unsuppress { .. } => "unsuppress".to_owned(),
             IssueChange::Escalate { severity, cause, .. } => format!("escalate {severity} {cause}"),
             IssueChange::SnoozeEnded { .. } => "snooze ended".to_owned(),
+            IssueChange::Hold { .. } => "hold".to_owned(),
             IssueChange::Resumed { .. } => "resumed".to_owned(),
         });
     }
@@ -209,4 +211,25 @@ fn an_issue_closes_when_its_family_says_so() {
     let snoozed = IssueView { snoozed_until: Some(at(2)), ..view(State::Open, LEAK) };
     assert_eq!(due_changes(&snoozed, at(1)), None);
     assert_eq!(words_of(&[due_changes(&snoozed, at(2)).unwrap()]), "snooze ended");
+}
+
+#[test]
+fn a_rule_that_holds_bills_holds_them_on_an_issue_of_another_rule() {
+    let of = |rule: RuleId, cause: Cause| AlertTransition {
+        rule,
+        ..alert(TransitionKind::Raised, cause, Severity::P3, 2)
+    };
+    let stopped = of(RuleId::MTR_STOP, Cause::StoppedMeter);
+    let open = view(State::Open, Cause::StoppedMeter);
+    assert_eq!(words_of(&plan(&stopped, Some(&open), None)), "hold, evidence");
+    let earlier = IssueView { billing_hold_from: Some(at(-1)), ..open.clone() };
+    assert_eq!(words_of(&plan(&stopped, Some(&earlier), None)), "evidence");
+    let later = IssueView { billing_hold_from: Some(at(1)), ..open.clone() };
+    assert_eq!(words_of(&plan(&stopped, Some(&later), None)), "hold, evidence");
+    let record = AlertTransition { annunciate: false, ..stopped.clone() };
+    assert_eq!(words_of(&plan(&record, Some(&open), None)), "evidence");
+    let slow = of(RuleId::MTR_SLOW, Cause::StoppedMeter);
+    assert_eq!(words_of(&plan(&slow, Some(&open), None)), "evidence");
+    let pending = IssueView { state: State::FixedPending, ..open };
+    assert_eq!(words_of(&plan(&stopped, Some(&pending), None)), "REOPENED, OPEN, hold, evidence");
 }

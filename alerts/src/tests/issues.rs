@@ -85,6 +85,7 @@ impl Book {
                         snoozed_until: None,
                         acknowledged: false,
                         work_order_open: false,
+                        billing_hold_from: new.billing_hold_from,
                     },
                     parent: new.parent_issue_id.clone(),
                     channel: new.channel.map_or(String::new(), |no| no.get().to_string()),
@@ -120,6 +121,11 @@ impl Book {
             IssueChange::Escalate { issue_id, severity, cause, .. } => {
                 let kept = self.find(issue_id);
                 (kept.view.severity, kept.view.cause) = (*severity, *cause);
+            }
+            IssueChange::Hold { issue_id, from } => {
+                let kept = self.find(issue_id);
+                let held = kept.view.billing_hold_from.map_or(*from, |held| held.min(*from));
+                (kept.view.billing_hold_from, kept.hold_from) = (Some(held), Some(held));
             }
             IssueChange::SnoozeEnded { issue_id } => {
                 self.find(issue_id).view.snoozed_until = None;

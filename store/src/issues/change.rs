@@ -65,6 +65,11 @@ const UNSUPPRESS: &str =
 const RESUME: &str =
     "UPDATE meter_issue SET updated_at = $2, cleared_at = NULL WHERE issue_id = $1";
 
+/// Holds what an earlier rule did not; what was released stays so.
+const HOLD: &str = "\
+    UPDATE meter_issue SET updated_at = $2, billing_hold_from = least(billing_hold_from, $3) \
+    WHERE issue_id = $1 AND billing_hold_released_by IS NULL";
+
 const WAKE: &str =
     "UPDATE meter_issue SET updated_at = $2, snoozed_until = NULL WHERE issue_id = $1";
 
@@ -116,6 +121,14 @@ impl Applier<'_> {
             IssueChange::Resumed { issue_id } => {
                 self.execute(RESUME, &[issue_id, &Stamp(self.at)]).await?;
                 self.log(issue_id, "evidence", "the condition holds again", json!([])).await?;
+            }
+            IssueChange::Hold { issue_id, from } => {
+                let held = self.execute(HOLD, &[issue_id, &Stamp(self.at), &Stamp(*from)]).await?;
+                if held == 0 {
+                    return Ok(Applied::default());
+                }
+                let facts = json!({ "overlay": "billing_hold", "from": from.to_string() });
+                self.log(issue_id, "overlay", "bills wait for what is known", facts).await?;
             }
             IssueChange::SnoozeEnded { issue_id } => {
                 self.execute(WAKE, &[issue_id, &Stamp(self.at)]).await?;
@@ -362,6 +375,7 @@ fn change_id(change: &IssueChange) -> &str {
         | IssueChange::Suppress { issue_id, .. }
         | IssueChange::Unsuppress { issue_id, .. }
         | IssueChange::Escalate { issue_id, .. }
+        | IssueChange::Hold { issue_id, .. }
         | IssueChange::Resumed { issue_id }
         | IssueChange::SnoozeEnded { issue_id } => issue_id,
     }

@@ -18,7 +18,8 @@ macro_rules! view_columns {
          i.snoozed_until, i.acknowledged_at IS NOT NULL, \
          i.state = 'WORK_ORDERED' OR EXISTS (SELECT FROM work_order_issue l \
            JOIN work_order o ON o.number = l.number \
-           WHERE l.issue_id = i.issue_id AND o.status IN ('created', 'assigned')) \
+           WHERE l.issue_id = i.issue_id AND o.status IN ('created', 'assigned')), \
+         i.billing_hold_from \
          FROM meter_issue i LEFT JOIN meter_issue p ON p.issue_id = i.parent_issue_id "
     };
 }
@@ -122,6 +123,7 @@ fn view(row: &Row) -> Result<IssueView, StoreError> {
         snoozed_until: instant(12),
         acknowledged: row.get(13),
         work_order_open: row.get(14),
+        billing_hold_from: instant(15),
         issue_id,
     })
 }
