@@ -290,7 +290,12 @@ pub(super) async fn estimates(
     mut params: Params,
 ) -> Result<Json<impl Serialize>, Problem> {
     let filter = EstimateFilter {
-        state: params.text("state"),
+        state: params
+            .parsed::<::vee::estimation::EstimationState>(
+                "state",
+                "a state of estimates, such as PROPOSED",
+            )
+            .map(|state| state.word().to_owned()),
         method: params.parsed("method", "the number of a method"),
         confidence: params.text("confidence"),
         commodity: params.parsed("commodity", "electricity, water, gas or heat"),

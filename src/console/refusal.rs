@@ -40,7 +40,7 @@ impl Refusal {
 
     /// Says what was done before the refusal came.
     pub(super) fn after(self, done: &str) -> Self {
-        Self { text: format!("{} {done}", self.text), ..self }
+        Self { status: StatusCode::FAILED_DEPENDENCY, text: format!("{} {done}", self.text) }
     }
 
     pub(super) fn internal(text: impl Into<String>) -> Self {

@@ -149,7 +149,9 @@ fn check(file: &Path) -> anyhow::Result<()> {
 
 fn test(file: &Path) -> anyhow::Result<()> {
     let bundle = rules::ready(&read(file)?).map_err(|error| failure(file, error))?;
-    say!("{}: all tests passed: {}", file.display(), bundle.tests.len())?;
+    let count = bundle.tests.len();
+    let tests = if count == 1 { "test" } else { "tests" };
+    say!("{}: {count} {tests} passed", file.display())?;
     Ok(())
 }
 

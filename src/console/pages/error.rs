@@ -24,6 +24,7 @@ pub(in crate::console) async fn page(
     let title = match status {
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::FORBIDDEN => "Refused",
+        StatusCode::FAILED_DEPENDENCY => "Done in part",
         StatusCode::CONFLICT => "Nothing was changed",
         StatusCode::SERVICE_UNAVAILABLE => "Not available now",
         status if status.is_client_error() => "Not understood",

@@ -98,9 +98,17 @@ impl EstimatesQuery {
             some(text).map(|text| text.parse().map_err(|_| unknown(what))).transpose()
         };
         Ok(EstimateFilter {
-            state: some(&self.state),
+            state: some(&self.state)
+                .map(|text| text.parse::<EstimationState>().map_err(|_| unknown("state")))
+                .transpose()?
+                .map(|state| state.word().to_owned()),
             method: number(&self.method, "method")?.map(|n: i64| i16::try_from(n).unwrap_or(-1)),
-            confidence: some(&self.class),
+            confidence: some(&self.class)
+                .map(|class| match CLASSES.iter().any(|known| known.0 == class) {
+                    true => Ok(class),
+                    false => Err(unknown("error class")),
+                })
+                .transpose()?,
             commodity: some(&self.commodity)
                 .map(|text| text.parse::<Commodity>().map_err(|_| unknown("kind of meter")))
                 .transpose()?,

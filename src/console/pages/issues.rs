@@ -68,6 +68,8 @@ pub(super) fn state_words(row: &IssueRow, now: UtcTime, console: &ConsoleState) 
         Some(until) => {
             format!("snoozed until {}", words::stamp(until, now, console.calendar.zone()))
         }
+        // One that came back is worked on again before anybody acknowledged it.
+        None if row.state == "OPEN" && row.acknowledged_by.is_none() => "open".to_owned(),
         None => causes::state(&row.state).to_owned(),
     }
 }

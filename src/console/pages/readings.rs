@@ -278,6 +278,9 @@ pub(in crate::console) async fn accept_many(
     let who = Person { actor: ACTOR, reason: field("reason"), now: console.now() };
     for (kept, day) in days.iter().enumerate() {
         if let Err(why) = accept_day(&console, day, rule, who).await {
+            if kept == 0 {
+                return Err(why);
+            }
             return Err(why.after(&format!(
                 "{kept} of the {} chosen days were kept as read before this one; the others are as \
                  they were.",

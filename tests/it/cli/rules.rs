@@ -31,7 +31,7 @@ fn a_file_is_checked_and_tested_without_a_database() {
     let ended = run(BUNDLE, "check");
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert!(ended.stdout.starts_with("rules.toml: ok, version 1, hash "), "{}", ended.stdout);
-    assert_eq!(run(BUNDLE, "test").stdout, "rules.toml: 1 tests passed\n");
+    assert_eq!(run(BUNDLE, "test").stdout, "rules.toml: 1 test passed\n");
     let failed = run(&BUNDLE.replace("expect = true", "expect = false"), "test");
     assert_eq!(failed.code, 65);
     assert!(failed.stderr.contains("rules.toml:11: test `fires`"), "{}", failed.stderr);
