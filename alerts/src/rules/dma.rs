@@ -99,6 +99,7 @@ fn look_at(zone: ZoneId, area: &mut Area, meters: &[Meter], env: &mut Env) {
         judge_night(area, &day, at, meters, env);
         judge_gap(area, &day, at, env);
         judge_sewage(area, &day, at, env);
+        crate::rules::ili::day_judged(zone, area, number, env);
         area.judged_through = number;
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod gas_events;
 pub(crate) mod hardware;
 pub(crate) mod headend;
 pub(crate) mod identity;
+pub(crate) mod ili;
 pub(crate) mod leak;
 pub(crate) mod missed;
 pub(crate) mod peer;
