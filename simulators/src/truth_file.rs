@@ -273,7 +273,7 @@ fn subject_of(kind: &str, name: String) -> Result<SubjectName, String> {
 }
 
 fn unit_of(text: &str) -> Result<&'static str, String> {
-    [Magnitude::FLOW, Magnitude::SHARE, Magnitude::HOURS, Magnitude::NONE]
+    [Magnitude::FLOW, Magnitude::ENERGY, Magnitude::SHARE, Magnitude::HOURS, Magnitude::NONE]
         .into_iter()
         .find(|unit| *unit == text)
         .ok_or_else(|| format!("`{text}` is no unit of a magnitude"))
