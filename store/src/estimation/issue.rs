@@ -35,12 +35,19 @@ const EXPLAINING: &str = "\
             AND x.closed_at > $4::timestamptz - interval '30 days')) \
     ORDER BY x.family = 'DATA', x.subject_kind <> 'meter', x.condition_start, x.number LIMIT 1";
 
+/// What stands in place of measured values is counted anew each time: a value that took the place
+/// of another one of this issue is no further volume.
 const NOTE: &str = "\
     UPDATE meter_issue SET updated_at = greatest(updated_at, $2), \
         estimation_started_at = least(coalesce(estimation_started_at, $3), $3), \
         estimation_ended_at = greatest(coalesce(estimation_ended_at, $4), $4), \
-        volume_affected = least(greatest(volume_affected::numeric + $5::int8, \
+        volume_affected = (SELECT least(greatest(coalesce(sum(v.value), 0), \
             -4611686018427387903), 4611686018427387903)::int8 \
+            FROM estimation e JOIN interval_exception v ON v.estimation_no = e.estimation_no \
+            WHERE e.issue_id = $1 AND v.lane = 0 AND v.status IN (5, 6, 8) \
+            AND NOT EXISTS (SELECT 1 FROM interval_exception n WHERE n.meter_id = v.meter_id \
+                AND n.channel = v.channel AND n.starts_at = v.starts_at AND n.lane = 0 \
+                AND n.version > v.version)) \
     WHERE issue_id = $1";
 
 /// The issue that explains the gap; a DATA_GAP issue is made when there is none.
@@ -103,14 +110,11 @@ pub(super) async fn note(
     at: UtcTime,
 ) -> Result<(), StoreError> {
     let query = StoreError::query("noting an estimate on its issue");
-    let total: i128 = values.values.iter().map(|value| i128::from(*value)).sum();
-    let bound = i128::from(metering::exact::STORED_MAX);
-    let total = i64::try_from(total.clamp(-bound, bound)).unwrap_or(0);
     let statement = client.prepare_cached(NOTE).await.map_err(&query)?;
     client
         .execute(
             &statement,
-            &[&issue_id, &Stamp(at), &Stamp(values.range.0), &Stamp(values.range.1), &total],
+            &[&issue_id, &Stamp(at), &Stamp(values.range.0), &Stamp(values.range.1)],
         )
         .await
         .map_err(&query)?;

@@ -17,7 +17,7 @@ use vee::estimate::{
 use vee::estimation::{Estimation, EstimationState, Origin, Trigger};
 
 use crate::days::{day_start, judged, meters, suspect};
-use crate::support::{T0, batch, database, number, quarter};
+use crate::support::{T0, batch, database, number, quarter, register};
 
 const METER: MeterId = MeterId::new(1);
 const CHANNEL: ChannelNo = ChannelNo::new(1);
@@ -101,6 +101,25 @@ fn range(first: i64, last: i64) -> SlotRange {
     }
 }
 
+async fn a_check_holds_measured_slots(database: &Database, span: SeriesSpan) {
+    let at = |time| estimation::billing_series(database, span, time);
+    // Held by a check: two measured slots and the four estimated ones, which no longer are it.
+    let hold = "INSERT INTO day_hold (meter_id, channel, starts_at, kind, rule_no, from_at, to_at) \
+        VALUES (1, 1, '2026-10-01', 'interval', 18, '2026-10-01T01:00Z', '2026-10-01T02:30Z')";
+    let client = database.client().await.unwrap();
+    assert_eq!(client.execute(hold, &[]).await.unwrap(), 1);
+    drop(client);
+    assert_eq!(at(day_start(6)).await.unwrap().len(), 94);
+    let (key, bounds) = ((METER, CHANNEL), (T0, day_start(1)));
+    let who = ("ann", "the owner was away", day_start(6));
+    assert_eq!(day::release_holds(database, key, bounds, who).await.unwrap(), 1);
+    assert_eq!(day::release_holds(database, key, bounds, who).await.unwrap(), 0);
+    let held = day::holds(database, key, bounds).await.unwrap();
+    let told = ("ann".to_owned(), day_start(6), "the owner was away".to_owned());
+    assert_eq!((held.len(), held[0].released.clone()), (1, Some(told)));
+    assert_eq!(at(day_start(6)).await.unwrap().len(), 96);
+}
+
 #[tokio::test]
 async fn a_hole_is_estimated_owned_shown_and_superseded_by_late_data() {
     let name = "a_hole_is_estimated_owned_shown_and_superseded_by_late_data";
@@ -128,27 +147,17 @@ async fn a_hole_is_estimated_owned_shown_and_superseded_by_late_data() {
     .await;
     assert_eq!(sum, 50);
     assert_eq!(estimation::violations(&database, T0).await.unwrap(), []);
+    let unread = estimation::unscaled(&database, T0, 10).await.unwrap();
+    assert!(unread.is_empty(), "no counter was read");
+    let registers = vec![register(1, day_start(1), 5_000)];
+    let _ = writer.append(&Batch { registers, ..batch(day_start(1)) }).await.unwrap();
     assert_eq!(estimation::unscaled(&database, T0, 10).await.unwrap().len(), 1);
 
     let day = SeriesSpan { meter: METER, channel: CHANNEL, from: T0, to: day_start(1) };
     let at = |time| estimation::billing_series(&database, day, time);
     assert_eq!(at(day_start(3)).await.unwrap().len(), 92, "bills wait five days");
     assert_eq!(at(day_start(6)).await.unwrap().len(), 96);
-    // Held by a check: two measured slots and the four estimated ones, which no longer are it.
-    let hold = "INSERT INTO day_hold (meter_id, channel, starts_at, kind, rule_no, from_at, to_at) \
-        VALUES (1, 1, '2026-10-01', 'interval', 18, '2026-10-01T01:00Z', '2026-10-01T02:30Z')";
-    let client = database.client().await.unwrap();
-    assert_eq!(client.execute(hold, &[]).await.unwrap(), 1);
-    drop(client);
-    assert_eq!(at(day_start(6)).await.unwrap().len(), 94);
-    let (key, bounds) = ((METER, CHANNEL), (T0, day_start(1)));
-    let who = ("ann", "the owner was away", day_start(6));
-    assert_eq!(day::release_holds(&database, key, bounds, who).await.unwrap(), 1);
-    assert_eq!(day::release_holds(&database, key, bounds, who).await.unwrap(), 0);
-    let held = day::holds(&database, key, bounds).await.unwrap();
-    let told = ("ann".to_owned(), day_start(6), "the owner was away".to_owned());
-    assert_eq!((held.len(), held[0].released.clone()), (1, Some(told)));
-    assert_eq!(at(day_start(6)).await.unwrap().len(), 96);
+    a_check_holds_measured_slots(&database, day).await;
     let query = SeriesQuery {
         meter: METER,
         channel: CHANNEL,
