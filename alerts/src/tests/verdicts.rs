@@ -248,7 +248,8 @@ fn when_our_own_clock_is_wrong_no_devices_is() {
         11-02 10:01 raised ING-CLK head-end HEADEND_CLOCK P2 since 11-02 10:01
         11-02 14:00 cleared ING-CLK head-end HEADEND_CLOCK P2 since 11-02 10:01 until 11-02 14:00
         11-02 15:00 raised ING-CLK meter 3 CLOCK_ERROR P3 since 11-02 15:00
-    "#]].assert_eq(&log.text());
+    "#]]
+    .assert_eq(&log.text());
 }
 
 #[test]
@@ -271,7 +272,8 @@ fn a_clock_that_did_not_follow_the_change_is_configuration_until_it_does() {
     expect![[r#"
         10-25 02:00 raised ING-DST meter 1 DST_CONFIG P3 since 10-25 02:00
         10-28 02:00 cleared ING-DST meter 1 DST_CONFIG P3 since 10-25 02:00 until 10-28 02:00
-    "#]].assert_eq(&log.text());
+    "#]]
+    .assert_eq(&log.text());
 }
 
 #[test]
@@ -286,5 +288,6 @@ fn a_time_of_use_clock_that_is_off_by_minutes_is_urgent() {
     tell(&mut log, Subject::Meter(asset.meter), "11-02 10:00", EventCode::ClockError, 901);
     expect![[r#"
         11-02 10:00 raised ING-CLK meter 1 CLOCK_ERROR P2 since 11-02 10:00
-    "#]].assert_eq(&log.text());
+    "#]]
+    .assert_eq(&log.text());
 }
