@@ -57,7 +57,7 @@ fn a_suspect_day_is_estimated_kept_edited_and_taken_back() {
     let Some(demo) = Demo::start_with(test, LIVE_S, METERS) else { return };
     let browser = Browser::open(SIZE);
     let waiting = days(&browser, &demo);
-    assert!(waiting.len() >= 2, "{waiting:?}");
+    assert!(!waiting.is_empty(), "the demo plants a day whose pulses were lost");
     let day = demo.url(&waiting[0]);
     let form = "form[action$='/estimate']";
     let reopen = || browser.go(&day);

@@ -18,16 +18,26 @@ const WHAT: &str = "looking for intervals to estimate";
 /// Slots that end in `($1, $2]` and have no usable value: due and missing, or suspect or rejected.
 /// Those for which a proposal waits are left out, those that a person took back, and those whose
 /// unit, multiplier or sum is in doubt (#4, #5, #13: bits 3, 4 and 12): what was used there is known
-/// once the right factor is, and nothing is made up before.
+/// once the right factor is, and nothing is made up before. What lies before the first value or
+/// counter of a channel is no hole: nobody was measured there yet.
 const HOLES: &str = "\
     WITH hole AS ( \
         SELECT g.meter_id, g.channel, g.starts_at FROM read_gap g \
         WHERE g.filled_at IS NULL AND g.starts_at >= $1 AND g.starts_at < $2 \
         UNION \
         SELECT e.meter_id, e.channel, e.starts_at FROM interval_exception e \
-        WHERE e.status IN (0, 2, 7) AND e.lane = 0 AND e.starts_at >= $1 AND e.starts_at < $2) \
+        WHERE e.status IN (0, 2, 7) AND e.lane = 0 AND e.starts_at >= $1 AND e.starts_at < $2), \
+    heard AS MATERIALIZED ( \
+        SELECT k.meter_id, k.channel, least( \
+            (SELECT r.starts_at FROM read_interval r WHERE r.meter_id = k.meter_id \
+                AND r.channel = k.channel ORDER BY r.starts_at LIMIT 1), \
+            (SELECT g.read_at FROM register_read g WHERE g.meter_id = k.meter_id \
+                AND g.channel = k.channel ORDER BY g.read_at LIMIT 1)) AS since \
+        FROM (SELECT DISTINCT meter_id, channel FROM hole) k) \
     SELECT h.meter_id, h.channel, c.len_s, h.starts_at \
     FROM hole h JOIN meter_channel c ON c.meter_id = h.meter_id AND c.channel = h.channel \
+    JOIN heard ON heard.meter_id = h.meter_id AND heard.channel = h.channel \
+        AND heard.since <= h.starts_at \
     LEFT JOIN LATERAL (SELECT n.status, n.undoes, n.rule_mask FROM interval_exception n \
         WHERE n.meter_id = h.meter_id \
         AND n.channel = h.channel AND n.starts_at = h.starts_at AND n.lane = 0 \

@@ -220,7 +220,7 @@ async fn proposals_wait_edits_replace_and_undo_restores() {
     let edited = estimation::apply(&database, &edit, day_start(3)).await.unwrap();
     assert_eq!(statuses(&database, 4..6).await, [(9, "edited"), (2, "estimated")]);
     let first = estimation::by_number(&database, kept.estimation_no).await.unwrap().unwrap();
-    assert_eq!(first.state, EstimationState::Edited);
+    assert_eq!(first.state, EstimationState::Applied, "it owns the slots that nobody edited");
 
     let why = ("ann", "wrong meter");
     let changed = estimation::undo(&database, &range(4, 4), why, day_start(4)).await;
