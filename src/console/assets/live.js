@@ -106,9 +106,14 @@ function markChanged(before, row) {
   });
 }
 
+/** Somebody types in it, or has a menu open whose fields may be filled. */
+function isInHand(old) {
+  return old.contains(document.activeElement?.closest?.("input, textarea, select")) || old.querySelector("details.menu[open]") !== null;
+}
+
 function exchange(old, fresh) {
   const oldChart = old.querySelector("svg[data-buckets]");
-  if (isDragging(oldChart) || old.contains(document.activeElement?.closest?.("input, textarea, select"))) return;
+  if (isDragging(oldChart) || isInHand(old)) return;
   const cursor = cursorOf(oldChart);
   const focused = oldChart && document.activeElement === oldChart;
   if (!oldChart && old.childElementCount === 0) fresh.classList.toggle("changed", fresh.dataset.tint !== undefined);
