@@ -95,6 +95,12 @@ event_codes! {
     /// Found by us: the device's clock is off by the last change of the local clock (ING-DST);
     /// seconds in `detail`, 0 when it is right again.
     DstShift = 46, "dst_shift";
+    /// The device's link to its network is up: a broker's last will or a join says so.
+    LinkUp = 47, "link_up";
+    /// The device's link to its network ended; it is silent, not heard.
+    LinkDown = 48, "link_down";
+    /// The device says that its counter began anew; since when is in `detail`.
+    CounterRestarted = 49, "counter_restarted";
 }
 
 impl EventCode {

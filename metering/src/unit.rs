@@ -13,6 +13,8 @@ pub enum Unit {
     MegawattHour,
     Megajoule,
     Gigajoule,
+    /// US therm, 100,000 Btu at 59 degrees Fahrenheit: 105.4804 MJ.
+    Therm,
     VarHour,
     KilovarHour,
     Litre,
@@ -25,6 +27,12 @@ pub enum Unit {
     CubicMetrePerHour,
     Watt,
     Kilowatt,
+    /// Reactive power.
+    Var,
+    Kilovar,
+    /// Apparent power.
+    VoltAmpere,
+    KilovoltAmpere,
     Volt,
     Millivolt,
     Ampere,
@@ -33,12 +41,13 @@ pub enum Unit {
     Count,
 }
 
-const UNITS: [(Unit, &str); 23] = [
+const UNITS: &[(Unit, &str)] = &[
     (Unit::WattHour, "Wh"),
     (Unit::KilowattHour, "kWh"),
     (Unit::MegawattHour, "MWh"),
     (Unit::Megajoule, "MJ"),
     (Unit::Gigajoule, "GJ"),
+    (Unit::Therm, "therm"),
     (Unit::VarHour, "varh"),
     (Unit::KilovarHour, "kvarh"),
     (Unit::Litre, "L"),
@@ -51,6 +60,10 @@ const UNITS: [(Unit, &str); 23] = [
     (Unit::CubicMetrePerHour, "m3/h"),
     (Unit::Watt, "W"),
     (Unit::Kilowatt, "kW"),
+    (Unit::Var, "var"),
+    (Unit::Kilovar, "kvar"),
+    (Unit::VoltAmpere, "VA"),
+    (Unit::KilovoltAmpere, "kVA"),
     (Unit::Volt, "V"),
     (Unit::Millivolt, "mV"),
     (Unit::Ampere, "A"),
@@ -71,7 +84,8 @@ impl Unit {
             | Self::KilowattHour
             | Self::MegawattHour
             | Self::Megajoule
-            | Self::Gigajoule => Self::WattHour,
+            | Self::Gigajoule
+            | Self::Therm => Self::WattHour,
             Self::VarHour | Self::KilovarHour => Self::VarHour,
             Self::Litre
             | Self::Millilitre
@@ -81,6 +95,8 @@ impl Unit {
             | Self::GallonUs => Self::Litre,
             Self::LitrePerHour | Self::CubicMetrePerHour => Self::LitrePerHour,
             Self::Watt | Self::Kilowatt => Self::Watt,
+            Self::Var | Self::Kilovar => Self::Var,
+            Self::VoltAmpere | Self::KilovoltAmpere => Self::VoltAmpere,
             Self::Volt | Self::Millivolt => Self::Volt,
             other => other,
         }
@@ -94,10 +110,13 @@ impl Unit {
             | Self::KilovarHour
             | Self::CubicMetre
             | Self::CubicMetrePerHour
-            | Self::Kilowatt => Ratio::whole(1_000_000),
+            | Self::Kilowatt
+            | Self::Kilovar
+            | Self::KilovoltAmpere => Ratio::whole(1_000_000),
             Self::MegawattHour => Ratio::whole(1_000_000_000),
             Self::Megajoule => Ratio::new_const(2_500_000, 9),
             Self::Gigajoule => Ratio::new_const(2_500_000_000, 9),
+            Self::Therm => Ratio::new_const(263_701_000, 9),
             Self::Millilitre | Self::Millivolt => Ratio::whole(1),
             Self::CubicFoot => Ratio::new_const(28_316_846_592, 1_000_000),
             Self::HundredCubicFeet => Ratio::new_const(28_316_846_592, 10_000),
@@ -157,7 +176,7 @@ mod tests {
 
     #[test]
     fn symbols_are_read_back_in_any_case() {
-        for (unit, symbol) in UNITS {
+        for (unit, symbol) in UNITS.iter().copied() {
             assert_eq!(symbol.parse::<Unit>().unwrap(), unit);
         }
         assert_eq!("kwh".parse::<Unit>().unwrap(), Unit::KilowattHour);
