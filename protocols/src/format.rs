@@ -6,8 +6,9 @@ use std::str::FromStr;
 use jiff::tz::TimeZone;
 use metering::UtcTime;
 
+use crate::mapping::Mapping;
 use crate::observation::DeviceReport;
-use crate::{amr, bundle};
+use crate::{amr, bundle, mapping};
 
 /// A larger payload is refused as [`RejectReason::TooLarge`], in bytes. The transport takes more
 /// (4 MiB), so that an oversized message is kept as a dead letter instead of vanishing.
@@ -24,6 +25,8 @@ pub enum Format {
     Rtl433,
     /// JSON of wmbusmeters.
     Wmbusmeters,
+    /// As a description of the operator says, [`crate::mapping`].
+    Mapping,
 }
 
 /// What a decoder knows besides the bytes. It reads no clock: the caller says when they arrived.
@@ -35,6 +38,8 @@ pub struct DecodeContext<'a> {
     pub zone: Option<&'a TimeZone>,
     /// Collector code from the topic level that the subscription names.
     pub collector: Option<&'a str>,
+    /// What an operator's description says of the payload.
+    pub mapping: Option<&'a Mapping>,
 }
 
 /// The message holds nothing that can be stored; it belongs to the dead letters.
@@ -72,11 +77,12 @@ pub enum RejectReason {
     Empty,
 }
 
-const FORMATS: [(Format, &str); 4] = [
+pub(crate) const FORMATS: &[(Format, &str)] = &[
     (Format::Bundle, "bundle"),
     (Format::Rtlamr, "rtlamr"),
     (Format::Rtl433, "rtl_433"),
     (Format::Wmbusmeters, "wmbusmeters"),
+    (Format::Mapping, "mapping"),
 ];
 
 /// Decodes one message. An accepted message may hold several devices' reports.
@@ -102,11 +108,12 @@ pub fn decode(
         Format::Rtlamr => amr::rtlamr::decode(context, payload),
         Format::Rtl433 => amr::rtl433::decode(context, payload),
         Format::Wmbusmeters => amr::wmbusmeters::decode(context, payload),
+        Format::Mapping => mapping::decode(context, payload),
     }
 }
 
 impl RejectReason {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: &'static [Self] = &[
         Self::BadJson,
         Self::BadFormat,
         Self::NoIdentity,
@@ -162,6 +169,13 @@ impl fmt::Display for RejectReason {
     }
 }
 
+impl Format {
+    /// Every format with the word that configurations write.
+    pub fn all() -> impl Iterator<Item = (Self, &'static str)> {
+        FORMATS.iter().copied()
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(FORMATS.iter().find(|(format, _)| format == self).map_or("", |(_, name)| name))
@@ -170,7 +184,7 @@ impl fmt::Display for Format {
 
 /// The text names no payload format.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("`{0}` is no payload format: write bundle, rtlamr, rtl_433 or wmbusmeters")]
+#[error("`{0}` is no payload format: `headend protocols list` names them all")]
 pub struct FormatError(String);
 
 impl FromStr for Format {
@@ -191,7 +205,7 @@ mod tests {
 
     #[test]
     fn formats_and_reasons_have_their_own_names() {
-        for (format, name) in FORMATS {
+        for (format, name) in FORMATS.iter().copied() {
             assert_eq!(name.parse::<Format>().unwrap(), format);
             assert_eq!(format.to_string(), name);
         }
@@ -209,9 +223,10 @@ mod tests {
             received_at: UtcTime::from_seconds(1_800_000_000),
             zone: None,
             collector: None,
+            mapping: None,
         };
         let big = vec![b' '; PAYLOAD_BYTES_MAX + 1];
-        for (format, _) in FORMATS {
+        for (format, _) in FORMATS.iter().copied() {
             assert_eq!(decode(format, &context, &big).unwrap_err().reason, RejectReason::TooLarge);
             assert_eq!(decode(format, &context, b"").unwrap_err().reason, RejectReason::Empty);
         }

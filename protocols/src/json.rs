@@ -5,7 +5,7 @@ use std::fmt;
 
 use metering::Exact;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::format::{RejectReason, Rejected};
@@ -14,6 +14,8 @@ use crate::format::{RejectReason, Rejected};
 const DEPTH_MAX: usize = 32;
 /// Members of one object.
 const MEMBERS_MAX: usize = 512;
+/// Elements of one list, unless its text is long.
+const ITEMS_MAX: usize = 512;
 
 /// Members of one JSON object in the order sent; no key twice.
 #[derive(Debug)]
@@ -54,7 +56,11 @@ impl<'a> Object<'a> {
         Self::parse(text)
     }
 
-    fn parse(text: &'a str) -> Result<Self, Rejected> {
+    /// An object within a document that was checked.
+    ///
+    /// # Errors
+    /// [`RejectReason::BadJson`]: it is no object, or one with a key twice.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, Rejected> {
         serde_json::from_str(text).map_err(|e| RejectReason::BadJson.because(e.to_string()))
     }
 
@@ -87,7 +93,76 @@ impl<'a> Object<'a> {
     }
 }
 
+/// Elements of one JSON list in the order sent.
+#[derive(Debug)]
+pub(crate) struct Items<'a>(Vec<&'a RawValue>);
+
+impl<'a> Items<'a> {
+    /// A list within a document that was checked.
+    ///
+    /// # Errors
+    /// [`RejectReason::BadJson`]: it is no list, or a longer one than its text is worth.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, Rejected> {
+        struct Elements(usize);
+        impl<'de> Visitor<'de> for Elements {
+            type Value = Vec<&'de RawValue>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {} elements", self.0)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    if items.len() == self.0 {
+                        return Err(serde::de::Error::invalid_length(self.0 + 1, &self));
+                    }
+                    items.push(item);
+                }
+                Ok(items)
+            }
+        }
+        let max = ITEMS_MAX.max(text.len() / 8);
+        let mut parser = serde_json::Deserializer::from_str(text);
+        let items = (&mut parser).deserialize_seq(Elements(max));
+        items.map(Self).map_err(|error| RejectReason::BadJson.because(error.to_string()))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn get(&self, at: usize) -> Option<Value<'a>> {
+        self.0.get(at).map(|raw| Value::of(raw))
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = Value<'a>> {
+        self.0.iter().map(|raw| Value::of(raw))
+    }
+}
+
 impl<'a> Value<'a> {
+    /// A whole payload that may be anything of JSON: UTF-8, not nested too deep.
+    ///
+    /// # Errors
+    /// [`RejectReason::BadJson`] says what is wrong.
+    pub(crate) fn document(payload: &'a [u8]) -> Result<Self, Rejected> {
+        let text = std::str::from_utf8(payload)
+            .map_err(|e| RejectReason::BadJson.because(format!("not UTF-8: {e}")))?;
+        if depth_exceeds(payload, DEPTH_MAX) {
+            return Err(
+                RejectReason::BadJson.because(format!("nested deeper than {DEPTH_MAX} levels"))
+            );
+        }
+        let raw: &RawValue = serde_json::from_str(text)
+            .map_err(|error| RejectReason::BadJson.because(error.to_string()))?;
+        Ok(Self::of(raw))
+    }
+
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self, Self::Nested(text) if text.starts_with('['))
+    }
+
     fn of(raw: &'a RawValue) -> Self {
         let text = raw.get();
         match text.as_bytes().first() {

@@ -18,6 +18,7 @@ pub mod bundle;
 mod describe;
 pub mod format;
 mod json;
+pub mod mapping;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
 pub mod observation;
@@ -26,4 +27,5 @@ mod stamp;
 pub use format::{
     DecodeContext, Format, FormatError, PAYLOAD_BYTES_MAX, RejectReason, Rejected, decode,
 };
+pub use mapping::Mapping;
 pub use observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};

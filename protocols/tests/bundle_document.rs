@@ -13,6 +13,7 @@ fn reads(payload: &str) -> u64 {
         received_at: UtcTime::parse_rfc3339("2026-11-21T10:00:05Z").unwrap(),
         zone: None,
         collector: None,
+        mapping: None,
     };
     let reports = decode(Format::Bundle, &context, payload.as_bytes()).unwrap();
     assert!(reports.iter().all(|r| r.events.iter().all(|e| e.code != EventCode::ClockError)));

@@ -40,6 +40,7 @@ fn read(format: Format, message: &Value) -> Result<DeviceReport, Rejected> {
         received_at: UtcTime::parse_rfc3339("2026-11-21T20:00:00Z").unwrap(),
         zone: Some(&zone),
         collector: None,
+        mapping: None,
     };
     let mut reports = decode(format, &context, message.to_string().as_bytes())?;
     assert_eq!(reports.len(), 1);

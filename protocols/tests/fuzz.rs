@@ -147,6 +147,7 @@ fn bent_messages_give_a_report_or_a_reason() {
             received_at: UtcTime::parse_rfc3339("2026-11-21T10:00:05Z").unwrap(),
             zone: (round % 2 == 0).then_some(&zone),
             collector: Some("C-1"),
+            mapping: None,
         };
         let mut bytes = sample.as_bytes().to_vec();
         for _ in 0..=random.below(4) {
@@ -177,6 +178,7 @@ fn noise_gives_a_reason() {
                 received_at: UtcTime::from_seconds(1_800_000_000),
                 zone: None,
                 collector: None,
+                mapping: None,
             };
             assert!(!survives(format, &context, &noise));
         }
@@ -193,6 +195,7 @@ fn samples_are_accepted() {
             received_at: UtcTime::parse_rfc3339("2026-11-21T10:00:05Z").unwrap(),
             zone: Some(&zone),
             collector: None,
+            mapping: None,
         };
         assert!(survives(format, &context, sample.as_bytes()), "{sample}");
     }

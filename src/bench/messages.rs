@@ -38,6 +38,7 @@ pub(super) async fn run(
         format: protocols::Format::Bundle,
         zone: None,
         collector_level: None,
+        mapping: None,
     };
     let ingest =
         Ingest::new(database.clone(), IngestOptions::new("mqtt", vec![route]), Arc::clone(clock));

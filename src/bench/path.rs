@@ -65,6 +65,7 @@ async fn core(database: &Database) -> anyhow::Result<IngestCore> {
         format: Format::Bundle,
         zone: None,
         collector_level: None,
+        mapping: None,
     };
     Ok(IngestCore::new("mqtt", registry, vec![route]))
 }
@@ -139,6 +140,7 @@ fn stages(core: &mut IngestCore, options: &BenchOptions, clock: &dyn Clock, figu
             received_at: frame.received_at,
             zone: None,
             collector: None,
+            mapping: None,
         };
         std::hint::black_box(protocols::decode(Format::Bundle, &context, &frame.payload).is_ok());
     }

@@ -141,7 +141,7 @@ pub const KEYS: &[Key] = &[
 /// Keys of one `[[mqtt.subscriptions]]` table; the default is an example here.
 pub const SUBSCRIPTION_KEYS: &[Key] = &[
     key("filter", "\"ami/up/#\"", "MQTT topic filter", "Which topics."),
-    key("format", "\"bundle\"", "bundle|rtlamr|rtl_433|wmbusmeters", "What their payloads are."),
+    key("format", "\"bundle\"", "see headend protocols list", "What their payloads are."),
     key(
         "zone",
         "\"\"",
@@ -153,6 +153,12 @@ pub const SUBSCRIPTION_KEYS: &[Key] = &[
         "0",
         "topic level, from 1",
         "The level of the topic that names the collector; 0: the payload does.",
+    ),
+    key(
+        "mapping",
+        "\"\"",
+        "file or shipped mapping",
+        "Description of the payloads for format = \"mapping\", docs/mapping.md.",
     ),
 ];
 

@@ -1,10 +1,12 @@
 //! `[mqtt]`: the broker, and which topics carry what.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use protocols::Format;
+use protocols::mapping::Preset;
+use protocols::{Format, Mapping};
 
 use super::environment::Environment;
 use super::fault::Fault;
@@ -44,6 +46,8 @@ pub struct SubscriptionConfig {
     pub zone: Option<TimeZone>,
     /// Level of the topic, from 1, that names the collector; `None`: the payload does.
     pub collector_level: Option<u8>,
+    /// The operator's description of the payloads, from a file or shipped.
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 impl SubscriptionConfig {
@@ -54,6 +58,7 @@ impl SubscriptionConfig {
             format: Format::Bundle,
             zone: None,
             collector_level: None,
+            mapping: None,
         }
     }
 
@@ -143,7 +148,37 @@ fn subscription(table: &Table, faults: &mut Vec<Fault>) -> SubscriptionConfig {
             Err(what) => fault(some, format!("collector_level: {what}")),
         }
     }
+    match table.fields.get("mapping") {
+        some @ Some(setting) => match mapping(setting) {
+            Ok(mapping) => one.mapping = mapping,
+            Err(what) => fault(some, format!("mapping: {what}")),
+        },
+        None if one.format == Format::Mapping => {
+            let what = "mapping is missing: write the name of a file or of a shipped mapping \
+                        (`headend protocols list`)";
+            fault(table.fields.get("format"), what.to_owned());
+        }
+        None => {}
+    }
     one
+}
+
+/// A file beside the configuration, or the name of a shipped mapping.
+fn mapping(setting: &Setting) -> Result<Option<Arc<Mapping>>, String> {
+    let name = text_of(setting)?;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    if let Some(preset) = Preset::find(name) {
+        return Ok(preset.mapping().map(Arc::new));
+    }
+    let path = setting.origin.resolve(name);
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        format!("`{name}` is no shipped mapping, and {} cannot be read: {error}", path.display())
+    })?;
+    let read = Mapping::parse(&text)
+        .map_err(|faults| format!("{}: {}", path.display(), faults.to_string().replace('\n', "; ")))?;
+    Ok(Some(Arc::new(read)))
 }
 
 /// MQTT 5.0, section 4.7.1: `#` is the last level, `+` a whole one.

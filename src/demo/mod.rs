@@ -203,6 +203,7 @@ fn configure(mut config: Config, options: &DemoOptions, broker: u16) -> anyhow::
             format: protocols::Format::Rtlamr,
             zone: None,
             collector_level: Some(2),
+            mapping: None,
         },
     ];
     config.console.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, console_port(options.port)));

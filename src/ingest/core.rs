@@ -192,6 +192,7 @@ impl IngestCore {
             received_at: frame.received_at,
             zone: route.zone.as_ref(),
             collector: topic.collector(),
+            mapping: route.mapping.as_deref(),
         };
         let format = route.format;
         match protocols::decode(format, &context, &frame.payload) {

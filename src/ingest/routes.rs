@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use protocols::Format;
+use protocols::{Format, Mapping};
 
 /// One subscription, as far as decoding is concerned.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Route {
     pub zone: Option<TimeZone>,
     /// Level of the topic, from 1, that holds the collector's code.
     pub collector_level: Option<u8>,
+    /// The operator's description of the payloads.
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 /// What is known of one topic.
@@ -133,6 +135,7 @@ mod tests {
             format: Format::Rtlamr,
             zone: None,
             collector_level: Some(2),
+            mapping: None,
         };
         let mut routes = Routes::new(vec![route]);
         for _ in 0..2 {

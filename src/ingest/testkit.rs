@@ -113,6 +113,7 @@ pub(super) fn core(data: &Registry) -> IngestCore {
         format,
         zone: None,
         collector_level,
+        mapping: None,
     };
     let routes = vec![
         route("ami/#", Format::Bundle, None),

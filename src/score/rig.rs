@@ -228,6 +228,7 @@ impl Rig {
             format: Format::Bundle,
             zone: None,
             collector_level: None,
+            mapping: None,
         };
         let registry = Registry::new(&directory.registry);
         let meters: Vec<MeterAsset> =

@@ -29,6 +29,7 @@ pub fn ingest_options(config: &Config) -> anyhow::Result<IngestOptions> {
         format: subscription.format,
         zone: subscription.zone.clone(),
         collector_level: subscription.collector_level,
+        mapping: subscription.mapping.clone(),
     });
     let mut options = IngestOptions::new(ADAPTER, routes.collect());
     options.batch_rows_max = usize::try_from(config.ingest.batch_rows_max)?;

@@ -15,6 +15,7 @@ fn context(topic: &str) -> DecodeContext<'_> {
         received_at: at("2026-11-21T10:00:05Z"),
         zone: None,
         collector: Some("C-01"),
+        mapping: None,
     }
 }
 

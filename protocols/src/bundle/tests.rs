@@ -19,6 +19,7 @@ fn context() -> DecodeContext<'static> {
         received_at: at("2026-11-21T10:00:05Z"),
         zone: None,
         collector: None,
+        mapping: None,
     }
 }
 

@@ -67,6 +67,7 @@ fn options() -> IngestOptions {
         format,
         zone: None,
         collector_level: None,
+        mapping: None,
     };
     let routes = vec![route("ami/#", Format::Bundle), route("amr/#", Format::Rtlamr)];
     IngestOptions { batch_rows_max: 500, ..IngestOptions::new("mqtt", routes) }

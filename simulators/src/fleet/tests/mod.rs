@@ -159,6 +159,7 @@ fn the_decoders_of_the_head_end_read_every_message() {
             received_at: message.sent_at,
             zone: None,
             collector,
+            mapping: None,
         };
         let reports = decode(format, &context, &message.payload).unwrap_or_else(|rejected| {
             panic!("{rejected}: {}", String::from_utf8_lossy(&message.payload))
