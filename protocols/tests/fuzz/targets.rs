@@ -1,0 +1,88 @@
+//! The table of decoders that any bytes are thrown at. To add one, add a line to [`TARGETS`]:
+//!
+//! - `name`: letters, digits and `-`; the stream of inputs and the folder of found cases hang on it;
+//! - `seeds`: good inputs of your own making (a line each in `seeds.rs`, or an `include_bytes!`),
+//!   which `run(seed, 0)` accepts, with every branch of the decoder in one of them;
+//! - `run`: decodes, looks at all of what came out (walk every list, print it) and returns whether
+//!   the input was accepted. The second argument counts up from 0: take settings from its bits
+//!   (topic, zone, options), so that each is met. A panic in it is a finding, so assert freely.
+//!
+//! Payload formats of [`Format`] take [`message`]; state machines write their own `fn`.
+
+use jiff::tz::TimeZone;
+use metering::UtcTime;
+use protocols::{DecodeContext, Format, decode};
+
+use crate::seeds;
+
+pub(crate) struct Target {
+    pub(crate) name: &'static str,
+    pub(crate) seeds: &'static [&'static [u8]],
+    pub(crate) run: fn(input: &[u8], variant: u64) -> bool,
+}
+
+pub(crate) const TARGETS: &[Target] = &[
+    Target {
+        name: "bundle",
+        seeds: seeds::BUNDLE,
+        run: |input, n| message(Format::Bundle, "ami/up/E-1", input, n),
+    },
+    Target {
+        name: "rtlamr",
+        seeds: seeds::RTLAMR,
+        run: |input, n| message(Format::Rtlamr, "rtlamr", input, n),
+    },
+    Target {
+        name: "rtl-433",
+        seeds: seeds::RTL_433,
+        run: |input, n| message(Format::Rtl433, "rtl_433/pi/events", input, n),
+    },
+    Target {
+        name: "wmbusmeters",
+        seeds: seeds::WMBUSMETERS,
+        run: |input, n| message(Format::Wmbusmeters, "wmbusmeters/1", input, n),
+    },
+];
+
+/// Decodes a payload and looks at everything that a reader of the reports would. Variant 0 knows
+/// a zone and a collector.
+fn message(format: Format, topic: &str, input: &[u8], variant: u64) -> bool {
+    // A fixed zone costs no look into the zone database.
+    let zone = TimeZone::fixed(jiff::tz::offset(1));
+    let context = DecodeContext {
+        zone: (variant.is_multiple_of(2)).then_some(&zone),
+        collector: (variant & 2 == 0).then_some("C-1"),
+        ..context(topic)
+    };
+    judged(&context, format, input)
+}
+
+/// What a decoder knows of a message on `topic` that arrived on the day of the seeds.
+fn context(topic: &str) -> DecodeContext<'_> {
+    DecodeContext {
+        topic,
+        received_at: UtcTime::from_seconds(1_795_255_205),
+        zone: None,
+        collector: None,
+        mapping: None,
+    }
+}
+
+fn judged(context: &DecodeContext<'_>, format: Format, input: &[u8]) -> bool {
+    match decode(format, context, input) {
+        Err(refused) => {
+            assert!(!refused.reason.label().is_empty() && refused.detail.len() <= 1_300);
+            false
+        }
+        Ok(reports) => {
+            for report in &reports {
+                assert!(report.reads() <= 4_000 * 64 + 2_000);
+                assert!(report.source_id.as_str().len() <= 96);
+                assert!(!report.raw_status.contains(char::is_control));
+                assert!(report.events.iter().all(|e| !e.detail.contains(char::is_control)));
+                assert!(!format!("{}", report.heard_at.at).is_empty());
+            }
+            true
+        }
+    }
+}
