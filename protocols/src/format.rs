@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::tz::TimeZone;
 use metering::UtcTime;
 
+use crate::amr::wmbus::Receiver;
 use crate::mapping::Mapping;
 use crate::observation::DeviceReport;
 use crate::{amr, bundle, mapping};
@@ -25,6 +26,8 @@ pub enum Format {
     Rtl433,
     /// JSON of wmbusmeters.
     Wmbusmeters,
+    /// Undecoded Wireless M-Bus telegrams: hex, base64 or JSON around them.
+    Wmbus,
     /// As a description of the operator says, [`crate::mapping`].
     Mapping,
 }
@@ -75,6 +78,14 @@ pub enum RejectReason {
     TooLarge,
     /// No bytes (a cleared retained message).
     Empty,
+    /// A check sum is wrong.
+    BadChecksum,
+    /// It is encrypted, and the device's key is not configured.
+    NoKey,
+    /// The device's key does not fit: wrong key or forged telegram.
+    BadTag,
+    /// Less protection than is demanded of the device.
+    Policy,
 }
 
 pub(crate) const FORMATS: &[(Format, &str)] = &[
@@ -82,6 +93,7 @@ pub(crate) const FORMATS: &[(Format, &str)] = &[
     (Format::Rtlamr, "rtlamr"),
     (Format::Rtl433, "rtl_433"),
     (Format::Wmbusmeters, "wmbusmeters"),
+    (Format::Wmbus, "wmbus"),
     (Format::Mapping, "mapping"),
 ];
 
@@ -92,6 +104,19 @@ pub(crate) const FORMATS: &[(Format, &str)] = &[
 pub fn decode(
     format: Format,
     context: &DecodeContext<'_>,
+    payload: &[u8],
+) -> Result<Vec<DeviceReport>, Rejected> {
+    decode_with(format, context, &mut Receiver::default(), payload)
+}
+
+/// As [`decode`], by a receiver that knows keys and what was heard before.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_with(
+    format: Format,
+    context: &DecodeContext<'_>,
+    receiver: &mut Receiver,
     payload: &[u8],
 ) -> Result<Vec<DeviceReport>, Rejected> {
     if payload.is_empty() {
@@ -106,8 +131,9 @@ pub fn decode(
     match format {
         Format::Bundle => bundle::decode(context, payload),
         Format::Rtlamr => amr::rtlamr::decode(context, payload),
-        Format::Rtl433 => amr::rtl433::decode(context, payload),
+        Format::Rtl433 => amr::rtl433::decode(context, receiver, payload),
         Format::Wmbusmeters => amr::wmbusmeters::decode(context, payload),
+        Format::Wmbus => receiver.decode(context, payload),
         Format::Mapping => mapping::decode(context, payload),
     }
 }
@@ -125,6 +151,10 @@ impl RejectReason {
         Self::OutOfRange,
         Self::TooLarge,
         Self::Empty,
+        Self::BadChecksum,
+        Self::NoKey,
+        Self::BadTag,
+        Self::Policy,
     ];
 
     /// Stable label, as stored with dead letters and used in metrics.
@@ -141,6 +171,10 @@ impl RejectReason {
             Self::OutOfRange => "out_of_range",
             Self::TooLarge => "too_large",
             Self::Empty => "empty",
+            Self::BadChecksum => "bad_checksum",
+            Self::NoKey => "no_key",
+            Self::BadTag => "bad_tag",
+            Self::Policy => "policy",
         }
     }
 

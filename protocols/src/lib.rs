@@ -26,6 +26,7 @@ mod stamp;
 
 pub use format::{
     DecodeContext, Format, FormatError, PAYLOAD_BYTES_MAX, RejectReason, Rejected, decode,
+    decode_with,
 };
 pub use mapping::Mapping;
 pub use observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};

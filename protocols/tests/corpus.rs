@@ -135,7 +135,7 @@ fn rtl_433_events() {
     assert_eq!(counter(scm), "ert:54585868 consumption=562456");
     assert_eq!(scm.heard_at.at.to_string(), "2026-11-21T20:00:00Z");
     let refused = reports[1].as_ref().unwrap_err();
-    assert_eq!(refused.reason, RejectReason::Undecoded);
+    assert_eq!(refused.reason, RejectReason::NoKey);
     let orion = reports[2].as_ref().unwrap();
     assert_eq!(counter(orion), "orion:69 consumption=69");
     assert_eq!(orion.heard_at.at.to_string(), "2023-04-12T17:29:46Z");

@@ -201,7 +201,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
     let value = |digit: &u8| char::from(*digit).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let pair = |pair: &[u8]| match pair {
         [high, low] => Some(value(high)? << 4 | value(low)?),
@@ -211,7 +211,7 @@ fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// RFC 4648 section 4, with padding as Go writes it.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let digits = text.iter().position(|c| *c == b'=').map_or(text, |end| &text[..end]);
     if !text.len().is_multiple_of(4) || text.len() - digits.len() > 2 {

@@ -1,4 +1,5 @@
-//! What radio receivers publish about meters they hear: [`rtlamr`], [`rtl433`] and [`wmbusmeters`].
+//! What radio receivers publish about meters they hear: [`rtlamr`], [`rtl433`], [`wmbusmeters`], and
+//! undecoded Wireless M-Bus telegrams ([`wmbus`]).
 //!
 //! The meters only shout; several receivers hear one telegram, and one meter may shout in several
 //! telegram kinds. So reports name the device by its radio family (`ert:`, `r900:`, `orion:`,
@@ -10,6 +11,7 @@ pub mod rtl433;
 pub mod rtlamr;
 #[cfg(test)]
 mod tests;
+pub mod wmbus;
 pub mod wmbusmeters;
 
 use metering::{EventCode, Exact, MeterEvent, SourceId};

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use metering::{Exact, Unit, UtcTime};
 
+use super::wmbus::Receiver;
 use super::{Heard, counter, ert, identity, r900, status_words};
 use crate::format::{DecodeContext, RejectReason, Rejected};
 use crate::json::{Object, Value};
@@ -43,7 +44,11 @@ const R900: r900::Names = r900::Names {
 ///
 /// # Errors
 /// [`Rejected`] when it holds no telegram that can be stored.
-pub fn decode(context: &DecodeContext<'_>, payload: &[u8]) -> Result<Vec<DeviceReport>, Rejected> {
+pub fn decode(
+    context: &DecodeContext<'_>,
+    receiver: &mut Receiver,
+    payload: &[u8],
+) -> Result<Vec<DeviceReport>, Rejected> {
     if context.topic.split('/').any(|level| level == "devices") {
         return Err(RejectReason::ScalarTopic.because(
             "device topics carry one scalar each: subscribe to rtl_433/HOST/events instead",
@@ -64,8 +69,7 @@ pub fn decode(context: &DecodeContext<'_>, payload: &[u8]) -> Result<Vec<DeviceR
         "Neptune-R900" => r900::decode(&heard, &event, &R900, true),
         "Badger-ORION" => orion(&heard, &event, "volume_gal", 0),
         "Orion-Endpoint" => orion(&heard, &event, "reading", 1),
-        "Wireless-MBus" => Err(RejectReason::Undecoded
-            .because("a Wireless M-Bus frame: decode it with wmbusmeters and subscribe to that")),
+        "Wireless-MBus" => receiver.event(&heard, &event),
         other => Err(RejectReason::UnknownType.because(format!(
             "model {} is no known meter",
             other.chars().take(40).collect::<String>()

@@ -304,7 +304,7 @@ fn faulty_messages_are_refused_with_a_reason() {
         bad_json: duplicate key `Consumption` at line 1 column 38
         out_of_range: `Consumption` is 4294967296; wanted a whole number below 2^32
         unknown_type: `Type` TPMS is none of SCM, SCM+, IDM, NetIDM, R900, R900BCD
-        undecoded: a Wireless M-Bus frame: decode it with wmbusmeters and subscribe to that
+        bad_format: 2 bytes are no telegram
         unknown_type: model Acurite-606TX is no known meter
         bad_format: `model` is no text
         no_identity: `id` is absent or empty

@@ -9,9 +9,12 @@
 //!
 //! Payload formats of [`Format`] take [`message`]; state machines write their own `fn`.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 use metering::UtcTime;
-use protocols::{DecodeContext, Format, decode};
+use protocols::amr::wmbus::{Keys, Receiver};
+use protocols::{DecodeContext, DeviceReport, Format, Rejected, decode};
 
 use crate::seeds;
 
@@ -42,6 +45,7 @@ pub(crate) const TARGETS: &[Target] = &[
         seeds: seeds::WMBUSMETERS,
         run: |input, n| message(Format::Wmbusmeters, "wmbusmeters/1", input, n),
     },
+    Target { name: "wmbus", seeds: seeds::WMBUS, run: wmbus },
 ];
 
 /// Decodes a payload and looks at everything that a reader of the reports would. Variant 0 knows
@@ -57,6 +61,18 @@ fn message(format: Format, topic: &str, input: &[u8], variant: u64) -> bool {
     judged(&context, format, input)
 }
 
+/// A Wireless M-Bus telegram, with and without the sender's key, to a receiver that may have heard
+/// the seeds before.
+fn wmbus(input: &[u8], variant: u64) -> bool {
+    let key = "12345678 000102030405060708090A0B0C0D0E0F";
+    let keys = if variant.is_multiple_of(2) { Keys::parse(key).unwrap() } else { Keys::default() };
+    let mut receiver = Receiver::new(Arc::new(keys));
+    if variant & 2 == 0 {
+        drop(receiver.decode(&context("wmbus"), seeds::WMBUS[1]));
+    }
+    looked_at(receiver.decode(&context("wmbus"), input))
+}
+
 /// What a decoder knows of a message on `topic` that arrived on the day of the seeds.
 fn context(topic: &str) -> DecodeContext<'_> {
     DecodeContext {
@@ -69,7 +85,11 @@ fn context(topic: &str) -> DecodeContext<'_> {
 }
 
 fn judged(context: &DecodeContext<'_>, format: Format, input: &[u8]) -> bool {
-    match decode(format, context, input) {
+    looked_at(decode(format, context, input))
+}
+
+fn looked_at(outcome: Result<Vec<DeviceReport>, Rejected>) -> bool {
+    match outcome {
         Err(refused) => {
             assert!(!refused.reason.label().is_empty() && refused.detail.len() <= 1_300);
             false
