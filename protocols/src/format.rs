@@ -9,7 +9,8 @@ use metering::UtcTime;
 use crate::amr::wmbus::Receiver;
 use crate::mapping::Mapping;
 use crate::observation::DeviceReport;
-use crate::{amr, bundle, mapping};
+use crate::options::DecodeOptions;
+use crate::{amr, bundle, lorawan, mapping, meters, p1};
 
 /// A larger payload is refused as [`RejectReason::TooLarge`], in bytes. The transport takes more
 /// (4 MiB), so that an oversized message is kept as a dead letter instead of vanishing.
@@ -30,6 +31,18 @@ pub enum Format {
     Wmbus,
     /// As a description of the operator says, [`crate::mapping`].
     Mapping,
+    /// Energy telemetry of Tasmota devices.
+    Tasmota,
+    /// RPC and status messages of Shelly meters of the second generation.
+    Shelly,
+    /// JSON of AmsToMqttBridge.
+    Amsreader,
+    /// Raw P1 telegrams: DSMR and its relatives.
+    P1,
+    /// Events of a ChirpStack v4 server.
+    Chirpstack,
+    /// Messages of The Things Stack v3.
+    TheThings,
 }
 
 /// What a decoder knows besides the bytes. It reads no clock: the caller says when they arrived.
@@ -43,6 +56,8 @@ pub struct DecodeContext<'a> {
     pub collector: Option<&'a str>,
     /// What an operator's description says of the payload.
     pub mapping: Option<&'a Mapping>,
+    /// What the operator says of this subscription beyond its format.
+    pub options: &'a DecodeOptions,
 }
 
 /// The message holds nothing that can be stored; it belongs to the dead letters.
@@ -78,6 +93,8 @@ pub enum RejectReason {
     TooLarge,
     /// No bytes (a cleared retained message).
     Empty,
+    /// A server says that no device sent it.
+    Simulated,
     /// A check sum is wrong.
     BadChecksum,
     /// It is encrypted, and the device's key is not configured.
@@ -95,6 +112,12 @@ pub(crate) const FORMATS: &[(Format, &str)] = &[
     (Format::Wmbusmeters, "wmbusmeters"),
     (Format::Wmbus, "wmbus"),
     (Format::Mapping, "mapping"),
+    (Format::Tasmota, "tasmota"),
+    (Format::Shelly, "shelly"),
+    (Format::Amsreader, "amsreader"),
+    (Format::P1, "p1"),
+    (Format::Chirpstack, "chirpstack"),
+    (Format::TheThings, "the_things"),
 ];
 
 /// Decodes one message. An accepted message may hold several devices' reports.
@@ -135,6 +158,12 @@ pub fn decode_with(
         Format::Wmbusmeters => amr::wmbusmeters::decode(context, payload),
         Format::Wmbus => receiver.decode(context, payload),
         Format::Mapping => mapping::decode(context, payload),
+        Format::Tasmota => meters::tasmota::decode(context, payload),
+        Format::Shelly => meters::shelly::decode(context, payload),
+        Format::Amsreader => meters::amsreader::decode(context, payload),
+        Format::P1 => p1::decode(context, payload),
+        Format::Chirpstack => lorawan::chirpstack::decode(context, payload),
+        Format::TheThings => lorawan::the_things::decode(context, payload),
     }
 }
 
@@ -151,6 +180,7 @@ impl RejectReason {
         Self::OutOfRange,
         Self::TooLarge,
         Self::Empty,
+        Self::Simulated,
         Self::BadChecksum,
         Self::NoKey,
         Self::BadTag,
@@ -171,6 +201,7 @@ impl RejectReason {
             Self::OutOfRange => "out_of_range",
             Self::TooLarge => "too_large",
             Self::Empty => "empty",
+            Self::Simulated => "simulated",
             Self::BadChecksum => "bad_checksum",
             Self::NoKey => "no_key",
             Self::BadTag => "bad_tag",
@@ -258,6 +289,7 @@ mod tests {
             zone: None,
             collector: None,
             mapping: None,
+            options: &DecodeOptions::DEFAULT,
         };
         let big = vec![b' '; PAYLOAD_BYTES_MAX + 1];
         for (format, _) in FORMATS.iter().copied() {

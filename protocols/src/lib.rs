@@ -14,14 +14,19 @@ compile_error!("a sabotage build is for tests alone, never for a release");
 
 pub mod amr;
 pub mod bundle;
+mod device;
 #[cfg(test)]
 mod describe;
 pub mod format;
 mod json;
+pub mod lorawan;
 pub mod mapping;
+pub mod meters;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
 pub mod observation;
+pub mod options;
+pub mod p1;
 mod stamp;
 
 pub use format::{
@@ -30,3 +35,4 @@ pub use format::{
 };
 pub use mapping::Mapping;
 pub use observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
+pub use options::{CrcRule, DecodeOptions, TariffOrder};

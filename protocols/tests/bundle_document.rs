@@ -14,6 +14,7 @@ fn reads(payload: &str) -> u64 {
         zone: None,
         collector: None,
         mapping: None,
+        options: &protocols::DecodeOptions::DEFAULT,
     };
     let reports = decode(Format::Bundle, &context, payload.as_bytes()).unwrap();
     assert!(reports.iter().all(|r| r.events.iter().all(|e| e.code != EventCode::ClockError)));

@@ -41,6 +41,7 @@ fn read(format: Format, message: &Value) -> Result<DeviceReport, Rejected> {
         zone: Some(&zone),
         collector: None,
         mapping: None,
+        options: &protocols::DecodeOptions::DEFAULT,
     };
     let mut reports = decode(format, &context, message.to_string().as_bytes())?;
     assert_eq!(reports.len(), 1);

@@ -72,6 +72,7 @@ fn decode(receiver: &mut Receiver, telegram: &str) -> Result<DeviceReport, Rejec
         zone: Some(&zone),
         collector: None,
         mapping: None,
+        options: &protocols::DecodeOptions::DEFAULT,
     };
     let mut reports = receiver.decode(&context, telegram.as_bytes())?;
     assert_eq!(reports.len(), 1);

@@ -39,6 +39,7 @@ pub(super) async fn run(
         zone: None,
         collector_level: None,
         mapping: None,
+        options: protocols::DecodeOptions::default(),
     };
     let ingest =
         Ingest::new(database.clone(), IngestOptions::new("mqtt", vec![route]), Arc::clone(clock));

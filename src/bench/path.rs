@@ -66,6 +66,7 @@ async fn core(database: &Database) -> anyhow::Result<IngestCore> {
         zone: None,
         collector_level: None,
         mapping: None,
+        options: protocols::DecodeOptions::default(),
     };
     Ok(IngestCore::new("mqtt", registry, vec![route]))
 }
@@ -141,6 +142,7 @@ fn stages(core: &mut IngestCore, options: &BenchOptions, clock: &dyn Clock, figu
             zone: None,
             collector: None,
             mapping: None,
+            options: &protocols::DecodeOptions::DEFAULT,
         };
         std::hint::black_box(protocols::decode(Format::Bundle, &context, &frame.payload).is_ok());
     }

@@ -160,6 +160,37 @@ pub const SUBSCRIPTION_KEYS: &[Key] = &[
         "file or shipped mapping",
         "Description of the payloads for format = \"mapping\", docs/mapping.md.",
     ),
+    key(
+        "share",
+        "\"\"",
+        "group name",
+        "Head-ends of one group share the messages ($share/GROUP/FILTER); empty: each gets all.",
+    ),
+    key(
+        "device_level",
+        "0",
+        "topic level, from 1",
+        "The level of the topic that names the device, for tasmota, shelly, amsreader and p1; 0: \
+         the format's own rule, docs/protocols.md.",
+    ),
+    key(
+        "crc",
+        "\"when_present\"",
+        "when_present|required|optional",
+        "P1: what a check sum must be; optional takes a wrong one, with suspect values.",
+    ),
+    key(
+        "tariffs",
+        "\"low_first\"",
+        "low_first|high_first",
+        "P1: what tariff 1 counts; low_first in the Netherlands, high_first in Belgium.",
+    ),
+    key(
+        "accept_simulated",
+        "false",
+        "true|false",
+        "LoRaWAN: take messages of simulated devices.",
+    ),
 ];
 
 /// The key whose path is nearest to `path`, when one is near enough to be meant.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use protocols::mapping::Preset;
-use protocols::{Format, Mapping};
+use protocols::{DecodeOptions, Format, Mapping};
 
 use super::environment::Environment;
 use super::fault::Fault;
 use super::keys::SUBSCRIPTIONS;
 use super::layers::{Setting, Table};
-use super::reader::{Reader, text_of, whole_of, within};
+use super::reader::{Reader, bool_of, text_of, whole_of, within};
 use super::sections::zone;
 
 /// `[mqtt]`.
@@ -48,6 +48,8 @@ pub struct SubscriptionConfig {
     pub collector_level: Option<u8>,
     /// The operator's description of the payloads, from a file or shipped.
     pub mapping: Option<Arc<Mapping>>,
+    /// What else its decoder obeys.
+    pub options: DecodeOptions,
 }
 
 impl SubscriptionConfig {
@@ -59,6 +61,7 @@ impl SubscriptionConfig {
             zone: None,
             collector_level: None,
             mapping: None,
+            options: DecodeOptions::default(),
         }
     }
 
@@ -160,7 +163,58 @@ fn subscription(table: &Table, faults: &mut Vec<Fault>) -> SubscriptionConfig {
         }
         None => {}
     }
+    share(table, &mut one, &mut fault);
+    options(table, &mut one.options, &mut fault);
+    if one.format == Format::Tasmota && one.zone.is_none() {
+        let what = "zone is missing: Tasmota's stamps are local, write zone = \"Europe/Berlin\"";
+        fault(table.fields.get("format"), what.to_owned());
+    }
     one
+}
+
+type Complain<'f> = dyn FnMut(Option<&Setting>, String) + 'f;
+
+/// Members of a group share the messages: each goes to one of them.
+fn share(table: &Table, one: &mut SubscriptionConfig, fault: &mut Complain<'_>) {
+    let Some(setting) = table.fields.get("share") else { return };
+    match text_of(setting) {
+        Ok("") => {}
+        Ok(group) if group.contains(['/', '+', '#', '\0']) => {
+            fault(Some(setting), format!("share: `{group}` is no group: letters and digits"));
+        }
+        Ok(_) if one.filter.starts_with("$share/") => {
+            fault(Some(setting), "share: the filter names a group already".to_owned());
+        }
+        Ok(group) => one.filter = format!("$share/{group}/{}", one.filter),
+        Err(what) => fault(Some(setting), format!("share: {what}")),
+    }
+}
+
+fn options(table: &Table, options: &mut DecodeOptions, fault: &mut Complain<'_>) {
+    let mut read = |name: &str, take: &mut dyn FnMut(&Setting) -> Result<(), String>| {
+        if let some @ Some(setting) = table.fields.get(name)
+            && let Err(what) = take(setting)
+        {
+            fault(some, format!("{name}: {what}"));
+        }
+    };
+    read("device_level", &mut |setting| {
+        let level = within(whole_of(setting)?, &(0..=32_u8))?;
+        options.device_level = (level > 0).then_some(level);
+        Ok(())
+    });
+    read("crc", &mut |setting| {
+        options.crc = text_of(setting)?.parse()?;
+        Ok(())
+    });
+    read("tariffs", &mut |setting| {
+        options.tariffs = text_of(setting)?.parse()?;
+        Ok(())
+    });
+    read("accept_simulated", &mut |setting| {
+        options.accept_simulated = bool_of(setting)?;
+        Ok(())
+    });
 }
 
 /// A file beside the configuration, or the name of a shipped mapping.

@@ -143,6 +143,17 @@ pub(super) fn text_of(setting: &Setting) -> Result<&str, String> {
     }
 }
 
+/// A yes or no; in variables and options as a word.
+pub(super) fn bool_of(setting: &Setting) -> Result<bool, String> {
+    match (&setting.raw, &setting.origin) {
+        (Raw::Bool(yes), _) => Ok(*yes),
+        (Raw::Text(text), Origin::Environment(_) | Origin::CommandLine(_)) => {
+            text.trim().parse().map_err(|_| format!("`{text}` is neither true nor false"))
+        }
+        _ => Err("is neither true nor false".to_owned()),
+    }
+}
+
 /// Variables and options carry numbers as text.
 pub(super) fn whole_of(setting: &Setting) -> Result<i64, String> {
     match (&setting.raw, &setting.origin) {

@@ -204,6 +204,7 @@ fn configure(mut config: Config, options: &DemoOptions, broker: u16) -> anyhow::
             zone: None,
             collector_level: Some(2),
             mapping: None,
+            options: protocols::DecodeOptions::default(),
         },
     ];
     config.console.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, console_port(options.port)));

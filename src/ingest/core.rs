@@ -193,6 +193,7 @@ impl IngestCore {
             zone: route.zone.as_ref(),
             collector: topic.collector(),
             mapping: route.mapping.as_deref(),
+            options: &route.options,
         };
         let format = route.format;
         match protocols::decode(format, &context, &frame.payload) {

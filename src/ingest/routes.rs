@@ -18,6 +18,8 @@ pub struct Route {
     pub collector_level: Option<u8>,
     /// The operator's description of the payloads.
     pub mapping: Option<Arc<Mapping>>,
+    /// What the operator says of the payloads beyond their format.
+    pub options: protocols::DecodeOptions,
 }
 
 /// What is known of one topic.
@@ -136,6 +138,7 @@ mod tests {
             zone: None,
             collector_level: Some(2),
             mapping: None,
+            options: protocols::DecodeOptions::default(),
         };
         let mut routes = Routes::new(vec![route]);
         for _ in 0..2 {

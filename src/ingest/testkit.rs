@@ -114,6 +114,7 @@ pub(super) fn core(data: &Registry) -> IngestCore {
         zone: None,
         collector_level,
         mapping: None,
+        options: protocols::DecodeOptions::default(),
     };
     let routes = vec![
         route("ami/#", Format::Bundle, None),

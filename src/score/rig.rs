@@ -229,6 +229,7 @@ impl Rig {
             zone: None,
             collector_level: None,
             mapping: None,
+            options: protocols::DecodeOptions::default(),
         };
         let registry = Registry::new(&directory.registry);
         let meters: Vec<MeterAsset> =

@@ -30,6 +30,7 @@ pub fn ingest_options(config: &Config) -> anyhow::Result<IngestOptions> {
         zone: subscription.zone.clone(),
         collector_level: subscription.collector_level,
         mapping: subscription.mapping.clone(),
+        options: subscription.options.clone(),
     });
     let mut options = IngestOptions::new(ADAPTER, routes.collect());
     options.batch_rows_max = usize::try_from(config.ingest.batch_rows_max)?;

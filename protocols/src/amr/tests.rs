@@ -16,6 +16,7 @@ fn context(topic: &str) -> DecodeContext<'_> {
         zone: None,
         collector: Some("C-01"),
         mapping: None,
+        options: &crate::DecodeOptions::DEFAULT,
     }
 }
 

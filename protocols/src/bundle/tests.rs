@@ -20,6 +20,7 @@ fn context() -> DecodeContext<'static> {
         zone: None,
         collector: None,
         mapping: None,
+        options: &crate::DecodeOptions::DEFAULT,
     }
 }
 

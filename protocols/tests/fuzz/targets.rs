@@ -14,7 +14,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use metering::UtcTime;
 use protocols::amr::wmbus::{Keys, Receiver};
-use protocols::{DecodeContext, DeviceReport, Format, Rejected, decode};
+use protocols::{DecodeContext, DecodeOptions, DeviceReport, Format, Rejected, decode};
 
 use crate::seeds;
 
@@ -81,6 +81,7 @@ fn context(topic: &str) -> DecodeContext<'_> {
         zone: None,
         collector: None,
         mapping: None,
+        options: &DecodeOptions::DEFAULT,
     }
 }
 

@@ -68,6 +68,7 @@ fn options() -> IngestOptions {
         zone: None,
         collector_level: None,
         mapping: None,
+        options: protocols::DecodeOptions::default(),
     };
     let routes = vec![route("ami/#", Format::Bundle), route("amr/#", Format::Rtlamr)];
     IngestOptions { batch_rows_max: 500, ..IngestOptions::new("mqtt", routes) }

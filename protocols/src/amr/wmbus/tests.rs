@@ -18,6 +18,7 @@ fn context() -> DecodeContext<'static> {
         zone: None,
         collector: Some("C-01"),
         mapping: None,
+        options: &crate::DecodeOptions::DEFAULT,
     }
 }
 

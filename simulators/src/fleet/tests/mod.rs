@@ -160,6 +160,7 @@ fn the_decoders_of_the_head_end_read_every_message() {
             zone: None,
             collector,
             mapping: None,
+            options: &protocols::DecodeOptions::DEFAULT,
         };
         let reports = decode(format, &context, &message.payload).unwrap_or_else(|rejected| {
             panic!("{rejected}: {}", String::from_utf8_lossy(&message.payload))
