@@ -17,6 +17,7 @@ pub mod bundle;
 mod device;
 #[cfg(test)]
 mod describe;
+pub mod files;
 pub mod format;
 mod json;
 pub mod lorawan;

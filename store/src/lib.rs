@@ -23,6 +23,7 @@ pub mod embedded;
 mod error;
 pub mod estimation;
 pub mod event_log;
+pub mod files;
 pub mod frame;
 pub mod gaps;
 pub mod issues;

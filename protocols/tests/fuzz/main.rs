@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 mod allocation;
+mod files;
 mod mutate;
 mod seeds;
 mod targets;

@@ -16,7 +16,7 @@ use metering::UtcTime;
 use protocols::amr::wmbus::{Keys, Receiver};
 use protocols::{DecodeContext, DecodeOptions, DeviceReport, Format, Rejected, decode};
 
-use crate::seeds;
+use crate::{files, seeds};
 
 pub(crate) struct Target {
     pub(crate) name: &'static str,
@@ -25,6 +25,11 @@ pub(crate) struct Target {
 }
 
 pub(crate) const TARGETS: &[Target] = &[
+    Target { name: "nem12", seeds: files::NEM12, run: files::nem12 },
+    Target { name: "cmep", seeds: files::CMEP, run: files::cmep },
+    Target { name: "espi", seeds: files::ESPI, run: files::espi },
+    Target { name: "beacon", seeds: files::BEACON, run: files::beacon },
+    Target { name: "layout", seeds: files::LAYOUT, run: files::layout },
     Target {
         name: "bundle",
         seeds: seeds::BUNDLE,

@@ -153,11 +153,14 @@ async fn slots(
                 .entry(end)
                 .or_insert_with(|| DaySlot::arrived(end, row.get(3), nothing, RuleMask::EMPTY));
             (slot.best, slot.failed) = (best, failed);
-            // The hour that came twice, and intervals of another length.
+            // The hour that came twice, intervals of another length, what a newer file measured.
             let calculated = i16::from(Method::Calculated.number());
             let moved = best == QualityStatus::Validated
                 && (slot.value != row.get::<_, i64>(3)
-                    || slot.arrived.status() == QualityStatus::Missing);
+                    || matches!(
+                        slot.arrived.status(),
+                        QualityStatus::Missing | QualityStatus::Estimated
+                    ));
             if moved || best == QualityStatus::Estimated && row.get::<_, i16>(6) == calculated {
                 (slot.value, slot.measured) = (row.get(3), true);
             }

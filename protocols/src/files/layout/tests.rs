@@ -1,0 +1,208 @@
+use expect_test::expect;
+use jiff::tz::TimeZone;
+use metering::UtcTime;
+
+use super::super::{Collected, Encoding, FileContext, FileFormat, beacon, read as read_file};
+use super::*;
+use crate::observation::Observation;
+
+fn told(layout: &Layout, text: &str) -> String {
+    let context = FileContext {
+        received_at: UtcTime::parse_rfc3339("2026-03-02T12:00:00Z").unwrap(),
+        zone: Some(&TimeZone::UTC),
+        encoding: Encoding::Latin1,
+        identity: beacon::Identity::default(),
+        layout: Some(layout),
+    };
+    let mut found = Collected::default();
+    let facts = read_file(FileFormat::Layout, &context, text.as_bytes(), &mut found);
+    let mut told = String::new();
+    for record in &found.records {
+        let report = &record.report;
+        told.push_str(&format!(
+            "line {}: {} `{}`\n",
+            record.line, report.source_id, report.raw_status
+        ));
+        for (seen, run) in report.observations.iter().zip(&record.quality) {
+            let at = seen.time();
+            let shown = match seen {
+                Observation::Register { field, value, modulus, .. } => {
+                    format!("{field} {value:?} {modulus:?}")
+                }
+                Observation::Series { field, values, exponent, .. } => {
+                    format!("{field} {values:?} e{exponent}")
+                }
+                Observation::Instant { field, .. } => field.to_string(),
+            };
+            let doubt = if at.doubtful { " doubtful" } else { "" };
+            told.push_str(&format!("  {} {shown} {}{doubt}\n", at.at, run.quality.word()));
+        }
+    }
+    for fault in &found.faults {
+        told.push_str(&format!("{fault}\n"));
+    }
+    if let Err(fault) = facts {
+        told.push_str(&format!("refused: {fault}\n"));
+    }
+    told
+}
+
+/// A line of blanks with texts at columns, from 1.
+fn at(width: usize, texts: &[(usize, &str)]) -> String {
+    let mut line = vec![' '; width];
+    for (column, text) in texts {
+        for (n, c) in text.chars().enumerate() {
+            line[column - 1 + n] = c;
+        }
+    }
+    line.into_iter().collect::<String>() + "\r\n"
+}
+
+#[test]
+fn every_preset_is_a_good_layout_and_reads_a_line() {
+    for (name, text) in PRESETS {
+        assert_eq!(Layout::parse(text).unwrap().name, name);
+    }
+    let lines = [
+        (
+            "radix-a",
+            at(
+                36,
+                &[(4, "012"), (7, "123456"), (14, "0004567"), (21, "022826"), (27, "SER0000001")],
+            ),
+        ),
+        (
+            "sensus-autoread",
+            at(155, &[(21, "12345678"), (29, "77"), (105, "0000001234"), (146, "S1")]),
+        ),
+        (
+            "sensus-k3",
+            at(91, &[(1, "77"), (13, "S2"), (44, "000004567"), (53, "1231")])
+                + &at(91, &[(13, "S3"), (44, "000000001"), (53, "0302")]),
+        ),
+        (
+            "neptune-ezroute",
+            at(480, &[(1, "R1"), (29, "N1"), (69, "0000001234"), (136, "030126"), (468, "A1")]),
+        ),
+        (
+            "neptune-equinox-s",
+            at(60, &[(1, "RTEHD"), (24, "20260301")])
+                + &at(130, &[(1, "PRMDT"), (104, "ACC1")])
+                + &at(60, &[(1, "MTRDT"), (6, "1"), (38, "N2")])
+                + &at(100, &[(1, "RDGDT"), (50, "06"), (89, "123456")])
+                + &at(20, &[(1, "ORDST"), (6, "20260302")])
+                + &at(60, &[(1, "MTRDT"), (6, "2"), (38, "N3")])
+                + &at(100, &[(1, "RDGDT"), (89, "654321")])
+                + &at(20, &[(1, "XXXXX")]),
+        ),
+    ];
+    let mut all = String::new();
+    for (name, text) in lines {
+        all.push_str(&format!("{name}\n{}", told(&preset(name).unwrap(), &text)));
+    }
+    expect![[r#"
+        radix-a
+        line 1: radix:SER0000001 `route=012 account=123456`
+          2026-02-28T00:00:00Z reading Some(Exact { mantissa: 4567, exponent: 0 }) Some(10000000) actual
+        sensus-autoread
+        line 1: sensus:12345678 `account=77 serial=S1`
+          2026-03-02T12:00:00Z reading Some(Exact { mantissa: 1234, exponent: 0 }) None actual doubtful
+        sensus-k3
+        line 1: sensus:S2 `account=77`
+          2025-12-31T00:00:00Z reading Some(Exact { mantissa: 4567, exponent: 0 }) None actual
+        line 2: sensus:S3 ``
+          2026-03-02T00:00:00Z reading Some(Exact { mantissa: 1, exponent: 0 }) None actual
+        neptune-ezroute
+        line 1: neptune:N1 `route=R1 account=A1`
+          2026-03-01T00:00:00Z reading Some(Exact { mantissa: 1234, exponent: 0 }) None actual
+        neptune-equinox-s
+        line 5: neptune:N2 `account=ACC1 sequence=1 dials=06`
+          2026-03-02T00:00:00Z reading Some(Exact { mantissa: 123456, exponent: 0 }) None actual
+        line 7: neptune:N3 `account=ACC1 sequence=2`
+          2026-03-01T00:00:00Z reading Some(Exact { mantissa: 654321, exponent: 0 }) None actual
+        line 8: unknown_type: no record begins so: RTEHD, PRMDT, MTRDT, RDGDT, ORDST
+    "#]].assert_eq(&all);
+}
+
+const CSV: &str = r#"
+name = "reads"
+kind = "csv"
+family = "own"
+delimiter = ";"
+column_names = true
+header = { prefix = "H", required = true }
+trailer = { prefix = "T", count = [2, 5], required = true }
+columns = [
+  { target = "id", name = "Serial", required = true },
+  { target = "date", name = "Day", format = "DD.MM.YYYY", required = true },
+  { target = "time", name = "At", format = "hh:mm" },
+  { target = "reading", name = "Reading", field = "volume", unit = "m3", scale = "0.1", absent = ["---"] },
+  { target = "reading", name = "Use", field = "use", unit = "L", interval_s = 3600 },
+  { target = "quality", name = "Q", map = { A = "actual", G = "estimated" } },
+]
+"#;
+
+#[test]
+fn a_csv_with_header_and_counting_trailer() {
+    let layout = Layout::parse(CSV).unwrap();
+    let text = "Serial;Day;At;Reading;Use;Q\nH;x\n\
+        1;01.03.2026;06:00;123;45;A\n\
+        \"2\";01.03.2026;06:00;---;;A\n\
+        3;31.02.2026;06:00;123;;A\n\
+        ;01.03.2026;06:00;123;;A\n\
+        4;01.03.2026;25:00;123;;A\n\
+        5;01.03.2026;06:00;12,3;;G\n\
+        6;01.03.2026;;7;;Z\n\
+        T0007\n";
+    expect![[r#"
+        line 3: own:1 ``
+          2026-03-01T06:00:00Z volume Some(Exact { mantissa: 123, exponent: -1 }) None actual
+          2026-03-01T06:00:00Z use [Some(45)] e0 actual
+        line 9: own:6 ``
+          2026-03-01T00:00:00Z volume Some(Exact { mantissa: 7, exponent: -1 }) None suspect
+        line 4: bad_value: no reading: its columns are empty
+        line 5: bad_format: `31.02.2026` is no date DD.MM.YYYY
+        line 6: bad_format: column `Serial`: empty, but required
+        line 7: bad_format: `25:00` is no time hh:mm
+        line 8: bad_value: `12,3` is no number
+    "#]]
+    .assert_eq(&told(&layout, text));
+    let wrong = text.replace("T0007", "T0008");
+    assert!(
+        told(&layout, &wrong).contains("refused: line 10: bad_format: the trailer counts `0008`")
+    );
+    let cut = text.replace("T0007\n", "");
+    assert!(told(&layout, &cut).contains("refused: line 9: bad_format: the trailer is missing"));
+}
+
+#[test]
+fn a_bad_layout_says_what_is_wrong() {
+    let mut all = String::new();
+    for (from, to) in [
+        ("kind = \"csv\"", "kind = \"excel\""),
+        ("family = \"own\"", "family = \"Own!\""),
+        ("delimiter = \";\"", "delimeter = \";\""),
+        ("target = \"id\"", "target = \"serial\""),
+        ("unit = \"m3\"", "unit = \"bushel\""),
+        ("scale = \"0.1\"", "scale = \"-1\""),
+        ("format = \"DD.MM.YYYY\"", "format = \"%d\""),
+        ("A = \"actual\"", "A = \"good\""),
+        ("name = \"Serial\"", "at = [1, 5]"),
+    ] {
+        let text = CSV.replacen(from, to, 1);
+        assert_ne!(text, CSV);
+        let error = Layout::parse(&text).unwrap_err().to_string();
+        all.push_str(&format!("{to}: {}\n", error.lines().next().unwrap_or("")));
+    }
+    expect![[r#"
+        kind = "excel": kind `excel`: write fixed or csv
+        family = "Own!": family `Own!`: write small letters
+        delimeter = ";": TOML parse error at line 5, column 1
+        target = "serial": column 1: target `serial`: id, reading, date, time, quality or note
+        unit = "bushel": column 4: `bushel` is no known unit: write for example kWh, Wh, m3, L, gal, ft3, CCF, V or W
+        scale = "-1": column 4: scale `-1` is no positive number
+        format = "%d": column 2: format `%d`: YYYY, YY, MM and DD, or hh, mm and ss, with signs between
+        A = "good": column 6: `good` is no quality: actual, estimated, substituted, final_substituted, missing, suspect
+        at = [1, 5]: column 1: fixed: `at = [from, to]`, from 1; csv: `index`, from 1, or, with column_names = true, `name`
+    "#]].assert_eq(&all);
+}
