@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use metering::{EventCode, UtcTime};
-use protocols::{DecodeContext, DeviceReport, Format, Observation, RejectReason, Rejected, decode};
+use protocols::{
+    DecodeContext, DecodeOptions, DeviceReport, Format, Observation, RejectReason, Rejected, decode,
+};
 use serde_json::Value;
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpus/mqtt");
@@ -41,11 +43,112 @@ fn read(format: Format, message: &Value) -> Result<DeviceReport, Rejected> {
         zone: Some(&zone),
         collector: None,
         mapping: None,
-        options: &protocols::DecodeOptions::DEFAULT,
+        options: &DecodeOptions::DEFAULT,
     };
     let mut reports = decode(format, &context, message.to_string().as_bytes())?;
     assert_eq!(reports.len(), 1);
     Ok(reports.remove(0))
+}
+
+/// One line a message: who, how many values and events, and the counters; or why it was refused.
+fn told(format: Format, topic: &str, payload: &[u8], options: &DecodeOptions) -> String {
+    let zone = TimeZone::get("Europe/Amsterdam").unwrap();
+    let context = DecodeContext {
+        topic,
+        received_at: UtcTime::parse_rfc3339("2026-11-21T20:00:00Z").unwrap(),
+        zone: Some(&zone),
+        collector: None,
+        mapping: None,
+        options,
+    };
+    let reports = match decode(format, &context, payload) {
+        Ok(reports) => reports,
+        Err(refused) => return format!("refused {}", refused.reason),
+    };
+    let lines = reports.iter().map(|report| {
+        let counters = report.observations.iter().filter_map(|seen| match seen {
+            Observation::Register { field, value: Some(value), unit: Some(unit), .. } => {
+                Some(format!("{field}={value}{unit}"))
+            }
+            _ => None,
+        });
+        let counters: Vec<String> = counters.collect();
+        let (source, at) = (&report.source_id, report.heard_at.at);
+        let (reads, events) = (report.reads(), report.events.len());
+        format!("{source} {at} {reads} values {events} events {}", counters.join(" "))
+    });
+    lines.collect::<Vec<_>>().join("\n  ")
+}
+
+#[test]
+fn p1_telegrams_of_eleven_kinds() {
+    let Some(file) = corpus("p1_telegrams_of_eleven_kinds", "p1_telegrams.json") else { return };
+    let telegrams = file["telegrams"].as_object().unwrap();
+    assert_eq!(telegrams.len(), 13);
+    let by_topic = DecodeOptions { device_level: Some(2), ..DecodeOptions::DEFAULT };
+    let mut text = String::new();
+    let (mut wrong, mut bare) = (0, 0);
+    for (name, telegram) in telegrams {
+        let payload = telegram.as_str().unwrap().as_bytes();
+        let name = name.trim_start_matches("TELEGRAM_");
+        let said = told(Format::P1, "dsmr/raw", payload, &DecodeOptions::DEFAULT);
+        text.push_str(&format!("{name}: {said}\n"));
+        if said.starts_with("refused") {
+            let said = told(Format::P1, "dsmr/house-7/raw", payload, &by_topic);
+            text.push_str(&format!("{name} by its topic: {said}\n"));
+        }
+        // One digit of a counter changed: only a check sum can tell.
+        let bent = telegram.as_str().unwrap().replacen("(0", "(1", 1);
+        match told(Format::P1, "dsmr/house-7/raw", bent.as_bytes(), &by_topic).as_str() {
+            "refused bad_checksum" => wrong += 1,
+            _ => bare += 1,
+        }
+    }
+    assert_eq!((wrong, bare), (9, 4), "nine carry a check sum");
+    expect_test::expect_file!["expect/p1.txt"].assert_eq(&text);
+}
+
+#[test]
+fn tasmota_and_shelly_messages() {
+    let test = "tasmota_and_shelly_messages";
+    let Some(tasmota) = corpus(test, "tasmota_sensor.json") else { return };
+    let Some(shelly) = corpus(test, "shelly_pro3em.json") else { return };
+    let mut text = String::new();
+    for message in tasmota["msgs"].as_array().unwrap() {
+        let topic =
+            if message["StatusSNS"].is_object() { "stat/d/STATUS8" } else { "tele/d/SENSOR" };
+        let payload = message.to_string();
+        let said = told(Format::Tasmota, topic, payload.as_bytes(), &DecodeOptions::DEFAULT);
+        text.push_str(&format!("tasmota: {said}\n"));
+    }
+    for message in shelly["msgs"].as_array().unwrap() {
+        let payload = message.to_string();
+        let said =
+            told(Format::Shelly, "em/events/rpc", payload.as_bytes(), &DecodeOptions::DEFAULT);
+        text.push_str(&format!("shelly: {said}\n"));
+    }
+    expect_test::expect_file!["expect/meters.txt"].assert_eq(&text);
+}
+
+#[test]
+fn lorawan_events_of_both_servers() {
+    let test = "lorawan_events_of_both_servers";
+    let Some(chirpstack) = corpus(test, "chirpstack_v4_events.json") else { return };
+    let Some(tts) = corpus(test, "tts_examples.json") else { return };
+    let mut text = String::new();
+    for (event, message) in chirpstack["events"].as_object().unwrap() {
+        let topic = format!("application/a/device/d/event/{event}");
+        let payload = message.to_string();
+        let said = told(Format::Chirpstack, &topic, payload.as_bytes(), &DecodeOptions::DEFAULT);
+        text.push_str(&format!("chirpstack {event}: {said}\n"));
+    }
+    for message in tts["examples"].as_array().unwrap() {
+        let payload = message.to_string();
+        let topic = "v3/app@tenant/devices/dev1/up";
+        let said = told(Format::TheThings, topic, payload.as_bytes(), &DecodeOptions::DEFAULT);
+        text.push_str(&format!("the_things: {said}\n"));
+    }
+    expect_test::expect_file!["expect/lorawan.txt"].assert_eq(&text);
 }
 
 /// `source field=value` of the first register.

@@ -52,39 +52,73 @@ fn chirpstack_events_tell_battery_join_and_errors() {
     let topic = |event: &str| format!("application/a/device/0102030405060708/event/{event}");
     let head = r#""time":"2026-11-21T10:00:00Z","deviceInfo":{"devEui":"0102030405060708"}"#;
     for (event, rest, want) in [
-        ("status", r#","margin":-3,"batteryLevel":88.3"#, expect![[r#"
+        (
+            "status",
+            r#","margin":-3,"batteryLevel":88.3"#,
+            expect![[r#"
             deveui:0102030405060708 heard 2026-11-21T10:00:00Z collector, status `external_power=false`, 2 reads
               instant battery_percent 88.3 (2026-11-21T10:00:00Z collector)
               instant margin -3 (2026-11-21T10:00:00Z collector)
-        "#]]),
-        ("status", r#","externalPowerSource":true"#, expect![[r#"
+        "#]],
+        ),
+        (
+            "status",
+            r#","externalPowerSource":true"#,
+            expect![[r#"
             deveui:0102030405060708 heard 2026-11-21T10:00:00Z collector, status `external_power=true`, 1 reads
               instant margin 0 (2026-11-21T10:00:00Z collector)
-        "#]]),
-        ("join", r#","devAddr":"00189440""#, expect![[r#"
+        "#]],
+        ),
+        (
+            "join",
+            r#","devAddr":"00189440""#,
+            expect![[r#"
             deveui:0102030405060708 heard 2026-11-21T10:00:00Z collector, 0 reads
               event link_up/0 once `joined as 00189440` (2026-11-21T10:00:00Z collector)
-        "#]]),
-        ("log", r#","level":"ERROR","code":"UPLINK_MIC","description":"bad""#, expect![[r#"
+        "#]],
+        ),
+        (
+            "log",
+            r#","level":"ERROR","code":"UPLINK_MIC","description":"bad""#,
+            expect![[r#"
             deveui:0102030405060708 heard 2026-11-21T10:00:00Z collector, 0 reads
               event meter_flag/0 once `ERROR UPLINK_MIC bad` (2026-11-21T10:00:00Z collector)
-        "#]]),
+        "#]],
+        ),
         ("txack", "", expect![[""]]),
-        ("up", r#","simulated":true"#, expect![[r#"
+        (
+            "up",
+            r#","simulated":true"#,
+            expect![[r#"
             refused simulated: `simulated` is true: set accept_simulated = true to take messages of simulated devices
-        "#]]),
-        ("other", "", expect![[r#"
+        "#]],
+        ),
+        (
+            "other",
+            "",
+            expect![[r#"
             refused unknown_type: event other is none of up, status, join, log, ack, txack, location, integration
-        "#]]),
+        "#]],
+        ),
     ] {
         check(Format::Chirpstack, &topic(event), &format!("{{{head}{rest}}}"), &want);
     }
-    check(Format::Chirpstack, &topic("up"), "\n\u{24}binary", &expect![[r#"
+    check(
+        Format::Chirpstack,
+        &topic("up"),
+        "\n\u{24}binary",
+        &expect![[r#"
         refused bad_format: the payload does not begin with `{`: set the server's integration to JSON, not Protobuf
-    "#]]);
-    check(Format::Chirpstack, &topic("up"), r#"{"deviceInfo":{"devEui":"1"}}"#, &expect![[r#"
+    "#]],
+    );
+    check(
+        Format::Chirpstack,
+        &topic("up"),
+        r#"{"deviceInfo":{"devEui":"1"}}"#,
+        &expect![[r#"
         refused no_identity: `deviceInfo.devEui` is no device EUI
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -104,17 +138,26 @@ fn the_things_stack_gives_the_same_device_and_no_downlinks() {
                   register volume 12 L (2026-11-21T10:00:01.5Z collector)
             "#]],
         ),
-        (r#""received_at":"2026-11-21T10:00:02Z","join_accept":{}"#, expect![[r#"
+        (
+            r#""received_at":"2026-11-21T10:00:02Z","join_accept":{}"#,
+            expect![[r#"
             deveui:0004a30b001c0530 heard 2026-11-21T10:00:02Z collector, 0 reads
               event link_up/0 once `joined as 0F` (2026-11-21T10:00:02Z collector)
-        "#]]),
+        "#]],
+        ),
         (r#""downlink_ack":{"f_cnt":1}"#, expect![[""]]),
-        (r#""simulated":true,"uplink_message":{}"#, expect![[r#"
+        (
+            r#""simulated":true,"uplink_message":{}"#,
+            expect![[r#"
             refused simulated: `simulated` is true: set accept_simulated = true to take messages of simulated devices
-        "#]]),
-        (r#""x":1"#, expect![[r#"
+        "#]],
+        ),
+        (
+            r#""x":1"#,
+            expect![[r#"
             refused unknown_type: none of uplink_message, join_accept and the downlink messages
-        "#]]),
+        "#]],
+        ),
     ] {
         check(Format::TheThings, topic, &format!("{{{ids},{rest}}}"), &want);
     }

@@ -43,10 +43,15 @@ fn tasmota_scalars_and_lists_may_stand_side_by_side() {
 #[test]
 fn tasmota_topics_in_both_orders_and_messages_without_a_meter() {
     let (tele, stat) = ("tasmota/plug-7/tele/LWT", "stat/plug-7/STATUS8");
-    check(Format::Tasmota, tele, "Offline", &expect![[r#"
+    check(
+        Format::Tasmota,
+        tele,
+        "Offline",
+        &expect![[r#"
         tasmota:plug-7 heard 2026-11-21T10:00:05Z arrival, 0 reads
           event link_down/0 once `` (2026-11-21T10:00:05Z arrival)
-    "#]]);
+    "#]],
+    );
     check(
         Format::Tasmota,
         stat,
@@ -73,9 +78,14 @@ fn tasmota_topics_in_both_orders_and_messages_without_a_meter() {
             refused unknown_type: a `TIC` object and no `ENERGY`: use format = "mapping" with the shipped mapping tasmota-tic
         "#]],
     );
-    check(Format::Tasmota, "tele/plug-7/INFO1", "{}", &expect![[r#"
+    check(
+        Format::Tasmota,
+        "tele/plug-7/INFO1",
+        "{}",
+        &expect![[r#"
         refused unknown_type: `INFO1` carries no telemetry: subscribe to tele/+/SENSOR, tele/+/STATE and tele/+/LWT
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -114,13 +124,23 @@ fn shelly_tells_what_changed_and_an_unwired_phase_has_no_frequency() {
               event meter_flag/0 once `bad_value em1data_2_total_act_energy=-1` (2026-11-21T10:00:05Z arrival)
         "#]],
     );
-    check(Format::Shelly, "pm-1/online", "true", &expect![[r#"
+    check(
+        Format::Shelly,
+        "pm-1/online",
+        "true",
+        &expect![[r#"
         shelly:pm-1 heard 2026-11-21T10:00:05Z arrival, 0 reads
           event link_up/0 once `` (2026-11-21T10:00:05Z arrival)
-    "#]]);
-    check(Format::Shelly, "pm-1/status/wifi", "{}", &expect![[r#"
+    "#]],
+    );
+    check(
+        Format::Shelly,
+        "pm-1/status/wifi",
+        "{}",
+        &expect![[r#"
         refused unknown_type: component wifi is no meter
-    "#]]);
+    "#]],
+    );
     check(
         Format::Shelly,
         "pm-1/events/rpc",
@@ -163,7 +183,12 @@ fn amsreader_registers_carry_the_meter_s_clock() {
               event clock_error/0 level `stamp 0` (2026-11-21T10:00:05Z arrival doubtful)
         "#]],
     );
-    check(Format::Amsreader, "ams", r#"{"name":"x","data":{"P":7}}"#, &expect![[r#"
+    check(
+        Format::Amsreader,
+        "ams",
+        r#"{"name":"x","data":{"P":7}}"#,
+        &expect![[r#"
         refused no_identity: `id` is absent or empty
-    "#]]);
+    "#]],
+    );
 }

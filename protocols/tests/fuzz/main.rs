@@ -9,6 +9,7 @@
 
 mod allocation;
 mod files;
+mod meters;
 mod mutate;
 mod seeds;
 mod targets;

@@ -1,7 +1,7 @@
 //! The table of decoders that any bytes are thrown at. To add one, add a line to [`TARGETS`]:
 //!
 //! - `name`: letters, digits and `-`; the stream of inputs and the folder of found cases hang on it;
-//! - `seeds`: good inputs of your own making (a line each in `seeds.rs`, or an `include_bytes!`),
+//! - `seeds`: good inputs of your own making (a line each in `seeds.rs` or a file of your own, or an `include_bytes!`),
 //!   which `run(seed, 0)` accepts, with every branch of the decoder in one of them;
 //! - `run`: decodes, looks at all of what came out (walk every list, print it) and returns whether
 //!   the input was accepted. The second argument counts up from 0: take settings from its bits
@@ -16,7 +16,7 @@ use metering::UtcTime;
 use protocols::amr::wmbus::{Keys, Receiver};
 use protocols::{DecodeContext, DecodeOptions, DeviceReport, Format, Rejected, decode};
 
-use crate::{files, seeds};
+use crate::{files, meters, seeds};
 
 pub(crate) struct Target {
     pub(crate) name: &'static str,
@@ -51,19 +51,29 @@ pub(crate) const TARGETS: &[Target] = &[
         run: |input, n| message(Format::Wmbusmeters, "wmbusmeters/1", input, n),
     },
     Target { name: "wmbus", seeds: seeds::WMBUS, run: wmbus },
+    Target { name: "tasmota", seeds: meters::TASMOTA, run: meters::tasmota },
+    Target { name: "shelly", seeds: meters::SHELLY, run: meters::shelly },
+    Target { name: "amsreader", seeds: meters::AMSREADER, run: meters::amsreader },
+    Target { name: "p1", seeds: meters::P1, run: meters::p1 },
+    Target { name: "chirpstack", seeds: meters::CHIRPSTACK, run: meters::chirpstack },
+    Target { name: "the-things", seeds: meters::THE_THINGS, run: meters::the_things },
 ];
 
 /// Decodes a payload and looks at everything that a reader of the reports would. Variant 0 knows
 /// a zone and a collector.
 fn message(format: Format, topic: &str, input: &[u8], variant: u64) -> bool {
+    zoned(topic, variant, |context| judged(context, format, input))
+}
+
+/// With and without a zone and a collector; variant 0 has both.
+pub(crate) fn zoned<T>(topic: &str, variant: u64, run: impl FnOnce(&DecodeContext<'_>) -> T) -> T {
     // A fixed zone costs no look into the zone database.
     let zone = TimeZone::fixed(jiff::tz::offset(1));
-    let context = DecodeContext {
+    run(&DecodeContext {
         zone: (variant.is_multiple_of(2)).then_some(&zone),
         collector: (variant & 2 == 0).then_some("C-1"),
         ..context(topic)
-    };
-    judged(&context, format, input)
+    })
 }
 
 /// A Wireless M-Bus telegram, with and without the sender's key, to a receiver that may have heard
@@ -79,7 +89,7 @@ fn wmbus(input: &[u8], variant: u64) -> bool {
 }
 
 /// What a decoder knows of a message on `topic` that arrived on the day of the seeds.
-fn context(topic: &str) -> DecodeContext<'_> {
+pub(crate) fn context(topic: &str) -> DecodeContext<'_> {
     DecodeContext {
         topic,
         received_at: UtcTime::from_seconds(1_795_255_205),
@@ -90,7 +100,7 @@ fn context(topic: &str) -> DecodeContext<'_> {
     }
 }
 
-fn judged(context: &DecodeContext<'_>, format: Format, input: &[u8]) -> bool {
+pub(crate) fn judged(context: &DecodeContext<'_>, format: Format, input: &[u8]) -> bool {
     looked_at(decode(format, context, input))
 }
 
