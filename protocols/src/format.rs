@@ -10,7 +10,7 @@ use crate::amr::wmbus::Receiver;
 use crate::mapping::Mapping;
 use crate::observation::DeviceReport;
 use crate::options::DecodeOptions;
-use crate::{amr, bundle, lorawan, mapping, meters, p1};
+use crate::{amr, bundle, lorawan, mapping, meters, p1, sparkplug};
 
 /// A larger payload is refused as [`RejectReason::TooLarge`], in bytes. The transport takes more
 /// (4 MiB), so that an oversized message is kept as a dead letter instead of vanishing.
@@ -31,6 +31,8 @@ pub enum Format {
     Wmbus,
     /// As a description of the operator says, [`crate::mapping`].
     Mapping,
+    /// Sparkplug B; [`crate::sparkplug::Nodes`] keeps its births.
+    Sparkplug,
     /// Energy telemetry of Tasmota devices.
     Tasmota,
     /// RPC and status messages of Shelly meters of the second generation.
@@ -91,6 +93,8 @@ pub enum RejectReason {
     OutOfRange,
     /// More bytes than [`PAYLOAD_BYTES_MAX`].
     TooLarge,
+    /// Sparkplug data of a node whose birth was not heard; told again after it.
+    NoBirth,
     /// No bytes (a cleared retained message).
     Empty,
     /// A server says that no device sent it.
@@ -112,6 +116,7 @@ pub(crate) const FORMATS: &[(Format, &str)] = &[
     (Format::Wmbusmeters, "wmbusmeters"),
     (Format::Wmbus, "wmbus"),
     (Format::Mapping, "mapping"),
+    (Format::Sparkplug, "sparkplug"),
     (Format::Tasmota, "tasmota"),
     (Format::Shelly, "shelly"),
     (Format::Amsreader, "amsreader"),
@@ -158,6 +163,7 @@ pub fn decode_with(
         Format::Wmbusmeters => amr::wmbusmeters::decode(context, payload),
         Format::Wmbus => receiver.decode(context, payload),
         Format::Mapping => mapping::decode(context, payload),
+        Format::Sparkplug => sparkplug::decode(context, payload),
         Format::Tasmota => meters::tasmota::decode(context, payload),
         Format::Shelly => meters::shelly::decode(context, payload),
         Format::Amsreader => meters::amsreader::decode(context, payload),
@@ -179,6 +185,7 @@ impl RejectReason {
         Self::BadValue,
         Self::OutOfRange,
         Self::TooLarge,
+        Self::NoBirth,
         Self::Empty,
         Self::Simulated,
         Self::BadChecksum,
@@ -200,6 +207,7 @@ impl RejectReason {
             Self::BadValue => "bad_value",
             Self::OutOfRange => "out_of_range",
             Self::TooLarge => "too_large",
+            Self::NoBirth => "no_birth",
             Self::Empty => "empty",
             Self::Simulated => "simulated",
             Self::BadChecksum => "bad_checksum",

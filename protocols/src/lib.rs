@@ -14,9 +14,9 @@ compile_error!("a sabotage build is for tests alone, never for a release");
 
 pub mod amr;
 pub mod bundle;
-mod device;
 #[cfg(test)]
 mod describe;
+mod device;
 pub mod files;
 pub mod format;
 mod json;
@@ -28,6 +28,7 @@ pub mod mqtt;
 pub mod observation;
 pub mod options;
 pub mod p1;
+pub mod sparkplug;
 mod stamp;
 
 pub use format::{

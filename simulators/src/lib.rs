@@ -13,6 +13,7 @@ pub mod assets;
 mod bundle;
 mod calendar;
 mod collector;
+pub mod edge;
 mod fleet;
 mod json;
 mod layout;

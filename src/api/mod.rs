@@ -16,6 +16,7 @@ mod intake;
 mod issues;
 mod meters;
 mod params;
+mod payloads;
 mod problem;
 mod readings;
 mod rules;
@@ -75,6 +76,10 @@ pub fn router(state: WebState) -> Router {
         .route("/commissioning", get(intake::commissioning))
         .route("/dead-letters", get(intake::dead_letters))
         .route("/dead-letters/{sha256}", get(intake::dead_letter))
+        .route("/payloads", get(payloads::live).post(payloads::apply))
+        .route("/payloads/history", get(payloads::history))
+        .route("/payloads/try", post(payloads::try_out))
+        .route("/payloads/{name}/end", post(payloads::end))
         .route("/batches", get(intake::batches))
         .fallback(async || Problem::not_found("there is no such resource: see docs/api.md"));
     Router::new()

@@ -68,7 +68,7 @@ struct Stopped;
 
 impl<P> Ready<P> {
     pub(super) fn new<S: Sink<Prepared = P>>(accepted: Accepted, generation: u64) -> Self {
-        let Accepted { batch, fates, unmapped } = accepted;
+        let Accepted { batch, fates, unmapped, .. } = accepted;
         let messages = batch.messages;
         Self { prepared: S::prepare(batch), fates, unmapped, messages, generation }
     }
@@ -257,7 +257,8 @@ impl<S: Sink> Committer<S> {
             reads: 1,
         });
         self.stats.poisoned.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let accepted = Accepted { batch, fates: vec![Fate::DeadLettered], unmapped: 0 };
+        let fates = vec![Fate::DeadLettered];
+        let accepted = Accepted { batch, fates, unmapped: 0, asks: Vec::new(), born: Vec::new() };
         let ready = Ready::new::<S>(accepted, 0);
         loop {
             match self.patient_commit(&ready.prepared).await? {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metering::{EventCode, MeterEvent, MeterId, SourceId, Subject, UtcTime};
-use protocols::{DecodeContext, DeviceReport, Format};
+use protocols::sparkplug::{Born, Command, Nodes};
+use protocols::{DecodeContext, DeviceReport, Format, Rejected};
 use store::{Batch, DeadRow, EventRow, HeardRow, RawRow, UnknownRow};
 use vee::Rule;
 
@@ -45,6 +46,10 @@ pub struct Accepted {
     pub fates: Vec<Fate>,
     /// Values of known meters whose field no channel carries; kept with the raw message only.
     pub unmapped: u64,
+    /// What must be told to senders: a node is asked for its birth.
+    pub asks: Vec<Command>,
+    /// Nodes whose quarantined messages can be told again.
+    pub born: Vec<Born>,
 }
 
 /// Why a message became a dead letter; the words are stored.
@@ -72,6 +77,8 @@ pub struct IngestCore {
     keep_raw: bool,
     touched: Vec<(usize, usize)>,
     ways: Ways,
+    /// What the births of Sparkplug nodes said.
+    nodes: Nodes,
 }
 
 /// Facts of the message that is being accepted.
@@ -108,6 +115,7 @@ impl IngestCore {
             keep_raw: true,
             touched: Vec::new(),
             ways: Ways::default(),
+            nodes: Nodes::default(),
         }
     }
 
@@ -122,6 +130,11 @@ impl IngestCore {
     pub fn judge_by(&mut self, limits: Limits, data: &store::assets::Registry) {
         self.limits = limits;
         self.registry.judge_by(&mut self.limits, data);
+    }
+
+    /// Descriptions that operators took live, after the subscriptions of the configuration.
+    pub fn set_live_routes(&mut self, live: Vec<Route>) {
+        self.routes.set_live(live);
     }
 
     pub const fn adapter(&self) -> &'static str {
@@ -146,6 +159,7 @@ impl IngestCore {
     pub fn forget(&mut self, data: &store::assets::Registry) {
         self.registry = Registry::new(data);
         self.registry.judge_by(&mut self.limits, data);
+        self.nodes.forget_sequence();
     }
 
     /// Makes one batch of `frames`, in their order. `log_time` stamps its frames of the event log.
@@ -161,7 +175,7 @@ impl IngestCore {
     /// An empty batch.
     pub fn begin(&self) -> Accepted {
         let batch = Batch::new(self.adapter, UtcTime::MIN);
-        Accepted { batch, fates: Vec::new(), unmapped: 0 }
+        Accepted { batch, fates: Vec::new(), unmapped: 0, asks: Vec::new(), born: Vec::new() }
     }
 
     /// Adds one message.
@@ -196,11 +210,20 @@ impl IngestCore {
             options: &route.options,
         };
         let format = route.format;
+        if format == Format::Sparkplug {
+            let heard = self.nodes.receive(&context, &frame.payload, frame.redelivered);
+            out.asks.extend(heard.ask);
+            out.born.extend(heard.born);
+            if let Some(rejected) = heard.refused {
+                out.batch.dead.push(message.refused_row(&rejected));
+                return Fate::DeadLettered;
+            }
+            return self.reports(&message, format, &heard.reports, out);
+        }
         match protocols::decode(format, &context, &frame.payload) {
             Ok(reports) => self.reports(&message, format, &reports, out),
             Err(rejected) => {
-                let reason = rejected.reason.label();
-                out.batch.dead.push(message.dead_row(reason, &rejected.detail, 1));
+                out.batch.dead.push(message.refused_row(&rejected));
                 Fate::DeadLettered
             }
         }
@@ -342,6 +365,10 @@ impl Message<'_> {
             received_at: self.frame.received_at,
             reads,
         }
+    }
+
+    fn refused_row(&self, rejected: &Rejected) -> DeadRow {
+        self.dead_row(rejected.reason.label(), &rejected.detail, 1)
     }
 
     fn raw_row(&self, meter: Option<MeterId>) -> RawRow {

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 
 use metering::UtcTime;
+use protocols::RejectReason;
+use protocols::sparkplug::Born;
 use store::{Database, DeadLetter, ReplayFilter, Stored};
 
 use super::commit::chain;
@@ -15,6 +17,7 @@ use super::pipeline::core_of;
 use super::sink::{Letter, Sink, SinkError};
 use super::store_sink::StoreSink;
 use crate::clock::Clock;
+use crate::services::payloads;
 
 /// Tells dead letters again, from a program of its own.
 #[derive(Debug)]
@@ -50,6 +53,7 @@ impl Replayer {
     pub async fn replay(&self, filter: &ReplayFilter) -> Result<ReplayReport, SinkError> {
         let mut sink = StoreSink::new(self.database.clone(), self.options.adapter);
         let mut core = core_of(&self.options, &sink.registry().await?);
+        core.set_live_routes(payloads::live_routes(&self.database).await?.1);
         let mut report = ReplayReport::default();
         let mut after = None;
         loop {
@@ -147,6 +151,38 @@ impl Letters for StoredLetters {
             }
         }
     }
+
+    async fn unborn(&self, born: Option<&Born>, after: Option<&Letter>) -> Option<Vec<Letter>> {
+        let reason = Some(RejectReason::NoBirth.label().to_owned());
+        let filter = ReplayFilter { reason, ..ReplayFilter::default() };
+        let mut after = after.map(|letter| (letter.received_at, letter.sha256));
+        loop {
+            let page = match self.database.letters_to_replay(self.adapter, &filter, after).await {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "Dead letters could not be read.");
+                    return None;
+                }
+            };
+            let last = page.last()?;
+            after = Some((last.received_at, last.sha256));
+            let wanted = |letter: &&DeadLetter| {
+                born.is_none_or(|born| {
+                    letter.received_at >= born.since && is_of(&letter.topic, born)
+                })
+            };
+            let letters: Vec<Letter> = page.iter().filter(wanted).map(Letter::from).collect();
+            if !letters.is_empty() {
+                return Some(letters);
+            }
+        }
+    }
+}
+
+/// The edge node of a Sparkplug topic.
+fn is_of(topic: &str, born: &Born) -> bool {
+    let mut levels = topic.split('/').skip(1);
+    levels.next() == Some(&born.group) && levels.nth(1) == Some(&born.node)
 }
 
 impl From<&DeadLetter> for Letter {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use protocols::mqtt::{MqttSource, RawFrame};
+use protocols::sparkplug::{Born, Command};
 use store::assets::Registry;
 use tokio::sync::{Mutex, mpsc, watch};
 
@@ -14,6 +15,7 @@ use super::ack::Duties;
 use super::commit::{Ready, Shared, Work};
 use super::core::Frame;
 use super::options::IngestOptions;
+use super::routes::Route;
 use super::sink::{Letter, Sink};
 use super::stats::IngestStats;
 use crate::clock::Clock;
@@ -38,6 +40,16 @@ pub trait Source: Send + 'static {
     /// The next message if one waits.
     fn try_recv(&mut self) -> Option<RawFrame>;
 
+    /// Wants these topics too, beside those of the configuration.
+    fn listen(&self, filters: &[String]) {
+        let _ = filters;
+    }
+
+    /// Publishes these when there is room.
+    fn send(&self, commands: Vec<Command>) {
+        drop(commands);
+    }
+
     /// Sends the last acknowledgements and takes leave.
     fn stop(self) -> impl Future<Output = ()> + Send;
 }
@@ -51,6 +63,25 @@ impl Source for MqttSource {
         Self::try_recv(self)
     }
 
+    fn listen(&self, filters: &[String]) {
+        Self::listen(self, filters);
+    }
+
+    fn send(&self, commands: Vec<Command>) {
+        if commands.is_empty() {
+            return;
+        }
+        let publisher = self.publisher();
+        // It may have to wait for room, and nobody shall wait for it.
+        tokio::spawn(async move {
+            for Command { topic, payload } in commands {
+                if let Err(error) = publisher.publish(&topic, payload, false).await {
+                    tracing::warn!(%error, topic, "A node could not be asked for its birth.");
+                }
+            }
+        });
+    }
+
     async fn stop(self) {
         Self::stop(self).await;
     }
@@ -62,11 +93,31 @@ pub(super) struct Assets {
     pub(super) registry: Option<Arc<Registry>>,
     /// What the rules that hold now say of readings, when they changed.
     pub(super) limits: Option<Limits>,
+    /// Descriptions of payloads that operators took live, when they changed.
+    pub(super) live: Option<Vec<Route>>,
 }
 
 /// Asks for dead letters that may be readings now, page by page: those after `after`.
 pub(super) trait Letters: Send + Sync + 'static {
     fn page(&self, after: Option<&Letter>) -> impl Future<Output = Option<Vec<Letter>>> + Send;
+
+    /// The same for messages that waited for the birth of their node; `None`: of any node.
+    fn unborn(
+        &self,
+        born: Option<&Born>,
+        after: Option<&Letter>,
+    ) -> impl Future<Output = Option<Vec<Letter>>> + Send {
+        let _ = (born, after);
+        async { Some(Vec::new()) }
+    }
+}
+
+/// Which dead letters are told again.
+enum Again {
+    /// Of devices that are provisioned now.
+    Known,
+    /// That waited for a birth: of this node, or of any.
+    Unborn(Option<Born>),
 }
 
 /// The receiving half of the pipeline.
@@ -104,7 +155,7 @@ impl<S: Sink, L: Letters> Intake<S, L> {
         waiting: &mut VecDeque<RawFrame>,
     ) -> Result<(), Ended> {
         if self.assets.has_changed().unwrap_or(false) {
-            self.reload().await?;
+            self.reload(source).await?;
         }
         // First room, then messages: what arrives while the committer works makes one batch.
         let room = tokio::select! {
@@ -131,10 +182,13 @@ impl<S: Sink, L: Letters> Intake<S, L> {
         if !self.options.linger.is_zero() && waiting.len() < self.options.batch_rows_max {
             tokio::time::sleep(self.options.linger).await;
         }
-        let work = self.batch(source, waiting).await;
+        let (work, born) = self.batch(source, waiting).await;
         if !work.frames.is_empty() {
             room.send(work);
             self.sent += 1;
+        }
+        for node in born {
+            self.replay(&Again::Unborn(Some(node))).await?;
         }
         Ok(())
     }
@@ -159,7 +213,7 @@ impl<S: Sink, L: Letters> Intake<S, L> {
         &mut self,
         source: &mut M,
         waiting: &mut VecDeque<RawFrame>,
-    ) -> Work<S::Prepared> {
+    ) -> (Work<S::Prepared>, Vec<Born>) {
         let started = self.clock.monotonic();
         let shared = Arc::clone(&self.shared);
         let mut shared = shared.lock().await;
@@ -183,21 +237,29 @@ impl<S: Sink, L: Letters> Intake<S, L> {
         }
         let generation = shared.generation;
         drop(shared);
+        source.send(std::mem::take(&mut accepted.asks));
+        let born = std::mem::take(&mut accepted.born);
         let batch = Ready::new::<S>(accepted, generation);
-        Work { frames, duties, batch, letters: Vec::new() }
+        (Work { frames, duties, batch, letters: Vec::new() }, born)
     }
 
     /// Takes the new asset model over, then tells the dead letters of devices that are known now
     /// before anything newer of them.
-    async fn reload(&mut self) -> Result<(), Ended> {
-        let (data, limits) = {
+    async fn reload<M: Source>(&mut self, source: &M) -> Result<(), Ended> {
+        let (data, limits, live) = {
             let news = self.assets.borrow_and_update();
-            (news.registry.clone(), news.limits.clone())
+            (news.registry.clone(), news.limits.clone(), news.live.clone())
         };
         let Some(data) = data else { return Ok(()) };
         let grew = {
             let core = &mut self.shared.lock().await.core;
             let grew = core.reload(&data);
+            if let Some(live) = live {
+                // First the way to decode, then the topics.
+                let filters: Vec<String> = live.iter().map(|route| route.filter.clone()).collect();
+                core.set_live_routes(live);
+                source.listen(&filters);
+            }
             if let Some(limits) = limits {
                 core.judge_by(limits, &data);
             }
@@ -208,10 +270,14 @@ impl<S: Sink, L: Letters> Intake<S, L> {
             meters = data.meters.len(),
             "Took over the asset model."
         );
-        if grew { self.replay().await } else { Ok(()) }
+        if grew {
+            self.replay(&Again::Known).await?;
+            self.replay(&Again::Unborn(None)).await?;
+        }
+        Ok(())
     }
 
-    async fn replay(&mut self) -> Result<(), Ended> {
+    async fn replay(&mut self, which: &Again) -> Result<(), Ended> {
         // Letters that were made with the old model must be in the store before we ask for them.
         let sent = self.sent;
         tokio::select! {
@@ -220,7 +286,11 @@ impl<S: Sink, L: Letters> Intake<S, L> {
         }
         let mut last: Option<Letter> = None;
         loop {
-            let Some(page) = self.letters.page(last.as_ref()).await else { return Ok(()) };
+            let page = match which {
+                Again::Known => self.letters.page(last.as_ref()).await,
+                Again::Unborn(born) => self.letters.unborn(born.as_ref(), last.as_ref()).await,
+            };
+            let Some(page) = page else { return Ok(()) };
             if page.is_empty() {
                 return Ok(());
             }

@@ -36,7 +36,7 @@ pub use intake::Source;
 pub use normalise::{Leftover, SOURCE_DERIVED, SOURCE_SENT};
 pub use options::IngestOptions;
 pub use registry::Registry;
-pub use routes::Route;
+pub use routes::{Route, topic_matches};
 pub use service::Ingest;
 pub use sink::{Letter, Sink, SinkError};
 pub use stats::{IngestStats, Latency};

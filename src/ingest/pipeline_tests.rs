@@ -279,7 +279,7 @@ async fn a_device_that_becomes_known_tells_again_what_it_had_sent() {
     rig.until("40 messages are dead letters", |rig| messages(rig) == 40).await;
     let mut data = registry(&[METERS[0], "ert:8; ; consumption register gal 1 0 0 900 0"]);
     data.version = 2;
-    rig.assets.send_replace(Assets { registry: Some(Arc::new(data)), limits: None });
+    rig.assets.send_replace(Assets { registry: Some(Arc::new(data)), ..Assets::default() });
     rig.until("40 letters are told again", |rig| messages(rig) == 80).await;
     for counter in 40..50 {
         rig.send(telegram(8, counter)).await;

@@ -35,6 +35,8 @@ pub(super) struct Topic {
 #[derive(Debug)]
 pub(super) struct Routes {
     routes: Vec<Route>,
+    /// Those of the configuration, which come first and stay.
+    fixed: usize,
     topics: HashMap<Box<str>, Topic>,
 }
 
@@ -43,7 +45,14 @@ const TOPICS_MAX: usize = 200_000;
 
 impl Routes {
     pub(super) fn new(routes: Vec<Route>) -> Self {
-        Self { routes, topics: HashMap::new() }
+        Self { fixed: routes.len(), routes, topics: HashMap::new() }
+    }
+
+    /// These after those of the configuration, in place of what stood there.
+    pub(super) fn set_live(&mut self, live: Vec<Route>) {
+        self.routes.truncate(self.fixed);
+        self.routes.extend(live);
+        self.topics.clear();
     }
 
     pub(super) fn get(&self, at: usize) -> &Route {
@@ -55,7 +64,7 @@ impl Routes {
         if let Some(known) = self.topics.get(name) {
             return known.clone();
         }
-        let route = self.routes.iter().position(|route| matches(&route.filter, name));
+        let route = self.routes.iter().position(|route| topic_matches(&route.filter, name));
         let level = route.and_then(|at| self.routes[at].collector_level);
         let topic = Topic {
             name: name.into(),
@@ -77,7 +86,7 @@ impl Topic {
 }
 
 /// MQTT 5, 4.7: `+` is one level, `#` the rest with its parent; neither matches a leading `$`.
-fn matches(filter: &str, topic: &str) -> bool {
+pub fn topic_matches(filter: &str, topic: &str) -> bool {
     let filter = match filter.strip_prefix("$share/") {
         Some(rest) => rest.split_once('/').map_or("", |(_, filter)| filter),
         None => filter,
@@ -126,7 +135,7 @@ mod tests {
             ("a/b", "a", false),
             ("$share/group/amr/+/rtlamr", "amr/C-1/rtlamr", true),
         ] {
-            assert_eq!(matches(filter, topic), want, "{filter} {topic}");
+            assert_eq!(topic_matches(filter, topic), want, "{filter} {topic}");
         }
     }
 

@@ -11,10 +11,12 @@ use super::dlq::StoredLetters;
 use super::intake::{Assets, Source};
 use super::options::IngestOptions;
 use super::pipeline::{Parts, core_of, run_with};
+use super::routes::Route;
 use super::sink::Sink;
 use super::stats::IngestStats;
 use super::store_sink::StoreSink;
 use crate::clock::Clock;
+use crate::services::payloads;
 use crate::services::rules::limits::Limits;
 
 /// Takes messages from a source and acknowledges them once they are stored.
@@ -52,10 +54,15 @@ impl Ingest {
         };
         let (tell, assets) = watch::channel(Assets::default());
         let mut core = core_of(&self.options, &data);
+        let (changes, live) = self.first_mappings().await;
+        let filters: Vec<String> = live.iter().map(|route| route.filter.clone()).collect();
+        core.set_live_routes(live);
+        source.listen(&filters);
         let mut watcher = AssetWatcher {
             database: self.database.clone(),
             version: data.version,
             rules: alerts::BUILT_IN.to_owned(),
+            mappings: changes,
             every: self.options.assets_every,
             reload: self.reload,
             tell,
@@ -68,6 +75,21 @@ impl Ingest {
         let parts = Parts { options: self.options, clock: self.clock, stats: self.stats };
         run_with(parts, (core, sink, letters), source, (assets, shutdown)).await;
         watcher.abort();
+    }
+
+    /// What operators took live. The registry was read just now, so the database is there; when it
+    /// is gone again the watcher asks later.
+    async fn first_mappings(&self) -> (i64, Vec<Route>) {
+        match payloads::live_routes(&self.database).await {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::warn!(
+                    error = chain(&error),
+                    "Descriptions of payloads cannot be loaded yet."
+                );
+                (-1, Vec::new())
+            }
+        }
     }
 
     async fn first_registry(
@@ -97,6 +119,8 @@ struct AssetWatcher {
     version: i64,
     /// Version of the rules that readings are judged by.
     rules: String,
+    /// The last change of descriptions that is followed; -1: none was read.
+    mappings: i64,
     every: Duration,
     reload: Arc<Notify>,
     tell: watch::Sender<Assets>,
@@ -117,7 +141,9 @@ impl AssetWatcher {
 
     async fn look(&mut self) -> Result<(), store::StoreError> {
         let limits = self.new_limits().await;
-        if self.database.asset_version().await? == self.version && limits.is_none() {
+        let live = self.new_mappings().await?;
+        let same = self.database.asset_version().await? == self.version;
+        if same && limits.is_none() && live.is_none() {
             return Ok(());
         }
         let data = self.database.load_registry().await?;
@@ -126,8 +152,19 @@ impl AssetWatcher {
         self.tell.send_modify(|told| {
             told.registry = registry;
             told.limits = limits.or(told.limits.take());
+            told.live = live.or(told.live.take());
         });
         Ok(())
+    }
+
+    async fn new_mappings(&mut self) -> Result<Option<Vec<Route>>, store::StoreError> {
+        if store::mappings::last_change(&self.database).await? == self.mappings {
+            return Ok(None);
+        }
+        let (last, live) = payloads::live_routes(&self.database).await?;
+        self.mappings = last;
+        tracing::info!(mappings = live.len(), "Took over the descriptions of payloads.");
+        Ok(Some(live))
     }
 
     /// The limits of rules that others have replaced; rules that cannot be read change nothing.

@@ -2,5 +2,6 @@
 //! while, and what people decide of intervals.
 
 pub mod fleet;
+pub mod payloads;
 pub mod rules;
 pub mod vee;

@@ -8,6 +8,7 @@ use metering::UtcTime;
 
 use super::args::{BenchArgs, DemoArgs, RulesBenchArgs, SimulateArgs};
 use super::exit::{Exit, Failure};
+use super::protocols_args::ProtocolsVerb;
 use super::rules_args::RulesVerb;
 use super::score::ScoreArgs;
 use super::vee_args::VeeVerb;
@@ -109,6 +110,13 @@ pub(super) enum Verb {
     /// Shows, checks, tries and changes the rules.
     #[command(subcommand, before_help = "Example:  headend rules apply rules.toml --dry-run")]
     Rules(RulesVerb),
+    /// Payload formats and descriptions of payloads: lists, tries and takes them live.
+    #[command(
+        subcommand,
+        before_help = "Example:  headend protocols try --mapping plant.toml \
+                             --topic plant/7/energy --payload '{\"kwh\":12.5}'"
+    )]
+    Protocols(ProtocolsVerb),
     /// Dead letters: messages that could not become readings.
     #[command(subcommand, before_help = "Example:  headend dlq list")]
     Dlq(DlqVerb),

@@ -10,6 +10,8 @@ mod issue_acts;
 mod issues;
 mod meters;
 mod options;
+mod protocols;
+mod protocols_args;
 mod provision;
 pub mod provision_file;
 mod reads;
@@ -113,8 +115,10 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
         }
         Verb::Bench(BenchVerb::Rules(args)) => crate::bench::rules::run(&args.options()),
         Verb::Rules(verb) if verb.is_offline() => rules::run_offline(verb),
+        Verb::Protocols(verb) if verb.is_offline() => protocols::run_offline(verb),
         Verb::Meters(_)
         | Verb::Rules(_)
+        | Verb::Protocols(_)
         | Verb::Reads(_)
         | Verb::Issues(_)
         | Verb::Vee(_)
@@ -166,6 +170,7 @@ async fn ask(verb: &Verb, place: &Place, opened: &Opened) -> anyhow::Result<()> 
         Verb::Reads(args) => reads::run(database, args, now).await,
         Verb::Issues(verb) => issues::run(database, verb, &place.account, (zone, now)).await,
         Verb::Rules(verb) => rules::run(database, verb, &place.account, (zone, now)).await,
+        Verb::Protocols(verb) => protocols::run(database, verb, &place.account, (zone, now)).await,
         Verb::Vee(verb) => vee::run(database, verb, &place.account, now).await,
         Verb::Dlq(DlqVerb::List { reason, source, replayed, page, output }) => {
             let filter = store::views::intake::DeadLetterFilter {

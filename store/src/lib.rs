@@ -27,6 +27,7 @@ pub mod files;
 pub mod frame;
 pub mod gaps;
 pub mod issues;
+pub mod mappings;
 mod migrate;
 mod partitions;
 mod presence;

@@ -89,7 +89,7 @@ impl Demo {
 }
 
 /// The program beside the tests: `cargo test --workspace` builds it first.
-fn built() -> PathBuf {
+pub(crate) fn built() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let path = tests.ancestors().nth(2).unwrap_or(Path::new(".")).join("headend");
     assert!(path.exists(), "{} is not built: cargo build", path.display());

@@ -8,4 +8,5 @@ mod journeys;
 mod kit;
 mod live;
 mod pages;
+mod payloads;
 mod webdriver;

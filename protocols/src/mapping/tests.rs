@@ -14,7 +14,7 @@ fn context<'a>(mapping: &'a Mapping, topic: &'a str) -> DecodeContext<'a> {
         zone: None,
         collector: None,
         mapping: Some(mapping),
-        options: &crate::DecodeOptions::DEFAULT,
+        options: &crate::options::DecodeOptions::DEFAULT,
     }
 }
 

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, Filter, Packet, Publish, RetainForwardRule, SubAck, SubscribeReasonCode,
-};
+use rumqttc::v5::mqttbytes::v5::{ConnAck, Packet, Publish, SubAck};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
@@ -32,8 +30,6 @@ pub(crate) struct Driver {
     queue: mpsc::Sender<RawFrame>,
     clock: ArrivalClock,
     reconnect: Reconnect,
-    /// The channel had no room for our SUBSCRIBE.
-    must_subscribe: bool,
     watch: Watch,
 }
 
@@ -58,15 +54,7 @@ impl Driver {
         clock: ArrivalClock,
     ) -> Self {
         let reconnect = Reconnect::new(&config, Arc::clone(&shared.stats));
-        Self {
-            config,
-            shared,
-            queue,
-            clock,
-            reconnect,
-            must_subscribe: false,
-            watch: Watch::default(),
-        }
+        Self { config, shared, queue, clock, reconnect, watch: Watch::default() }
     }
 
     pub(crate) async fn run(mut self, mut events: EventLoop) {
@@ -107,8 +95,8 @@ impl Driver {
                     }
                 }
             }
-            if self.must_subscribe {
-                self.subscribe();
+            if self.shared.topics_wait.load(Ordering::Relaxed) {
+                self.shared.tell_topics(&mut self.shared.lock());
             }
             if self.shared.acks_wait.load(Ordering::Relaxed) {
                 let mut link = self.shared.lock();
@@ -175,11 +163,13 @@ impl Driver {
             properties.and_then(|p| p.receive_max),
             properties.and_then(|p| p.max_packet_size),
         );
+        link.topics.connected();
+        let subscribed = link.topics.is_empty();
         drop(link);
         let stats = &self.shared.stats;
         stats.epoch.store(epoch, Ordering::Relaxed);
         stats.connected.store(true, Ordering::Relaxed);
-        stats.subscribed.store(self.config.subscriptions.is_empty(), Ordering::Relaxed);
+        stats.subscribed.store(subscribed, Ordering::Relaxed);
         if dropped > 0 {
             tracing::error!(
                 dropped,
@@ -195,47 +185,23 @@ impl Driver {
             tracing::info!(epoch, "Connected to the broker with a new session.");
         }
         self.reconnect.connected();
-        // Also with a session: it may be one of another configuration.
-        self.subscribe();
-        self.shared.send_outbox(&mut self.shared.lock());
-    }
-
-    fn subscribe(&mut self) {
-        if self.config.subscriptions.is_empty() {
-            return;
-        }
-        let filters = self.config.subscriptions.iter().map(|wanted| {
-            let qos = if wanted.qos1 { QoS::AtLeastOnce } else { QoS::AtMostOnce };
-            Filter {
-                // Stored copies are state, not readings: once per new subscription is enough.
-                retain_forward_rule: RetainForwardRule::OnNewSubscribe,
-                ..Filter::new(wanted.filter.as_str(), qos)
-            }
-        });
-        let client = self.shared.lock().client.clone();
-        self.must_subscribe = client.try_subscribe_many(filters).is_err();
+        let mut link = self.shared.lock();
+        self.shared.tell_topics(&mut link);
+        self.shared.send_outbox(&mut link);
     }
 
     /// Compares what the broker granted with what was asked; the library only logs it.
     fn granted(&mut self, ack: &SubAck) {
-        let mut all = ack.return_codes.len() == self.config.subscriptions.len();
-        for (wanted, code) in self.config.subscriptions.iter().zip(&ack.return_codes) {
-            let enough = match code {
-                SubscribeReasonCode::Success(granted) => {
-                    !wanted.qos1 || *granted != QoS::AtMostOnce
-                }
-                _ => false,
-            };
-            if !enough {
-                all = false;
-                count(&self.shared.stats.suback_failures);
-                tracing::error!(
-                    filter = wanted.filter,
-                    code = ?code,
-                    "The broker refused a subscription; check its access rules."
-                );
-            }
+        let refused = self.shared.lock().topics.granted(&ack.return_codes);
+        for (filter, code) in refused.iter().flatten() {
+            count(&self.shared.stats.suback_failures);
+            tracing::error!(
+                filter,
+                code = ?code,
+                "The broker refused a subscription; check its access rules."
+            );
         }
+        let all = refused.is_some_and(|refused| refused.is_empty());
         self.shared.stats.subscribed.store(all, Ordering::Relaxed);
     }
 

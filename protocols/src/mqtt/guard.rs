@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::outbox::Outbox;
 use super::state::{AckLedger, Marked, Ticket};
 use super::stats::{MqttStats, count};
+use super::topics::Topics;
 
 /// What became of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) closing: AtomicBool,
     /// Acknowledgements found the channel full; the driver sends them as it empties.
     pub(crate) acks_wait: AtomicBool,
+    /// A SUBSCRIBE found the channel full.
+    pub(crate) topics_wait: AtomicBool,
     /// Wakes the driver out of a wait when the source stops.
     pub(crate) stop: Notify,
     /// The queue got shorter.
@@ -54,6 +57,7 @@ pub(crate) struct Link {
     pub(crate) ledger: AckLedger,
     pub(crate) outbox: Outbox,
     pub(crate) client: AsyncClient,
+    pub(crate) topics: Topics,
     /// CONNACK seen and connection not lost since.
     pub(crate) open: bool,
 }
@@ -144,20 +148,30 @@ impl std::fmt::Debug for AckGuard {
 }
 
 impl Shared {
-    pub(crate) fn new(client: AsyncClient) -> Self {
+    pub(crate) fn new(client: AsyncClient, topics: Topics) -> Self {
         Self {
             link: Mutex::new(Link {
                 ledger: AckLedger::new(),
                 outbox: Outbox::new(),
                 client,
+                topics,
                 open: false,
             }),
             stats: Arc::default(),
             closing: AtomicBool::new(false),
             acks_wait: AtomicBool::new(false),
+            topics_wait: AtomicBool::new(false),
             stop: Notify::new(),
             room: Notify::new(),
             outbox_room: Notify::new(),
+        }
+    }
+
+    /// Tells the broker what is wanted, as far as there is a connection and room.
+    pub(crate) fn tell_topics(&self, link: &mut Link) {
+        if link.open {
+            let client = link.client.clone();
+            self.topics_wait.store(link.topics.tell(&client), Ordering::Relaxed);
         }
     }
 

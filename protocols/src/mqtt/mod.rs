@@ -16,6 +16,7 @@ pub mod state;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 pub use config::{MqttConfig, MqttConfigError, Subscription};
 pub use guard::{AckGuard, Resolution, resolve_all};

@@ -15,6 +15,7 @@ use super::driver::Driver;
 use super::guard::{AckGuard, Goodbye, Shared};
 use super::outbox::{Message, PublishError};
 use super::stats::MqttStats;
+use super::topics::Topics;
 
 /// Time for the last acknowledgements and the DISCONNECT at a stop.
 const STOP_MAX: Duration = Duration::from_secs(2);
@@ -60,7 +61,7 @@ impl MqttSource {
     pub fn start(config: MqttConfig, clock: ArrivalClock) -> Result<Self, MqttConfigError> {
         config.check()?;
         let (client, events) = AsyncClient::new(config.options(), config.request_capacity());
-        let shared = Arc::new(Shared::new(client));
+        let shared = Arc::new(Shared::new(client, Topics::new(&config.subscriptions)));
         let (queue, frames) = mpsc::channel(config.queue_max);
         let driver = Driver::new(config, Arc::clone(&shared), queue, clock);
         let driver = tokio::spawn(driver.run(events));
@@ -93,6 +94,13 @@ impl MqttSource {
 
     pub fn stats(&self) -> Arc<MqttStats> {
         Arc::clone(&self.shared.stats)
+    }
+
+    /// Wants these topics beside those of the configuration, from now on; all others are ended.
+    pub fn listen(&self, filters: &[String]) {
+        let mut link = self.shared.lock();
+        link.topics.listen(filters);
+        self.shared.tell_topics(&mut link);
     }
 
     pub fn publisher(&self) -> MqttPublisher {

@@ -26,6 +26,7 @@ mod meter_tabs;
 pub(super) mod meters;
 pub(super) mod node;
 mod payload;
+pub(super) mod payloads;
 pub(super) mod reading_acts;
 pub(super) mod reading_day;
 mod reading_methods;

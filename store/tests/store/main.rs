@@ -12,6 +12,7 @@ mod gaps;
 mod handover;
 mod identity;
 mod issues;
+mod mappings;
 mod partitions;
 mod support;
 mod upkeep;

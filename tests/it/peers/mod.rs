@@ -3,6 +3,7 @@
 mod corpus;
 mod meters;
 mod real_input;
+mod sparkplug;
 mod table;
 
 use std::process::Command;
