@@ -14,6 +14,7 @@ pub mod demo;
 pub mod ingest;
 pub mod jobs;
 pub mod output;
+pub mod polling;
 pub mod score;
 pub mod services;
 pub mod simulate;

@@ -1,5 +1,7 @@
 //! `headend simulate`: a simulated fleet that publishes to any broker, for trying a head-end out.
 
+pub mod modbus;
+
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;

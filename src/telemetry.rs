@@ -17,9 +17,11 @@ use protocols::mqtt::MqttStats;
 use store::views::fleet::FleetSummary;
 
 use crate::ingest::stats::IngestStats;
+use crate::polling::Watch;
 
 mod fleet;
 mod ingest;
+mod polls;
 pub mod log;
 mod sampled;
 
@@ -116,6 +118,18 @@ pub const METRICS: &[Metric] = &[
         "Messages that wait for ingest; reading stops when the queue is full."),
     metric("ami_input_queue_full_total", Kind::Counter, &["adapter"],
         "Times that reading stopped because the queue was full."),
+    metric("ami_modbus_gateways", Kind::Gauge, &["state"],
+        "Modbus gateways that are polled: connected or not."),
+    metric("ami_modbus_units", Kind::Gauge, &["state"],
+        "Modbus units that are polled, by how they are."),
+    metric("ami_modbus_polls_total", Kind::Counter, &[],
+        "Polls of Modbus units that were read to their end."),
+    metric("ami_modbus_requests_total", Kind::Counter, &["outcome"],
+        "Modbus requests: answered, refused by an exception, timed out, or answered by what is no answer to them."),
+    metric("ami_modbus_connections_total", Kind::Counter, &["outcome"],
+        "Connections to Modbus gateways; each fault on one is followed by a new one."),
+    metric("ami_modbus_implausible_total", Kind::Counter, &[],
+        "Modbus values that cannot be and were not kept."),
     metric("ami_rules_lag_records", Kind::Gauge, &[],
         "Records of the event log that the rules have not applied."),
     metric("ami_alerts_total", Kind::Counter, &[],
@@ -186,6 +200,14 @@ impl Telemetry {
     /// When it is done twice.
     pub fn watch_mqtt(&self, stats: Arc<MqttStats>) -> Result<(), prometheus::Error> {
         self.add(move || ingest::of_mqtt(&stats))
+    }
+
+    /// Shows the gateways that are polled. Once only.
+    ///
+    /// # Errors
+    /// When it is done twice.
+    pub fn watch_polls(&self, polls: Watch) -> Result<(), prometheus::Error> {
+        self.add(move || polls::samples(&polls.gateways()))
     }
 
     /// Shows how far the rules are behind what `ingest` appended. `progress` gives the last record

@@ -10,7 +10,7 @@ use crate::amr::wmbus::Receiver;
 use crate::mapping::Mapping;
 use crate::observation::DeviceReport;
 use crate::options::DecodeOptions;
-use crate::{amr, bundle, lorawan, mapping, meters, p1, sparkplug};
+use crate::{amr, bundle, lorawan, mapping, meters, modbus, p1, sparkplug};
 
 /// A larger payload is refused as [`RejectReason::TooLarge`], in bytes. The transport takes more
 /// (4 MiB), so that an oversized message is kept as a dead letter instead of vanishing.
@@ -31,6 +31,8 @@ pub enum Format {
     Wmbus,
     /// As a description of the operator says, [`crate::mapping`].
     Mapping,
+    /// What one poll of a Modbus unit gave, [`crate::modbus::record`].
+    ModbusPoll,
     /// Sparkplug B; [`crate::sparkplug::Nodes`] keeps its births.
     Sparkplug,
     /// Energy telemetry of Tasmota devices.
@@ -116,6 +118,7 @@ pub(crate) const FORMATS: &[(Format, &str)] = &[
     (Format::Wmbusmeters, "wmbusmeters"),
     (Format::Wmbus, "wmbus"),
     (Format::Mapping, "mapping"),
+    (Format::ModbusPoll, "modbus"),
     (Format::Sparkplug, "sparkplug"),
     (Format::Tasmota, "tasmota"),
     (Format::Shelly, "shelly"),
@@ -163,6 +166,7 @@ pub fn decode_with(
         Format::Wmbusmeters => amr::wmbusmeters::decode(context, payload),
         Format::Wmbus => receiver.decode(context, payload),
         Format::Mapping => mapping::decode(context, payload),
+        Format::ModbusPoll => modbus::record::decode(context, payload),
         Format::Sparkplug => sparkplug::decode(context, payload),
         Format::Tasmota => meters::tasmota::decode(context, payload),
         Format::Shelly => meters::shelly::decode(context, payload),

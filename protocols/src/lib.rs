@@ -22,6 +22,7 @@ pub mod format;
 mod json;
 pub mod lorawan;
 pub mod mapping;
+pub mod modbus;
 pub mod meters;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;

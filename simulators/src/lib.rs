@@ -19,6 +19,7 @@ mod json;
 mod layout;
 mod link;
 mod meter;
+pub mod modbus;
 mod plan;
 mod provision;
 mod radio;

@@ -10,6 +10,7 @@ use store::Database;
 
 use super::health::Gauges;
 use crate::clock::Clock;
+use crate::polling::Watch;
 use crate::services::fleet::FleetCache;
 use crate::telemetry::Telemetry;
 
@@ -32,6 +33,8 @@ pub struct WebState {
     pub readiness: Arc<Readiness>,
     pub telemetry: Arc<Telemetry>,
     pub fleet: Arc<FleetCache>,
+    /// Meters that are asked.
+    pub polls: Watch,
     pub(super) gauges: Arc<Gauges>,
 }
 
@@ -48,12 +51,20 @@ impl WebState {
         Ok(Self {
             fleet: Arc::new(FleetCache::new(Arc::clone(&clock), calendar)),
             readiness: Arc::new(Readiness::default()),
+            polls: Watch::default(),
             gauges: Arc::default(),
             settings: Arc::new(settings),
             db,
             clock,
             telemetry,
         })
+    }
+
+    /// The same, with the gateways that are polled.
+    #[must_use]
+    pub fn with_polls(mut self, polls: Watch) -> Self {
+        self.polls = polls;
+        self
     }
 
     pub fn now(&self) -> UtcTime {

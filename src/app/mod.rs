@@ -25,6 +25,8 @@ use crate::ingest::stats::IngestStats;
 use crate::jobs::day_close::DayCloseJob;
 use crate::jobs::rules::{RuleHandle, RuleJob};
 use crate::jobs::{calendar, estimation, ticks, upkeep};
+use crate::polling::source::WithPolls;
+use crate::polling::{Polling, Watch};
 pub use parts::{Parts, Time};
 pub use serve::{serve, stop_signal};
 
@@ -37,6 +39,7 @@ pub struct App {
     pub ingest: Arc<IngestStats>,
     pub mqtt: Arc<MqttStats>,
     pub rules: RuleHandle,
+    pub polls: Watch,
     /// Where the console answers.
     pub address: SocketAddr,
     clock: Arc<dyn Clock>,
@@ -45,6 +48,7 @@ pub struct App {
     stop: watch::Sender<bool>,
     intake: JoinHandle<()>,
     rule_task: JoinHandle<()>,
+    polling: Polling,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -69,13 +73,18 @@ impl App {
         let source = MqttSource::start(parts.mqtt.clone(), Arc::new(move || arrival.now()))
             .context("the MQTT settings")?;
         let mqtt = source.stats();
+        let (mut polling, polled) = Polling::new(Arc::clone(clock));
+        let source = WithPolls::new(source, polled, Arc::clone(clock));
+        let polls = polling.watch();
         let watched = web::Watched {
             ingest: Arc::clone(&stats),
             mqtt: Arc::clone(&mqtt),
             rules: rules.clone(),
+            polls: polls.clone(),
         };
         let (address, web) = web::start(&parts, watched, stopped.clone()).await?;
         let intake = tokio::spawn(ingest.run(source, intake_stopped));
+        polling.apply(parts.gateways.clone()).await;
 
         let waker = wake_rules(Arc::clone(&stats), rules.clone(), stopped.clone());
         let mut tasks = vec![web, tokio::spawn(waker)];
@@ -101,6 +110,8 @@ impl App {
             ingest: stats,
             mqtt,
             rules,
+            polls,
+            polling,
             address,
             clock: Arc::clone(clock),
             log: PgLog::new(database.clone()),
@@ -130,6 +141,7 @@ impl App {
 
     /// Stops in order; each part has a bounded time.
     pub async fn drain(mut self) {
+        self.polling.apply(Vec::new()).await;
         self.stop_intake.send_replace(true);
         limited("ingest", &mut self.intake).await;
         self.stop.send_replace(true);

@@ -13,6 +13,8 @@ use crate::api::WebSettings;
 use crate::clock::Clock;
 use crate::config::{self, Config, SubscriptionConfig, read_secret};
 use crate::ingest::IngestOptions;
+use crate::polling::GatewayPlan;
+use crate::polling::profiles::Profiles;
 use crate::verbs::replay::ingest_options;
 
 /// Log frames are kept this long, and always until every reader has read them.
@@ -42,6 +44,8 @@ pub struct Parts {
     pub time: Time,
     pub mqtt: MqttConfig,
     pub ingest: IngestOptions,
+    /// Gateways that are polled.
+    pub gateways: Vec<GatewayPlan>,
     pub rules: Params,
     pub snapshot_every: Duration,
     pub keep: Keep,
@@ -67,6 +71,7 @@ impl Parts {
             time,
             mqtt: mqtt(&config.mqtt)?,
             ingest: ingest_options(config)?,
+            gateways: gateways(&config.modbus)?,
             rules: Params::default(),
             snapshot_every: config.rules.snapshot_every,
             keep: Keep { raw_days: i64::try_from(keep_days)?, log_days: LOG_DAYS },
@@ -74,6 +79,13 @@ impl Parts {
             listen: config.console.listen,
         })
     }
+}
+
+/// The configured gateways with their profiles.
+pub(crate) fn gateways(config: &config::ModbusConfig) -> anyhow::Result<Vec<GatewayPlan>> {
+    let profiles = Profiles::load(config.profiles.as_deref())?;
+    let plan = |gateway| Ok(GatewayPlan::of_config(gateway, &profiles)?);
+    config.gateways.iter().map(plan).collect()
 }
 
 fn zone_name(config: &Config) -> String {

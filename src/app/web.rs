@@ -16,6 +16,7 @@ use crate::api::{self, PartState, WebState};
 use crate::console::{self, ConsoleState};
 use crate::ingest::stats::IngestStats;
 use crate::jobs::rules::RuleHandle;
+use crate::polling::Watch;
 use crate::telemetry::Telemetry;
 
 /// What health and metrics look at.
@@ -24,6 +25,7 @@ pub(super) struct Watched {
     pub(super) ingest: Arc<IngestStats>,
     pub(super) mqtt: Arc<MqttStats>,
     pub(super) rules: RuleHandle,
+    pub(super) polls: Watch,
 }
 
 /// Binds and serves until `stopped` turns true; open streams end with it.
@@ -47,7 +49,8 @@ pub(super) async fn start(
         Arc::clone(&parts.clock),
         telemetry,
         parts.web.clone(),
-    )?;
+    )?
+    .with_polls(watched.polls.clone());
     watch_readiness(&web, &watched);
     let console = ConsoleState::new(&web, stopped.clone());
     let router = console::router(console).merge(api::router(web));
@@ -66,6 +69,7 @@ fn telemetry(watched: &Watched) -> anyhow::Result<Telemetry> {
     let telemetry = Telemetry::new()?;
     telemetry.watch_ingest(ADAPTER, Arc::clone(&watched.ingest))?;
     telemetry.watch_mqtt(Arc::clone(&watched.mqtt))?;
+    telemetry.watch_polls(watched.polls.clone())?;
     let rules = watched.rules.clone();
     let progress = move || {
         let progress = rules.progress();

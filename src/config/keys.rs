@@ -27,6 +27,20 @@ pub const SETTINGS: &str = "embedded.settings.";
 /// The list of topics.
 pub const SUBSCRIPTIONS: &str = "mqtt.subscriptions";
 
+/// The gateways to Modbus units.
+pub const GATEWAYS: &str = "modbus.gateways";
+/// The Modbus units behind them.
+pub const UNITS: &str = "modbus.units";
+
+/// Every list of tables with the keys of one table.
+pub const LISTS: &[(&str, &[Key])] =
+    &[(SUBSCRIPTIONS, SUBSCRIPTION_KEYS), (GATEWAYS, GATEWAY_KEYS), (UNITS, UNIT_KEYS)];
+
+/// The keys of a list's tables; `None` when it is no list.
+pub(crate) fn list_keys(path: &str) -> Option<&'static [Key]> {
+    LISTS.iter().find(|(list, _)| *list == path).map(|(_, keys)| *keys)
+}
+
 /// In the order of the sample.
 pub const KEYS: &[Key] = &[
     key("utility.name", "\"Utility\"", "text", "Name of the utility, in page heads and exports."),
@@ -113,6 +127,12 @@ pub const KEYS: &[Key] = &[
         "The broker keeps what arrives so long while the head-end is away.",
     ),
     key(
+        "modbus.profiles",
+        "\"\"",
+        "directory",
+        "Device profiles of your own, one .toml file each; empty: those that come with the program.",
+    ),
+    key(
         "console.listen",
         "\"127.0.0.1:8080\"",
         "address:port",
@@ -191,6 +211,46 @@ pub const SUBSCRIPTION_KEYS: &[Key] = &[
         "true|false",
         "LoRaWAN: take messages of simulated devices.",
     ),
+];
+
+/// Keys of one `[[modbus.gateways]]` table; the default is an example here.
+pub const GATEWAY_KEYS: &[Key] = &[
+    key("name", "\"gw1\"", "text", "Short name; its units are modbus:NAME/UNIT."),
+    key(
+        "address",
+        "\"tcp://192.0.2.7:502\"",
+        "tcp://, rtutcp:// or /dev/",
+        "Modbus TCP, RTU inside TCP, or a serial line such as /dev/ttyUSB0.",
+    ),
+    key("collector", "\"\"", "code", "The collector that it is in the asset model; empty: none."),
+    key(
+        "timeout",
+        "\"\"",
+        "duration",
+        "An answer is waited for so long; empty: 1s, RTU 3s, or what the profile says.",
+    ),
+    key("baud", "19200", "bit/s", "Serial lines only: speed."),
+    key("parity", "\"even\"", "none|even|odd", "Serial lines only: parity."),
+    key("stop_bits", "1", "1 or 2", "Serial lines only: stop bits."),
+];
+
+/// Keys of one `[[modbus.units]]` table; the default is an example here.
+pub const UNIT_KEYS: &[Key] = &[
+    key("gateway", "\"gw1\"", "name", "Behind which gateway."),
+    key("unit", "1", "address, 1 to 247", "Its address on the bus."),
+    key(
+        "profile",
+        "\"eastron-sdm630\"",
+        "name",
+        "What device it is: `headend modbus profiles` lists them.",
+    ),
+    key(
+        "every",
+        "\"15m\"",
+        "duration",
+        "Polled so often, at whole multiples of it on the clock, and up to 20 s later.",
+    ),
+    key("source", "\"\"", "family:id", "What the device is called; empty: modbus:GATEWAY/UNIT."),
 ];
 
 /// The key whose path is nearest to `path`, when one is near enough to be meant.

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::environment::Environment;
 use super::expand::expand;
 use super::fault::{Fault, Origin};
-use super::keys::{KEYS, SETTINGS, SUBSCRIPTION_KEYS, SUBSCRIPTIONS, nearest};
+use super::keys::{KEYS, Key, LISTS, SETTINGS, list_keys, nearest};
 
 /// Where an installation keeps its file: read when there is none in the working directory.
 const INSTALLED: &str = "/etc/headend/headend.toml";
@@ -161,7 +161,7 @@ impl Layers {
         for (name, value) in environment.with_prefix(PREFIX) {
             let key = name[PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
             let origin = Origin::Environment(name.to_owned());
-            let raw = if key == SUBSCRIPTIONS {
+            let raw = if list_keys(&key).is_some() {
                 self.tables_of_variable(name, value)
             } else {
                 Raw::Text(value.to_owned())
@@ -201,9 +201,10 @@ impl Layers {
     /// Takes a key that exists; tells of one that does not.
     fn add_known(&mut self, key: String, setting: Setting) {
         let free = key.strip_prefix(SETTINGS).is_some_and(|name| !name.is_empty());
-        if free || key == SUBSCRIPTIONS || KEYS.iter().any(|known| known.path == key) {
-            if let Raw::Tables(tables) = &setting.raw {
-                self.check_tables(tables);
+        let list = list_keys(&key);
+        if free || list.is_some() || KEYS.iter().any(|known| known.path == key) {
+            if let (Raw::Tables(tables), Some(known)) = (&setting.raw, list) {
+                self.check_tables(&key, known, tables);
             }
             self.set(&key, setting);
             return;
@@ -211,16 +212,17 @@ impl Layers {
         let what = if key.ends_with(".password") {
             format!("{key}: a secret is never written here; put it into a file and set {key}_file")
         } else {
-            unknown(&key, KEYS.iter().map(|known| known.path).chain([SUBSCRIPTIONS]))
+            let lists = LISTS.iter().map(|(list, _)| *list);
+            unknown(&key, KEYS.iter().map(|known| known.path).chain(lists))
         };
         self.faults.push(Fault::new(&setting.origin, what));
     }
 
-    fn check_tables(&mut self, tables: &[Table]) {
-        let known = || SUBSCRIPTION_KEYS.iter().map(|key| key.path);
+    fn check_tables(&mut self, list: &str, keys: &[Key], tables: &[Table]) {
+        let known = || keys.iter().map(|key| key.path);
         for (name, setting) in tables.iter().flat_map(|table| &table.fields) {
             if !known().any(|key| key == name) {
-                let what = format!("{SUBSCRIPTIONS}: {}", unknown(name, known()));
+                let what = format!("{list}: {}", unknown(name, known()));
                 self.faults.push(Fault::new(&setting.origin, what));
             }
         }
@@ -266,7 +268,7 @@ fn flatten(
         let origin = file.origin(name.span().start);
         match value.get_ref() {
             DeValue::Table(inner) => flatten(&key, inner, file, out),
-            DeValue::Array(items) if key == SUBSCRIPTIONS => {
+            DeValue::Array(items) if list_keys(&key).is_some() => {
                 let raw = tables_of(items, &|offset| file.origin(offset));
                 out.push((key, Setting { raw, origin }));
             }

@@ -13,6 +13,7 @@ mod expand;
 mod fault;
 pub mod keys;
 mod layers;
+mod modbus;
 mod mqtt;
 mod reader;
 mod sample;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 pub use environment::Environment;
 pub use fault::{ConfigError, Fault, Origin};
 pub use layers::Override;
+pub use modbus::{GatewayAddress, GatewayConfig, ModbusConfig, UnitConfig};
 pub use mqtt::{BrokerUrl, MqttConfig, SubscriptionConfig};
 pub use sample::{Shown, redacted, sample, shown};
 pub use sections::{
@@ -43,6 +45,7 @@ pub struct Config {
     pub embedded: EmbeddedConfig,
     pub ingest: IngestConfig,
     pub mqtt: MqttConfig,
+    pub modbus: ModbusConfig,
     pub console: ConsoleConfig,
     pub rules: RulesConfig,
     pub log: LogConfig,
@@ -91,6 +94,7 @@ impl Config {
             embedded: EmbeddedConfig::read(reader, environment),
             ingest: IngestConfig::read(reader),
             mqtt: MqttConfig::read(reader, environment),
+            modbus: ModbusConfig::read(reader),
             console: ConsoleConfig::read(reader),
             rules: RulesConfig::read(reader),
             log: LogConfig::read(reader),

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::keys::{KEYS, Key, SUBSCRIPTION_KEYS, SUBSCRIPTIONS};
+use super::keys::{
+    GATEWAY_KEYS, GATEWAYS, KEYS, Key, SUBSCRIPTION_KEYS, SUBSCRIPTIONS, UNIT_KEYS, UNITS,
+};
 use super::layers::{Layers, Raw, Setting};
 use super::sections::password_range;
 use super::{Environment, Origin, Sources, all_layers};
@@ -49,6 +51,16 @@ fn close_section(section: &str, out: &mut String) {
             let _ = writeln!(out, "[[{SUBSCRIPTIONS}]]");
             for key in SUBSCRIPTION_KEYS {
                 write_key(key, key.path, out);
+            }
+        }
+        "modbus" => {
+            out.push_str("\n# Meters that are polled, for example:\n");
+            for (list, keys) in [(GATEWAYS, GATEWAY_KEYS), (UNITS, UNIT_KEYS)] {
+                let _ = writeln!(out, "# [[{list}]]");
+                for key in keys {
+                    let _ = writeln!(out, "# # {} ({})", key.about, key.unit);
+                    let _ = writeln!(out, "# {} = {}", key.path, key.default);
+                }
             }
         }
         _ => {}

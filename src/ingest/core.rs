@@ -311,6 +311,12 @@ impl IngestCore {
                 self.touched.push((at, channel));
             }
         }
+        // That it does not answer is what the poller says, not the meter.
+        let silent = report.observations.is_empty()
+            && report.events.iter().any(|event| event.code == EventCode::PingFailed);
+        if silent {
+            return meter;
+        }
         out.batch.heard.push(HeardRow {
             meter,
             collector,

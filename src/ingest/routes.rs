@@ -22,6 +22,20 @@ pub struct Route {
     pub options: protocols::DecodeOptions,
 }
 
+impl Route {
+    /// What the pollers of this program hand in; no broker's message has such a topic.
+    pub fn of_polls() -> Self {
+        Self {
+            filter: format!("{}/#", crate::polling::TOPIC),
+            format: Format::ModbusPoll,
+            zone: None,
+            collector_level: None,
+            mapping: None,
+            options: protocols::DecodeOptions::default(),
+        }
+    }
+}
+
 /// What is known of one topic.
 #[derive(Clone, Debug)]
 pub(super) struct Topic {

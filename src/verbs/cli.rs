@@ -8,6 +8,7 @@ use metering::UtcTime;
 
 use super::args::{BenchArgs, DemoArgs, RulesBenchArgs, SimulateArgs};
 use super::exit::{Exit, Failure};
+use super::modbus_args::ModbusVerb;
 use super::protocols_args::ProtocolsVerb;
 use super::rules_args::RulesVerb;
 use super::score::ScoreArgs;
@@ -120,6 +121,9 @@ pub(super) enum Verb {
     /// Dead letters: messages that could not become readings.
     #[command(subcommand, before_help = "Example:  headend dlq list")]
     Dlq(DlqVerb),
+    /// Asks Modbus devices: finds their profile, reads them, checks profile files.
+    #[command(subcommand, before_help = "Example:  headend modbus probe 192.0.2.7:502 --unit 1")]
+    Modbus(ModbusVerb),
     /// Measures how well the rules find planted faults, and only those.
     #[command(before_help = "Example:  headend score --inject 20 --days 45 --seeds 1")]
     Score(ScoreArgs),

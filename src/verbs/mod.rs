@@ -9,6 +9,8 @@ pub mod exit;
 mod issue_acts;
 mod issues;
 mod meters;
+mod modbus;
+mod modbus_args;
 mod options;
 mod protocols;
 mod protocols_args;
@@ -114,6 +116,11 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             runtime()?.block_on(crate::bench::ingest(args.options(common.data_dir), config))
         }
         Verb::Bench(BenchVerb::Rules(args)) => crate::bench::rules::run(&args.options()),
+        Verb::Modbus(verb) => {
+            let config = load()?;
+            start_log(&quiet(&config))?;
+            runtime()?.block_on(modbus::run(verb, &config))
+        }
         Verb::Rules(verb) if verb.is_offline() => rules::run_offline(verb),
         Verb::Protocols(verb) if verb.is_offline() => protocols::run_offline(verb),
         Verb::Meters(_)
@@ -195,6 +202,7 @@ async fn ask(verb: &Verb, place: &Place, opened: &Opened) -> anyhow::Result<()> 
         Verb::Config(_)
         | Verb::Demo(_)
         | Verb::Serve
+        | Verb::Modbus(_)
         | Verb::Simulate(_)
         | Verb::Score(_)
         | Verb::Bench(_) => Ok(()),

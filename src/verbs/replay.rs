@@ -32,6 +32,7 @@ pub fn ingest_options(config: &Config) -> anyhow::Result<IngestOptions> {
         mapping: subscription.mapping.clone(),
         options: subscription.options.clone(),
     });
+    let routes = routes.chain([Route::of_polls()]);
     let mut options = IngestOptions::new(ADAPTER, routes.collect());
     options.batch_rows_max = usize::try_from(config.ingest.batch_rows_max)?;
     options.batch_wait_max = config.ingest.batch_wait_max;

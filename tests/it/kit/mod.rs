@@ -39,6 +39,11 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    /// Below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
     pub(crate) fn between_ms(&mut self, low: u64, high: u64) -> std::time::Duration {
         std::time::Duration::from_millis(low + self.next() % (high - low + 1))
     }

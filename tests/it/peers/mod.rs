@@ -2,6 +2,7 @@
 
 mod corpus;
 mod meters;
+mod modbus;
 mod real_input;
 mod sparkplug;
 mod table;

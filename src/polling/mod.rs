@@ -1,0 +1,177 @@
+//! Meters that are asked: Modbus gateways by the configuration, polled beside the broker's messages.
+//!
+//! A finished poll goes the way of every message: [`source`] hands it to ingest, which commits it.
+//! The queue between is bounded; while the store is away it fills, and then nothing is polled:
+//! meters keep their counters better than we could. [`profiles`] are those of the program and of
+//! the operator's directory; [`Polling`] starts and stops gateways as what is wanted changes.
+
+pub mod probe;
+pub mod profiles;
+pub mod source;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use protocols::modbus::driver::{HealthHandle, Place, PollClock, Poller};
+use protocols::modbus::frame::Framing;
+use protocols::modbus::serial::SerialSettings;
+use protocols::modbus::{GatewayHealth, GatewaySettings, PollRecord, UnitSettings};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::config::{GatewayAddress, GatewayConfig};
+use profiles::{Profiles, UnknownProfile};
+
+/// Polls between the gateways and ingest.
+const QUEUE_POLLS: usize = 1_000;
+/// Topic of a poll, `PREFIX/GATEWAY/UNIT`: no client can publish below `$` by accident.
+pub const TOPIC: &str = "$modbus";
+
+/// One gateway, ready to be polled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GatewayPlan {
+    pub settings: GatewaySettings,
+    pub place: Place,
+}
+
+/// All gateways that are polled now.
+#[derive(Debug)]
+pub struct Polling {
+    clock: Arc<dyn Clock>,
+    records: mpsc::Sender<PollRecord>,
+    running: BTreeMap<String, Running>,
+    watch: Watch,
+}
+
+/// How all gateways are, from anywhere.
+#[derive(Clone, Default, Debug)]
+pub struct Watch(Arc<Mutex<Vec<HealthHandle>>>);
+
+#[derive(Debug)]
+struct Running {
+    plan: GatewayPlan,
+    health: HealthHandle,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl GatewayPlan {
+    /// By the configuration.
+    ///
+    /// # Errors
+    /// A profile that nobody knows.
+    pub fn of_config(config: &GatewayConfig, profiles: &Profiles) -> Result<Self, UnknownProfile> {
+        let units = config.units.iter().map(|unit| {
+            Ok(UnitSettings {
+                unit: unit.unit,
+                source: unit.source.clone(),
+                profile: profiles.get(&unit.profile)?,
+                every_s: u32::try_from(unit.every.as_secs()).unwrap_or(86_400),
+            })
+        });
+        let units = units.collect::<Result<_, _>>()?;
+        let (framing, place) = place(config);
+        let timeout = config.timeout.map(|t| u32::try_from(t.as_millis()).unwrap_or(60_000));
+        let settings = GatewaySettings {
+            name: config.name.clone(),
+            address: config.address.to_string(),
+            framing,
+            collector: config.collector.clone(),
+            timeout_ms: timeout,
+            units,
+        };
+        Ok(Self { settings, place })
+    }
+}
+
+/// Where a configured gateway is, and how its frames are wrapped.
+pub fn place(config: &GatewayConfig) -> (Framing, Place) {
+    match &config.address {
+        GatewayAddress::Tcp { host, port, framing } => {
+            (*framing, Place::Tcp { host: host.clone(), port: *port })
+        }
+        GatewayAddress::Serial(path) => {
+            let settings = SerialSettings {
+                path: path.clone(),
+                baud: config.baud,
+                parity: config.parity,
+                stop_bits: config.stop_bits,
+            };
+            (Framing::Rtu, Place::Serial(settings))
+        }
+    }
+}
+
+impl Polling {
+    /// Nothing is polled yet. Polls come out of the receiver.
+    pub fn new(clock: Arc<dyn Clock>) -> (Self, mpsc::Receiver<PollRecord>) {
+        let (records, taken) = mpsc::channel(QUEUE_POLLS);
+        let polling = Self { clock, records, running: BTreeMap::new(), watch: Watch::default() };
+        (polling, taken)
+    }
+
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+
+    /// Starts what is new, stops what is gone, and begins anew what changed.
+    pub async fn apply(&mut self, wanted: Vec<GatewayPlan>) {
+        let names: Vec<String> = self.running.keys().cloned().collect();
+        for name in names {
+            let same = |running: &Running| wanted.contains(&running.plan);
+            if self.running.get(&name).is_some_and(same) {
+                continue;
+            }
+            if let Some(running) = self.running.remove(&name) {
+                running.end().await;
+            }
+        }
+        for plan in wanted {
+            // A gateway without units has nothing to say.
+            if plan.settings.units.is_empty() || self.running.contains_key(&plan.settings.name) {
+                continue;
+            }
+            let running = self.start(plan);
+            self.running.insert(running.plan.settings.name.clone(), running);
+        }
+        let handles = self.running.values().map(|running| running.health.clone()).collect();
+        *self.watch.0.lock().unwrap_or_else(PoisonError::into_inner) = handles;
+    }
+
+    fn start(&self, plan: GatewayPlan) -> Running {
+        let poller = Poller::new(plan.settings.clone(), plan.place.clone(), self.clock.now());
+        let health = poller.health();
+        let clock = Arc::clone(&self.clock);
+        let clock: PollClock = Arc::new(move || clock.now());
+        let (stop, stopped) = watch::channel(false);
+        tracing::info!(
+            gateway = plan.settings.name,
+            address = plan.settings.address,
+            units = plan.settings.units.len(),
+            "Polling a Modbus gateway."
+        );
+        let task = tokio::spawn(poller.run(clock, self.records.clone(), stopped));
+        Running { plan, health, stop, task }
+    }
+
+    /// Stops all of them.
+    pub async fn stop(mut self) {
+        self.apply(Vec::new()).await;
+    }
+}
+
+impl Running {
+    async fn end(mut self) {
+        self.stop.send_replace(true);
+        // It waits at nothing that stop does not end.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Watch {
+    pub fn gateways(&self) -> Vec<GatewayHealth> {
+        let handles = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        handles.iter().map(HealthHandle::get).collect()
+    }
+}

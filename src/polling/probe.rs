@@ -1,0 +1,91 @@
+//! Which profile fits a device that stands there: each is tried, and what it gives is weighed.
+
+use std::sync::Arc;
+
+use protocols::modbus::driver::{Place, PollClock, poll_once};
+use protocols::modbus::frame::Framing;
+use protocols::modbus::{GatewaySettings, PollRecord, Profile, UnitSettings};
+
+/// A device to ask.
+#[derive(Clone, Debug)]
+pub struct Device {
+    pub address: String,
+    pub framing: Framing,
+    pub place: Place,
+    pub unit: u8,
+    pub timeout_ms: Option<u32>,
+}
+
+/// How a profile fits.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    pub profile: Arc<Profile>,
+    pub outcome: Result<PollRecord, String>,
+    /// Values that the device gave.
+    pub values: usize,
+    /// Registers that the profile names.
+    pub registers: usize,
+    /// Values that cannot be.
+    pub refused: usize,
+}
+
+impl Device {
+    /// Polls it once.
+    ///
+    /// # Errors
+    /// Why there is nothing.
+    pub async fn poll(
+        &self,
+        profile: &Arc<Profile>,
+        clock: &PollClock,
+    ) -> Result<PollRecord, String> {
+        let unit = UnitSettings {
+            unit: self.unit,
+            source: format!("modbus:{}/{}", self.address, self.unit),
+            profile: Arc::clone(profile),
+            every_s: 900,
+        };
+        let settings = GatewaySettings {
+            name: self.address.clone(),
+            address: self.address.clone(),
+            framing: self.framing,
+            collector: None,
+            timeout_ms: self.timeout_ms,
+            units: vec![unit],
+        };
+        poll_once(settings, &self.place, clock).await
+    }
+
+    /// Tries all of `profiles`, the one that fits best first.
+    pub async fn probe(&self, profiles: &[Arc<Profile>], clock: &PollClock) -> Vec<Fit> {
+        let mut fits = Vec::new();
+        for profile in profiles {
+            let outcome = self.poll(profile, clock).await;
+            let (values, refused, asked) = outcome.as_ref().map_or((0, 0, 0), |record| {
+                let refused = record.status.iter().filter(|s| s.starts_with("refused:")).count();
+                let asked = record.reads.iter().map(|read| read.values.len()).sum();
+                (record.values(), refused, asked)
+            });
+            let registers = profile.registers.len().max(asked);
+            fits.push(Fit { profile: Arc::clone(profile), outcome, values, registers, refused });
+        }
+        // One value that cannot be speaks louder than several that can.
+        fits.sort_by_key(|fit| std::cmp::Reverse(fit.score()));
+        fits
+    }
+}
+
+impl Fit {
+    /// Thousandths of the profile's registers that the device has, less those that it belies.
+    pub fn score(&self) -> i64 {
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let parts = count(self.values) - 4 * count(self.refused);
+        // Of two that fit wholly, the one that says more.
+        1_000 * parts / count(self.registers.max(1)) + count(self.values).min(99)
+    }
+
+    /// Whether the device can be this one.
+    pub fn is_likely(&self) -> bool {
+        self.values > 0 && self.refused == 0 && 2 * self.values >= self.registers
+    }
+}

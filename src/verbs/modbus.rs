@@ -1,0 +1,211 @@
+//! `headend modbus`: devices on a bus, asked by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use protocols::modbus::PollRecord;
+use protocols::modbus::driver::{PollClock, connect, exchange};
+use protocols::modbus::frame::Request;
+use protocols::modbus::pdu::{Answer, Function, ReadRequest};
+use protocols::modbus::state::Outcome;
+
+use super::exit::{Exit, Failure};
+use super::modbus_args::{DeviceArgs, ModbusVerb};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{Config, GatewayConfig};
+use crate::output::{Cell, List, OutputFormat, remark, say};
+use crate::polling::place;
+use crate::polling::probe::{Device, Fit};
+use crate::polling::profiles::{Origin, Profiles, read};
+
+/// Runs one of them; none asks the database.
+pub(super) async fn run(verb: &ModbusVerb, config: &Config) -> anyhow::Result<()> {
+    let profiles = || Profiles::load(config.modbus.profiles.as_deref());
+    match verb {
+        ModbusVerb::Check { files } => check(files),
+        ModbusVerb::Simulate(args) => crate::simulate::modbus::run(args.options()).await,
+        ModbusVerb::Profiles { output } => list(&profiles()?, output.format()),
+        ModbusVerb::Probe { device, profile, output } => {
+            probe(&device.device(), profile.as_deref(), &profiles()?, output.format()).await
+        }
+        ModbusVerb::Read { device, profile: Some(name), output, .. } => {
+            let profile = profiles()?.get(name).map_err(usage)?;
+            let device = device.device();
+            let record = device.poll(&profile, &clock()).await.map_err(unavailable)?;
+            values(&record).print(output.format())?;
+            tell_status(&record);
+            Ok(())
+        }
+        ModbusVerb::Read { device, profile: None, address, count, function, output } => {
+            let function = Function::of_code(*function).context("function is 3 or 4")?;
+            let request = address.and_then(|at| ReadRequest::new(function, at, *count));
+            let request = request.context("the registers end beyond 65535")?;
+            bare(&device.device(), request, output.format()).await
+        }
+    }
+}
+
+impl DeviceArgs {
+    fn device(&self) -> Device {
+        let (framing, place) = place(&GatewayConfig::new("", self.gateway.clone()));
+        Device {
+            address: self.gateway.to_string(),
+            framing,
+            place,
+            unit: self.unit,
+            timeout_ms: self.timeout,
+        }
+    }
+}
+
+fn clock() -> PollClock {
+    let clock = SystemClock::new();
+    Arc::new(move || clock.now())
+}
+
+fn usage(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Usage, error.to_string())
+}
+
+fn unavailable(error: String) -> Failure {
+    Failure::new(Exit::Unavailable, error)
+}
+
+fn check(files: &[std::path::PathBuf]) -> anyhow::Result<()> {
+    let mut bad = 0;
+    for file in files {
+        match read(file) {
+            Ok(profile) => {
+                let (registers, checks) = (profile.registers.len(), profile.checks.len());
+                let shown = file.display();
+                say!("OK    {shown}: {}, {registers} registers, {checks} checks", profile.name)?;
+            }
+            Err(error) => {
+                bad += 1;
+                say!("FAIL  {}", crate::telemetry::chain(&error))?;
+            }
+        }
+    }
+    if bad > 0 {
+        let what = format!("{bad} of {} profiles cannot be used", files.len());
+        return Err(Failure::new(Exit::Data, what).into());
+    }
+    Ok(())
+}
+
+fn list(profiles: &Profiles, format: OutputFormat) -> anyhow::Result<()> {
+    let mut list = List::new(&["name", "title", "registers", "checks", "origin"]);
+    for known in profiles.iter() {
+        let profile = &known.profile;
+        list.push(vec![
+            Cell::text(&profile.name),
+            Cell::text(&profile.title),
+            Cell::count((!profile.sunspec).then_some(profile.registers.len())),
+            Cell::number(profile.checks.len()),
+            Cell::text(match &known.origin {
+                Origin::Program => "program".to_owned(),
+                Origin::File(path) => path.display().to_string(),
+                Origin::Console => "console".to_owned(),
+            }),
+        ]);
+    }
+    list.print(format)?;
+    Ok(())
+}
+
+async fn probe(
+    device: &Device,
+    only: Option<&str>,
+    profiles: &Profiles,
+    format: OutputFormat,
+) -> anyhow::Result<()> {
+    let candidates = match only {
+        Some(name) => vec![profiles.get(name).map_err(usage)?],
+        None => profiles.iter().map(|known| Arc::clone(&known.profile)).collect(),
+    };
+    let fits = device.probe(&candidates, &clock()).await;
+    for fit in &fits {
+        tell_fit(fit);
+    }
+    let best = fits.into_iter().next().filter(|fit| only.is_some() || fit.is_likely());
+    match best {
+        Some(Fit { outcome: Ok(record), profile, .. }) => {
+            remark!("{} shows, by {}:", device.address, profile.title);
+            values(&record).print(format)?;
+            tell_status(&record);
+            Ok(())
+        }
+        Some(Fit { outcome: Err(error), .. }) => Err(unavailable(error).into()),
+        None => {
+            let what = format!(
+                "no profile fits unit {} at {}: see above, look into its manual, and write one \
+                 (docs/modbus.md)",
+                device.unit, device.address
+            );
+            Err(unavailable(what).into())
+        }
+    }
+}
+
+fn tell_fit(fit: &Fit) {
+    let name = &fit.profile.name;
+    match &fit.outcome {
+        Ok(_) => {
+            let refused = match fit.refused {
+                0 => String::new(),
+                count => format!(", {count} that cannot be"),
+            };
+            let word = if fit.is_likely() { "fits" } else { "no" };
+            remark!("{word:<5} {name}: {} of {} values{refused}", fit.values, fit.registers);
+        }
+        Err(error) => remark!("no    {name}: {error}"),
+    }
+}
+
+fn values(record: &PollRecord) -> List {
+    let mut list = List::new(&["channel", "value", "unit", "kind", "at"]);
+    for read in &record.reads {
+        for value in &read.values {
+            list.push(vec![
+                Cell::text(&value.channel),
+                value.value.map_or(Cell::Empty, Cell::number),
+                Cell::text(value.unit.to_string()),
+                Cell::text(value.use_.word()),
+                Cell::text(read.at.to_string()),
+            ]);
+        }
+    }
+    list
+}
+
+fn tell_status(record: &PollRecord) {
+    for word in record.status.iter().chain(record.events.iter().map(|event| &event.detail)) {
+        remark!("{word}");
+    }
+}
+
+async fn bare(device: &Device, read: ReadRequest, format: OutputFormat) -> anyhow::Result<()> {
+    let mut line = connect(&device.place, 0).await.map_err(unavailable)?;
+    let request = Request { unit: device.unit, read, transaction: 1 };
+    let limit = Duration::from_millis(u64::from(device.timeout_ms.unwrap_or(3_000)));
+    let words = match exchange(&mut line, device.framing, &request, limit).await {
+        Outcome::Answered(Answer::Registers(words), _) => words,
+        Outcome::Answered(Answer::Exception(exception), _) => {
+            return Err(unavailable(format!("{read}: {exception}")).into());
+        }
+        Outcome::Timeout => return Err(unavailable(format!("{read}: no answer")).into()),
+        Outcome::Wrong(what) => return Err(unavailable(format!("{read}: {what}")).into()),
+    };
+    let mut list = List::new(&["address", "hex", "unsigned", "signed"]);
+    for (at, word) in (read.address..).zip(&words) {
+        list.push(vec![
+            Cell::text(format!("0x{at:04X}")),
+            Cell::text(format!("{word:04X}")),
+            Cell::number(word),
+            Cell::number(word.cast_signed()),
+        ]);
+    }
+    list.print(format)?;
+    Ok(())
+}
