@@ -1,5 +1,6 @@
 //! `headend simulate`: a simulated fleet that publishes to any broker, for trying a head-end out.
 
+mod heard;
 pub mod modbus;
 
 use std::fs::File;
@@ -10,12 +11,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use metering::UtcTime;
 use metering::time::DAY_S;
-use simulators::{Fleet, FleetSpec, TruthWriter};
+use simulators::{Fleet, FleetSpec, HeardKind, TruthWriter};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::demo::SimPublisher;
-use crate::verbs::SimulateOptions;
 use crate::verbs::provision_file;
+use crate::verbs::{SimKind, SimulateOptions};
 
 const ZONE: &str = "Europe/Berlin";
 /// Simulated time of one call to the fleet.
@@ -29,6 +30,14 @@ const HISTORY_DAYS: i64 = 35;
 /// # Errors
 /// A file cannot be written, or the broker does not answer.
 pub async fn run(options: SimulateOptions) -> anyhow::Result<()> {
+    match options.kind {
+        SimKind::Fleet => fleet(options).await,
+        SimKind::Amr => heard::run(options, HeardKind::Amr).await,
+        SimKind::Wmbus => heard::run(options, HeardKind::Wmbus).await,
+    }
+}
+
+async fn fleet(options: SimulateOptions) -> anyhow::Result<()> {
     let clock = SystemClock::new();
     let now = clock.now().floor_to(900);
     let length_s = i64::from(options.hours) * 3_600;

@@ -27,6 +27,12 @@ pub struct DeviceReport {
     /// Copies of one telegram that arrive within this many seconds, on any path, are one reading.
     /// 0: the device sends each value once, no path de-duplication.
     pub repeat_window_s: u32,
+    /// Kind of telegram, where several kinds of one device carry the same field: a channel may
+    /// name one of them, `idm.consumption`. Empty: there is one kind.
+    pub telegram: &'static str,
+    /// Where the device's counter of slots stands, modulo 256, after the newest value of its
+    /// series; each telegram tells former slots again.
+    pub slot_count: Option<u8>,
 }
 
 /// An instant with its origin and what is known against it.
@@ -122,6 +128,8 @@ impl DeviceReport {
             events: Vec::new(),
             raw_status: String::new(),
             repeat_window_s: 0,
+            telegram: "",
+            slot_count: None,
         }
     }
 

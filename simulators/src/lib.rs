@@ -15,6 +15,7 @@ mod calendar;
 mod collector;
 pub mod edge;
 mod fleet;
+pub mod heard;
 mod json;
 mod layout;
 mod link;
@@ -32,6 +33,7 @@ mod usage;
 
 pub use assets::{ChannelSpec, CollectorSpec, FleetAssets, MeterSpec, Place, TransformerSpec};
 pub use fleet::{Fleet, SimMessage};
+pub use heard::{HeardFleet, HeardKind, HeardSpec, HeardSpecError, HeardTruth};
 pub use spec::{FleetSpec, SpecError};
 pub use trial::scenario::{HEADEND_NAMES, LONG_NAMES, NOT_INJECTED, Scenario};
 pub use trial::truth::{TimedAct, TrialAct, TrialFault, TrialNegative, TrialSubject};

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
 use store::views::collectors::{self, CollectorDetail, CollectorRow};
+use store::views::{hearing, meters};
 
 use super::WebState;
 use super::params::Params;
@@ -70,6 +71,7 @@ struct Heard {
     primary: bool,
     last_heard: Option<At>,
     telegrams_7d: i64,
+    last_heard_here: Option<At>,
     rssi_dbm: Option<i16>,
 }
 
@@ -89,6 +91,7 @@ impl Collector {
             primary: meter.primary,
             last_heard: maybe(meter.last_heard),
             telegrams_7d: meter.heard_7d,
+            last_heard_here: maybe(meter.last_here),
             rssi_dbm: meter.rssi_dbm,
         });
         let days = detail.days.into_iter().map(|day| Day {
@@ -110,4 +113,78 @@ pub(super) async fn one(
     let detail =
         found.ok_or_else(|| Problem::not_found(format!("there is no collector {code}")))?;
     Ok(Json(Collector::of(detail)))
+}
+
+/// A collector that hears a meter, as sent.
+#[derive(Serialize)]
+struct Hearer {
+    collector: String,
+    name: String,
+    primary: bool,
+    telegrams_7d: i64,
+    days_7d: i64,
+    last_heard: Option<At>,
+    rssi_dbm: Option<i16>,
+}
+
+/// `/meters/{number}/hearing`: who hears it?
+pub(super) async fn of_meter(
+    State(state): State<WebState>,
+    Path(number): Path<String>,
+    params: Params,
+) -> Result<Json<impl Serialize>, Problem> {
+    params.finish()?;
+    let now = state.now();
+    let found = meters::by_number(&state.db, &number, now).await?;
+    let meter = found.ok_or_else(|| Problem::not_found(format!("there is no meter {number}")))?;
+    let rows = hearing::of_meter(&state.db, meter.meter, now).await?;
+    let items: Vec<Hearer> = rows
+        .into_iter()
+        .map(|row| Hearer {
+            collector: row.code,
+            name: row.name,
+            primary: row.primary,
+            telegrams_7d: row.heard_7d,
+            days_7d: row.days_7d,
+            last_heard: maybe(row.last_heard),
+            rssi_dbm: row.rssi_dbm,
+        })
+        .collect();
+    Ok(Json(List { items, next_cursor: None }))
+}
+
+/// A reading route, as sent.
+#[derive(Serialize)]
+struct Route {
+    code: String,
+    name: String,
+    meters: i64,
+    meters_reporting: i64,
+    meters_unread_35d: i64,
+    collectors_7d: i64,
+    oldest_heard: Option<At>,
+    newest_heard: Option<At>,
+}
+
+/// `/routes`: how do reading routes stand?
+pub(super) async fn routes(
+    State(state): State<WebState>,
+    params: Params,
+) -> Result<Json<impl Serialize>, Problem> {
+    params.finish()?;
+    let rows = hearing::routes(&state.db, state.now()).await?;
+    let items: Vec<Route> = rows
+        .into_iter()
+        .map(|row| Route {
+            code: row.code,
+            name: row.name,
+            meters: row.meters,
+            meters_reporting: row.reporting,
+            meters_unread_35d: row.unread_35d,
+            collectors_7d: row.collectors_7d,
+            oldest_heard: maybe(row.oldest),
+            newest_heard: maybe(row.newest),
+        })
+        .collect();
+    Ok(Json(List { items, next_cursor: None }))
 }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Config, read_secret};
+use super::{Config, read_secret, read_wmbus_keys};
 use crate::telemetry::chain;
 
 /// A host that does not answer is given up after this.
@@ -31,6 +31,16 @@ pub fn environment(config: &Config) -> Vec<Finding> {
         let Some(path) = path else { continue };
         findings.push(match read_secret(path) {
             Ok(_) => Finding { key, good: true, what: format!("{} is read", path.display()) },
+            Err(error) => Finding { key, good: false, what: chain(&error) },
+        });
+    }
+    if let Some(path) = &config.ingest.wmbus_keys_file {
+        let key = "ingest.wmbus_keys_file";
+        findings.push(match read_wmbus_keys(path) {
+            Ok(keys) => {
+                let what = format!("{} is read: {} devices", path.display(), keys.len());
+                Finding { key, good: true, what }
+            }
             Err(error) => Finding { key, good: false, what: chain(&error) },
         });
     }

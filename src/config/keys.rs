@@ -95,6 +95,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("ingest.raw_keep", "\"90d\"", "duration", "Raw messages are kept so long; 0 keeps none."),
     key(
+        "ingest.wmbus_keys_file",
+        "\"\"",
+        "file",
+        "AES keys of Wireless M-Bus devices, one device a line: 8 digits, 32 hex digits.",
+    ),
+    key(
         "mqtt.url",
         "\"mqtt://127.0.0.1:1883\"",
         "mqtt:// URL",

@@ -34,6 +34,7 @@ pub use sections::{
 };
 
 use layers::Layers;
+use protocols::amr::wmbus::{KeyFileError, Keys};
 use reader::Reader;
 
 /// Everything that can be set. Inert: nothing is opened or bound by having one.
@@ -125,6 +126,16 @@ pub fn read_secret(path: &Path) -> Result<String, SecretError> {
     Ok(secret.to_owned())
 }
 
+/// Keys of Wireless M-Bus devices.
+///
+/// # Errors
+/// The file cannot be read, or a line of it is no key; neither says what the line holds.
+pub fn read_wmbus_keys(path: &Path) -> Result<Keys, SecretError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| SecretError::Unreadable { path: path.to_owned(), source })?;
+    Keys::parse(&text).map_err(|source| SecretError::Keys { path: path.to_owned(), source })
+}
+
 /// A secret could not be taken from its file.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -132,6 +143,8 @@ pub enum SecretError {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("the secret in {} is empty: write it on the first line", path.display())]
     Empty { path: PathBuf },
+    #[error("{} is no file of keys", path.display())]
+    Keys { path: PathBuf, source: KeyFileError },
 }
 
 #[cfg(test)]

@@ -230,8 +230,9 @@ fn mapping(setting: &Setting) -> Result<Option<Arc<Mapping>>, String> {
     let text = std::fs::read_to_string(&path).map_err(|error| {
         format!("`{name}` is no shipped mapping, and {} cannot be read: {error}", path.display())
     })?;
-    let read = Mapping::parse(&text)
-        .map_err(|faults| format!("{}: {}", path.display(), faults.to_string().replace('\n', "; ")))?;
+    let read = Mapping::parse(&text).map_err(|faults| {
+        format!("{}: {}", path.display(), faults.to_string().replace('\n', "; "))
+    })?;
     Ok(Some(Arc::new(read)))
 }
 

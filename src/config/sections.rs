@@ -65,6 +65,8 @@ pub struct IngestConfig {
     pub batch_wait_max: Duration,
     /// Zero: raw messages are not kept.
     pub raw_keep: Duration,
+    /// Keys of devices that encrypt their telegrams.
+    pub wmbus_keys_file: Option<PathBuf>,
 }
 
 /// `[console]`: pages and API.
@@ -164,6 +166,7 @@ impl IngestConfig {
             batch_wait_max: reader.duration("ingest.batch_wait_max", wait),
             raw_keep: reader
                 .duration("ingest.raw_keep", Duration::ZERO..=seconds(10 * 365 * DAY_S)),
+            wmbus_keys_file: reader.path("ingest.wmbus_keys_file"),
         }
     }
 }

@@ -58,7 +58,7 @@ format = "bundle"
             headend.toml:13: utility.zone: `Mars/Olympus` is no zone of the IANA list: write for example Europe/Berlin or UTC
             headend.toml:15: embedded.settings.fsync: cannot be turned off: acknowledged readings could be lost
             headend.toml:17: mqtt.subscriptions: filter: `amr/#/x` is no topic filter: `+` is a whole level, `#` the last one
-            headend.toml:18: mqtt.subscriptions: format: `rtlamr2` is no payload format: write bundle, rtlamr, rtl_433 or wmbusmeters
+            headend.toml:18: mqtt.subscriptions: format: `rtlamr2` is no payload format: `headend protocols list` names them all
             headend.toml:19: mqtt.subscriptions: unknown key colector_level; did you mean collector_level?
             headend.toml:20: mqtt.subscriptions: filter is missing: write filter = "ami/up/#"
             headend.toml:20: mqtt.subscriptions: the filter ami/up/# stands twice"#]],

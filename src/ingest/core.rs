@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metering::{EventCode, MeterEvent, MeterId, SourceId, Subject, UtcTime};
+use protocols::amr::wmbus::{Keys, Receiver};
 use protocols::sparkplug::{Born, Command, Nodes};
 use protocols::{DecodeContext, DeviceReport, Format, Rejected};
 use store::{Batch, DeadRow, EventRow, HeardRow, RawRow, UnknownRow};
@@ -79,6 +80,7 @@ pub struct IngestCore {
     ways: Ways,
     /// What the births of Sparkplug nodes said.
     nodes: Nodes,
+    receiver: Receiver,
 }
 
 /// Facts of the message that is being accepted.
@@ -116,6 +118,7 @@ impl IngestCore {
             touched: Vec::new(),
             ways: Ways::default(),
             nodes: Nodes::default(),
+            receiver: Receiver::default(),
         }
     }
 
@@ -123,6 +126,13 @@ impl IngestCore {
     #[must_use]
     pub const fn keeping_raw(mut self, keep_raw: bool) -> Self {
         self.keep_raw = keep_raw;
+        self
+    }
+
+    /// Keys of devices that encrypt their telegrams.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Arc<Keys>) -> Self {
+        self.receiver = Receiver::new(keys);
         self
     }
 
@@ -220,7 +230,7 @@ impl IngestCore {
             }
             return self.reports(&message, format, &heard.reports, out);
         }
-        match protocols::decode(format, &context, &frame.payload) {
+        match protocols::decode_with(format, &context, &mut self.receiver, &frame.payload) {
             Ok(reports) => self.reports(&message, format, &reports, out),
             Err(rejected) => {
                 out.batch.dead.push(message.refused_row(&rejected));
@@ -421,11 +431,9 @@ fn settle(report: &DeviceReport, leftover: Leftover, dead: &mut Dead) -> u64 {
     if leftover.out_of_range > 0 {
         dead.add(reasons::OUT_OF_RANGE, &report.source_id, leftover.out_of_range);
     }
-    if leftover.unmapped == 0 {
-        return 0;
-    }
-    if leftover.mapped + leftover.out_of_range > 0 {
-        return u64::from(leftover.unmapped);
+    let passed_by = u64::from(leftover.unmapped) + u64::from(leftover.declined);
+    if leftover.unmapped == 0 || leftover.mapped + leftover.out_of_range > 0 {
+        return passed_by;
     }
     dead.add(reasons::UNKNOWN_FIELD, &report.source_id, leftover.unmapped);
     if dead.detail.is_empty() {

@@ -3,7 +3,7 @@
 //! In the order a message travels: it waits with its duty ([`ack`], [`intake`]); which decoder
 //! reads it ([`routes`]), whose it is ([`registry`]), what was measured, in milli-units
 //! ([`normalise`], [`scale`]), what a counter did ([`counter`]) and which intervals that makes
-//! ([`grid`]), copies of one telegram ([`recent`]), states that became events ([`levels`]), the
+//! ([`grid`], [`slots`]), copies of one telegram ([`recent`]), states that became events ([`levels`]), the
 //! batch of all that ([`core`], sans-io); then into the store ([`commit`], [`sink`]), and only
 //! then the acknowledgement. [`pipeline`] puts the halves together.
 
@@ -25,6 +25,9 @@ mod scale;
 mod service;
 mod sink;
 mod skew;
+mod slots;
+#[cfg(test)]
+mod slots_tests;
 pub mod stats;
 mod store_sink;
 #[cfg(test)]

@@ -11,8 +11,9 @@ use store::{Batch, EventRow, IntervalRow, RegisterRow};
 use vee::{Advance, Agreement, Arrival, IntervalContext, Params, RegisterContext, Rule, Verdict};
 
 use super::counter;
-use super::registry::{ChannelEntry, MeterEntry};
+use super::registry::{ChannelEntry, CounterState, MeterEntry};
 use super::skew::{Contact, Judged, News};
+use super::slots::{Anchor, Placed};
 
 /// `source` of an interval that the device sent.
 pub const SOURCE_SENT: i16 = 1;
@@ -25,6 +26,8 @@ pub struct Leftover {
     pub mapped: u32,
     /// No channel of the meter carries the field.
     pub unmapped: u32,
+    /// A channel carries the field, of another kind of telegram alone.
+    pub declined: u32,
     /// The value exceeds what can be stored.
     pub out_of_range: u32,
 }
@@ -49,6 +52,7 @@ pub(super) struct Around<'a> {
     pub(super) calendar: Option<&'a LocalCalendar>,
     pub(super) net: bool,
     pub(super) repeat_window_s: u32,
+    pub(super) slot_count: Option<u8>,
     pub(super) redelivered: bool,
 }
 
@@ -80,17 +84,20 @@ impl Normaliser<'_> {
             calendar: calendar.as_deref(),
             net: entry.net,
             repeat_window_s: report.repeat_window_s,
+            slot_count: report.slot_count,
             redelivered: self.redelivered,
         };
         let mut leftover = Leftover::default();
         for observation in &report.observations {
             let reads = u32::try_from(observation.reads()).unwrap_or(u32::MAX);
-            match entry.channel_at(observation.field(), observation.time().at) {
+            let at = observation.time().at;
+            match entry.channel_of(report.telegram, observation.field(), at) {
                 Some(at) => {
                     let refused = self.observation(observation, &around, &mut entry.channels[at]);
                     leftover.mapped += reads.saturating_sub(refused);
                     leftover.out_of_range += refused;
                 }
+                None if entry.takes_other_kinds(observation.field()) => leftover.declined += reads,
                 None => leftover.unmapped += reads,
             }
         }
@@ -144,24 +151,30 @@ impl Normaliser<'_> {
         &mut self,
         observation: &Observation,
         around: &Around<'_>,
-        channel: &ChannelEntry,
+        channel: &mut ChannelEntry,
     ) -> u32 {
         let Observation::Series { unit, len_s, first_end, exponent, values, flags, time, .. } =
             observation
         else {
             return 0;
         };
+        let (len_s, first_end, known) = match around.slot_count {
+            Some(count) => self.slots(count, observation, channel),
+            None => (*len_s, *first_end, 0),
+        };
         let Ok(scale) = channel.scale.series(*exponent, *unit) else {
             return u32::try_from(observation.reads()).unwrap_or(u32::MAX);
         };
         let context = interval_context(around, channel, *unit, time.doubtful);
-        let length_flag = length_flag(*len_s, channel.asset.len_s);
+        let length_flag = length_flag(len_s, channel.asset.len_s);
         let mut refused = 0;
-        let mut end = *first_end;
+        let mut end = first_end;
         self.batch.intervals.reserve(values.len());
         for (at, count) in values.iter().enumerate() {
-            if let Some(count) = count {
-                let placed = Interval::ending_at(end, *len_s).zip(scale.value(*count).ok());
+            if let Some(count) = count
+                && at >= known
+            {
+                let placed = Interval::ending_at(end, len_s).zip(scale.value(*count).ok());
                 match placed {
                     Some((interval, value)) => {
                         let told = flags.get(at).copied().unwrap_or(DeviceFlags::NONE);
@@ -177,9 +190,44 @@ impl Normaliser<'_> {
                     None => refused += 1,
                 }
             }
-            end = end.plus_seconds(i64::from(*len_s));
+            end = end.plus_seconds(i64::from(len_s));
         }
         refused
+    }
+
+    /// Slots of a telegram that tells former ones again: their length (the channel's, since the
+    /// telegram does not say), the end of the first one, and how many are stored already.
+    fn slots(
+        &mut self,
+        count: u8,
+        observation: &Observation,
+        channel: &mut ChannelEntry,
+    ) -> (i32, UtcTime, usize) {
+        let Observation::Series { len_s, values, .. } = observation else {
+            return (0, observation.time().at, 0);
+        };
+        let len_s = if channel.asset.len_s > 0 { channel.asset.len_s } else { *len_s };
+        let len = i64::from(len_s);
+        let told = observation.time().at.floor_to(len);
+        let anchor = channel.state.counter.and_then(|known| {
+            Some(Anchor { count: u8::try_from(known.raw).ok()?, end: known.read_at })
+        });
+        let all = Placed { end: told, fresh: values.len(), newer: true };
+        let placed = anchor.map_or(all, |known| known.place(count, told, values.len(), len_s));
+        if placed.newer {
+            channel.state.counter = Some(CounterState {
+                read_at: placed.end,
+                raw: i64::from(count),
+                total: 0,
+                boundary: None,
+            });
+            channel.state.touched = true;
+        }
+        let known = values.len() - placed.fresh;
+        let folded = values[..known].iter().filter(|value| value.is_some()).count();
+        self.batch.folded += u32::try_from(folded).unwrap_or(0);
+        let older = i64::try_from(values.len()).unwrap_or(0) - 1;
+        (len_s, placed.end.plus_seconds(-older * len), known)
     }
 
     /// A profile of momentary values (voltage): each is kept at its own time.

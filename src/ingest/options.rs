@@ -1,6 +1,9 @@
 //! What ingest is told at its start.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use protocols::amr::wmbus::Keys;
 
 use super::routes::Route;
 
@@ -22,10 +25,12 @@ pub struct IngestOptions {
     pub keep_raw: bool,
     /// How often the asset model is asked for changes.
     pub assets_every: Duration,
+    /// Keys of devices that encrypt their telegrams.
+    pub wmbus_keys: Arc<Keys>,
 }
 
 impl IngestOptions {
-    pub const fn new(adapter: &'static str, routes: Vec<Route>) -> Self {
+    pub fn new(adapter: &'static str, routes: Vec<Route>) -> Self {
         Self {
             adapter,
             routes,
@@ -34,6 +39,7 @@ impl IngestOptions {
             linger: Duration::ZERO,
             keep_raw: true,
             assets_every: Duration::from_secs(1),
+            wmbus_keys: Arc::default(),
         }
     }
 }

@@ -23,6 +23,7 @@ pub(super) struct Parts {
 pub(super) fn core_of(options: &IngestOptions, data: &store::assets::Registry) -> IngestCore {
     IngestCore::new(options.adapter, Registry::new(data), options.routes.clone())
         .keeping_raw(options.keep_raw)
+        .with_keys(Arc::clone(&options.wmbus_keys))
 }
 
 /// The pipeline over any source, sink and letters.

@@ -211,13 +211,35 @@ impl MeterEntry {
 
     /// The channel that carries `field` at `at`.
     pub fn channel_at(&self, field: &str, at: UtcTime) -> Option<usize> {
-        let carries = |channel: &&ChannelEntry| &*channel.field == field;
+        self.channel_where(at, |name| name == field)
+    }
+
+    /// The channel that carries `field` of this kind of telegram alone (`idm.consumption`), else
+    /// that of any kind.
+    pub fn channel_of(&self, telegram: &str, field: &str, at: UtcTime) -> Option<usize> {
+        if telegram.is_empty() {
+            return self.channel_at(field, at);
+        }
+        let of_kind = |name: &str| {
+            name.strip_prefix(telegram).and_then(|rest| rest.strip_prefix('.')) == Some(field)
+        };
+        self.channel_where(at, of_kind).or_else(|| self.channel_at(field, at))
+    }
+
+    /// A channel names another kind of telegram that it takes the field of.
+    pub fn takes_other_kinds(&self, field: &str) -> bool {
+        self.channels.iter().any(|channel| {
+            channel.field.split_once('.').is_some_and(|(_, carried)| carried == field)
+        })
+    }
+
+    fn channel_where(&self, at: UtcTime, carries: impl Fn(&str) -> bool) -> Option<usize> {
         let valid = |c: &ChannelEntry| c.valid_from <= at && at < c.valid_to;
-        let first = self.channels.iter().position(|channel| carries(&channel))?;
+        let first = self.channels.iter().position(|channel| carries(&channel.field))?;
         if valid(&self.channels[first]) {
             return Some(first);
         }
-        self.channels.iter().position(|c| carries(&c) && valid(c)).or(Some(first))
+        self.channels.iter().position(|c| carries(&c.field) && valid(c)).or(Some(first))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::cli::{Output, broker, duration};
-use super::options::{BenchOptions, DemoOptions, SimulateOptions};
+use super::options::{BenchOptions, DemoOptions, SimKind, SimulateOptions};
 use crate::config::BrokerUrl;
 
 #[derive(Debug, Args)]
@@ -55,6 +55,9 @@ impl DemoArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
+    /// What is simulated.
+    #[arg(long, value_enum, default_value_t = SimKind::Fleet)]
+    pub(super) kind: SimKind,
     /// The broker, as HOST:PORT.
     #[arg(long, value_name = "HOST:PORT", value_parser = broker)]
     pub(super) broker: BrokerUrl,
@@ -87,6 +90,7 @@ pub(super) struct SimulateArgs {
 impl SimulateArgs {
     pub(super) fn options(&self) -> SimulateOptions {
         SimulateOptions {
+            kind: self.kind,
             broker: self.broker.clone(),
             seed: self.seed,
             meters: self.meters,

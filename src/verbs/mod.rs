@@ -36,7 +36,7 @@ use clap::error::ErrorKind;
 use tracing::level_filters::LevelFilter;
 
 pub use exit::{Exit, Failure, exit_of};
-pub use options::{BenchOptions, DemoOptions, SimulateOptions};
+pub use options::{BenchOptions, DemoOptions, SimKind, SimulateOptions};
 
 use crate::config::{Config, ConfigError, Environment, LogConfig};
 use crate::output::remark;

@@ -26,6 +26,7 @@ pub struct DemoOptions {
 /// `headend simulate`.
 #[derive(Clone, Debug)]
 pub struct SimulateOptions {
+    pub kind: SimKind,
     pub broker: BrokerUrl,
     pub seed: u64,
     pub meters: u32,
@@ -37,6 +38,17 @@ pub struct SimulateOptions {
     pub truth: Option<PathBuf>,
     /// Where the provisioning file of the fleet goes.
     pub provision_out: Option<PathBuf>,
+}
+
+/// What is simulated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum SimKind {
+    /// Meters and collectors that send bundles and radio telegrams, with faults for the rules.
+    Fleet,
+    /// ERT and R900 telegrams as several collectors hear them.
+    Amr,
+    /// Undecoded Wireless M-Bus telegrams, plain and encrypted.
+    Wmbus,
 }
 
 /// `headend bench ingest`.

@@ -9,7 +9,7 @@ use store::ReplayFilter;
 use super::cli::{DlqWhich, Output};
 use super::database::Opened;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, read_wmbus_keys};
 use crate::ingest::{IngestOptions, Replayer, Route};
 use crate::output::{Cell, Record, remark};
 
@@ -37,6 +37,9 @@ pub fn ingest_options(config: &Config) -> anyhow::Result<IngestOptions> {
     options.batch_rows_max = usize::try_from(config.ingest.batch_rows_max)?;
     options.batch_wait_max = config.ingest.batch_wait_max;
     options.keep_raw = !config.ingest.raw_keep.is_zero();
+    if let Some(path) = &config.ingest.wmbus_keys_file {
+        options.wmbus_keys = Arc::new(read_wmbus_keys(path)?);
+    }
     Ok(options)
 }
 

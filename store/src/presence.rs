@@ -34,10 +34,13 @@ const COLLECTORS: &str = "\
         last_heard_at = greatest(c.last_heard_at, excluded.last_heard_at)";
 
 const HEARING: &str = "\
-    INSERT INTO collector_hearing AS h (collector_id, meter_id, day, heard, rssi_dbm) \
-    SELECT * FROM unnest($1::int4[], $2::int4[], $3::date[], $4::int4[], $5::int2[]) \
+    INSERT INTO collector_hearing AS h (collector_id, meter_id, day, heard, rssi_dbm, \
+        last_heard_at) \
+    SELECT * FROM unnest($1::int4[], $2::int4[], $3::date[], $4::int4[], $5::int2[], \
+        $6::timestamptz[]) \
     ON CONFLICT (collector_id, meter_id, day) DO UPDATE SET heard = h.heard + excluded.heard, \
-        rssi_dbm = coalesce(excluded.rssi_dbm, h.rssi_dbm)";
+        rssi_dbm = coalesce(excluded.rssi_dbm, h.rssi_dbm), \
+        last_heard_at = greatest(h.last_heard_at, excluded.last_heard_at)";
 
 #[derive(Clone, Copy, Debug)]
 struct MeterPresence {
@@ -59,6 +62,7 @@ struct CollectorPresence {
 struct Hearing {
     heard: i32,
     rssi_dbm: Option<i16>,
+    last_at: Option<UtcTime>,
 }
 
 /// What was heard since the last flush.
@@ -86,6 +90,7 @@ impl Presence {
                 self.hearing.entry((collector, heard.meter, heard.at.utc_day())).or_default();
             entry.heard = entry.heard.saturating_add_unsigned(heard.count);
             entry.rssi_dbm = heard.rssi_dbm.or(entry.rssi_dbm);
+            entry.last_at = entry.last_at.max(Some(heard.at));
         }
         for row in prepared.interval_rows() {
             let reading = &row.reading.reading;
@@ -193,9 +198,11 @@ impl Presence {
         let days: Vec<Day> = self.hearing.keys().map(|key| Day(key.2)).collect();
         let counts: Vec<i32> = self.hearing.values().map(|row| row.heard).collect();
         let rssi: Vec<Option<i16>> = self.hearing.values().map(|row| row.rssi_dbm).collect();
+        let last: Vec<Option<Stamp>> =
+            self.hearing.values().map(|row| row.last_at.map(Stamp)).collect();
         let statement = client.prepare_cached(HEARING).await.map_err(&query)?;
         client
-            .execute(&statement, &[&ids, &meters, &days, &counts, &rssi])
+            .execute(&statement, &[&ids, &meters, &days, &counts, &rssi, &last])
             .await
             .map_err(&query)?;
         Ok(())

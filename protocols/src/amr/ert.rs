@@ -65,6 +65,7 @@ fn short(
     (width, tamper_seq): (u32, i32),
 ) -> Result<Vec<DeviceReport>, Rejected> {
     let mut report = heard.report("ert", identity(message, names.id)?);
+    report.telegram = if tamper_seq == TAMPER_SCM { "scm" } else { "scm+" };
     let value = counter(message, names.consumption, width)?;
     report.observations.push(heard.register("consumption", value, width));
     status_words(&mut report, message, names.status);
@@ -84,6 +85,7 @@ pub(super) fn idm(heard: &Heard<'_>, message: &Object<'_>) -> Result<Vec<DeviceR
     let mut report = heard.report("ert", identity(message, &["ERTSerialNumber", "id"])?);
     let value = counter(message, "LastConsumptionCount", 32)?;
     report.observations.push(heard.register("consumption", value, 32));
+    report.telegram = "idm";
     long_parts(&mut report, heard, message, &IDM);
     Ok(vec![report])
 }
@@ -109,6 +111,7 @@ pub(super) fn net_idm(
             },
         }
     }
+    report.telegram = "netidm";
     long_parts(&mut report, heard, message, &NET_IDM);
     Ok(vec![report])
 }
@@ -121,6 +124,8 @@ fn long_parts(report: &mut DeviceReport, heard: &Heard<'_>, message: &Object<'_>
             None => refused_field(report, heard.at, KEY, &list),
         }
     }
+    let count = message.get("ConsumptionIntervalCount").and_then(|value| value.uint());
+    report.slot_count = count.and_then(|count| u8::try_from(count).ok());
     status_words(
         report,
         message,

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use metering::{Subject, UtcTime};
 use store::views::activity;
 use store::views::collectors::{self as views, CollectorDetail, CollectorRow, HearingDay};
-use store::views::issues;
+use store::views::{hearing, issues};
 
 use super::issues::IssueLine;
 use super::meter_line::signal_word;
@@ -25,6 +25,21 @@ struct CollectorsPage {
     frame: Frame,
     say: String,
     rows: CollectorRows,
+    routes: Vec<RouteLine>,
+}
+
+/// Meters that are read in one round.
+struct RouteLine {
+    code: String,
+    href: String,
+    name: String,
+    meters: String,
+    reporting: String,
+    unread: String,
+    unread_any: bool,
+    collectors: String,
+    newest: String,
+    oldest: String,
 }
 
 #[derive(Template)]
@@ -90,13 +105,36 @@ fn heartbeat_late(row: &CollectorRow, now: UtcTime) -> bool {
 /// `GET /collectors`.
 pub(in crate::console) async fn show(State(console): State<ConsoleState>) -> Answer {
     let now = console.now();
-    let rows = views::list(&console.db, now).await?;
+    let (rows, routes) = futures_util::future::try_join(
+        views::list(&console.db, now),
+        hearing::routes(&console.db, now),
+    )
+    .await?;
     let frame = Frame::of(&console, Section::Collectors, "Collectors").await?;
     html(&CollectorsPage {
         frame: frame.live("collectors", ""),
         say: say(&rows, now),
         rows: CollectorRows { rows: rows.iter().map(|row| CollectorLine::of(row, now)).collect() },
+        routes: routes.iter().map(|row| route_line(row, now)).collect(),
     })
+}
+
+fn route_line(row: &hearing::RouteRow, now: UtcTime) -> RouteLine {
+    let ago = |at: Option<UtcTime>| {
+        at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", words::age(at, now)))
+    };
+    RouteLine {
+        code: row.code.clone(),
+        href: format!("/meters?route={}", segment(&row.code)),
+        name: row.name.clone(),
+        meters: words::thousands(row.meters),
+        reporting: words::percent(row.reporting, row.meters),
+        unread: words::thousands(row.unread_35d),
+        unread_any: row.unread_35d > 0,
+        collectors: words::thousands(row.collectors_7d),
+        newest: ago(row.newest),
+        oldest: if row.meters == 0 { "–".to_owned() } else { ago(row.oldest) },
+    }
 }
 
 /// What moves on the list.
@@ -146,6 +184,7 @@ struct HeardLine {
     primary: bool,
     heard: String,
     signal: String,
+    here: String,
     last: String,
 }
 
@@ -246,6 +285,9 @@ fn heard_line(meter: &views::HeardMeter, now: UtcTime) -> HeardLine {
         primary: meter.primary,
         heard: words::thousands(meter.heard_7d),
         signal: signal_word(meter.rssi_dbm),
+        here: meter
+            .last_here
+            .map_or_else(|| "–".to_owned(), |at| format!("{} ago", words::age(at, now))),
         last: meter
             .last_heard
             .map_or_else(|| "never".to_owned(), |at| format!("{} ago", words::age(at, now))),

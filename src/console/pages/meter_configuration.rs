@@ -1,9 +1,12 @@
 //! How a meter is set up, and where it stood.
 
 use metering::UtcTime;
+use store::views::hearing::Hearer;
 use store::views::meters::{ChannelInfo, InstallationRow, MeterDetail};
 
+use super::meter_line::signal_word;
 use super::meter_range::Range;
+use crate::console::frame::segment;
 use crate::console::measure::{self, DisplayUnit};
 use crate::console::words;
 
@@ -11,6 +14,18 @@ pub(super) struct Configuration {
     pub(super) facts: Vec<(&'static str, String)>,
     pub(super) channels: Vec<ChannelLine>,
     pub(super) places: Vec<PlaceLine>,
+    pub(super) hearers: Vec<HearerLine>,
+}
+
+/// A collector that hears the meter.
+pub(super) struct HearerLine {
+    pub(super) code: String,
+    pub(super) href: String,
+    pub(super) own: bool,
+    pub(super) heard: String,
+    pub(super) days: String,
+    pub(super) signal: String,
+    pub(super) last: String,
 }
 
 pub(super) struct ChannelLine {
@@ -37,7 +52,7 @@ pub(super) struct PlaceLine {
 impl Configuration {
     pub(super) fn of(
         meter: &MeterDetail,
-        places: &[InstallationRow],
+        (places, hearers): (&[InstallationRow], &[Hearer]),
         now: UtcTime,
         range: &Range,
     ) -> Self {
@@ -57,6 +72,23 @@ impl Configuration {
             facts: facts(meter, stamp(meter.created_at)),
             channels: meter.channels.iter().map(ChannelLine::of).collect(),
             places: places.iter().map(place).collect(),
+            hearers: hearers.iter().map(|hearer| HearerLine::of(hearer, now)).collect(),
+        }
+    }
+}
+
+impl HearerLine {
+    fn of(hearer: &Hearer, now: UtcTime) -> Self {
+        Self {
+            code: hearer.code.clone(),
+            href: format!("/collectors/{}", segment(&hearer.code)),
+            own: hearer.primary,
+            heard: words::thousands(hearer.heard_7d),
+            days: words::thousands(hearer.days_7d),
+            signal: signal_word(hearer.rssi_dbm),
+            last: hearer
+                .last_heard
+                .map_or_else(|| "–".to_owned(), |at| format!("{} ago", words::age(at, now))),
         }
     }
 }

@@ -3,6 +3,7 @@
 use askama::Template;
 use metering::{ChannelKind, DeviceFlags, RuleMask, Subject, UtcTime};
 use store::views::activity;
+use store::views::hearing;
 use store::views::issues::{self, IssueRow};
 use store::views::meters::{self, ChannelInfo, MeterDetail};
 use store::views::series::{self, IntervalVersion, RegisterSource, VersionKind};
@@ -336,8 +337,14 @@ impl Reader<'_> {
     }
 
     async fn configuration(&self) -> Result<TabBody, Refusal> {
-        let places = meters::installations(&self.console.db, self.meter.meter).await?;
-        let configuration = Configuration::of(self.meter, &places, self.now, self.range);
+        let (db, meter) = (&self.console.db, self.meter.meter);
+        let (places, hearers) = futures_util::future::try_join(
+            meters::installations(db, meter),
+            hearing::of_meter(db, meter, self.now),
+        )
+        .await?;
+        let configuration =
+            Configuration::of(self.meter, (&places, &hearers), self.now, self.range);
         Ok(TabBody::of(Tab::Configuration(Box::new(configuration))))
     }
 }

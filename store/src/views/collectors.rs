@@ -52,6 +52,8 @@ pub struct HeardMeter {
     pub last_heard: Option<UtcTime>,
     /// Telegrams through this collector in the last 7 UTC days.
     pub heard_7d: i64,
+    /// When this collector last heard it, within those days.
+    pub last_here: Option<UtcTime>,
     pub rssi_dbm: Option<i16>,
 }
 
@@ -90,8 +92,9 @@ const COLLECTORS: &str = concat!(
 
 /// Which meters does collector `$1` hear, or should it?
 const METERS: &str = "SELECT m.meter_id, m.number, coalesce(u.address, ''), \
-     coalesce(m.primary_collector_id = $1, false), s.last_heard_at, coalesce(h.heard, 0), h.rssi \
+     coalesce(m.primary_collector_id = $1, false), s.last_heard_at, coalesce(h.heard, 0), h.last, h.rssi \
      FROM meter m LEFT JOIN (SELECT meter_id, sum(heard)::int8 AS heard, \
+       max(last_heard_at) AS last, \
        (array_agg(rssi_dbm ORDER BY day DESC) FILTER (WHERE rssi_dbm IS NOT NULL))[1] AS rssi \
        FROM collector_hearing WHERE collector_id = $1 AND day > $2::date - 7 GROUP BY 1) h \
        ON h.meter_id = m.meter_id \
@@ -138,6 +141,7 @@ pub async fn by_code(
             primary: c.get()?,
             last_heard: c.maybe_time()?,
             heard_7d: c.get()?,
+            last_here: c.maybe_time()?,
             rssi_dbm: c.get()?,
         })
     })

@@ -9,6 +9,7 @@ pub mod collectors;
 pub mod estimates;
 pub mod export;
 pub mod fleet;
+pub mod hearing;
 pub mod intake;
 pub mod issues;
 pub mod live;

@@ -4,6 +4,7 @@ mod corpus;
 mod meters;
 mod modbus;
 mod real_input;
+mod rtl_433;
 mod sparkplug;
 mod table;
 
