@@ -25,6 +25,7 @@ mod plan;
 mod provision;
 mod radio;
 mod rng;
+pub mod senders;
 mod spec;
 pub mod trial;
 pub mod truth;
