@@ -26,7 +26,7 @@ use crate::jobs::day_close::DayCloseJob;
 use crate::jobs::rules::{RuleHandle, RuleJob};
 use crate::jobs::{calendar, estimation, ticks, upkeep};
 use crate::polling::source::WithPolls;
-use crate::polling::{Polling, Watch};
+use crate::polling::{Polling, Watch, live};
 pub use parts::{Parts, Time};
 pub use serve::{serve, stop_signal};
 
@@ -48,7 +48,8 @@ pub struct App {
     stop: watch::Sender<bool>,
     intake: JoinHandle<()>,
     rule_task: JoinHandle<()>,
-    polling: Polling,
+    stop_polling: watch::Sender<bool>,
+    polling: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -73,7 +74,7 @@ impl App {
         let source = MqttSource::start(parts.mqtt.clone(), Arc::new(move || arrival.now()))
             .context("the MQTT settings")?;
         let mqtt = source.stats();
-        let (mut polling, polled) = Polling::new(Arc::clone(clock));
+        let (polling, polled) = Polling::new(Arc::clone(clock), parts.polls.profiles.clone());
         let source = WithPolls::new(source, polled, Arc::clone(clock));
         let polls = polling.watch();
         let watched = web::Watched {
@@ -84,7 +85,10 @@ impl App {
         };
         let (address, web) = web::start(&parts, watched, stopped.clone()).await?;
         let intake = tokio::spawn(ingest.run(source, intake_stopped));
-        polling.apply(parts.gateways.clone()).await;
+        let (stop_polling, polling_stopped) = watch::channel(false);
+        let polling =
+            live::run(polling, parts.polls.clone(), database.clone(), polling_stopped);
+        let polling = tokio::spawn(polling);
 
         let waker = wake_rules(Arc::clone(&stats), rules.clone(), stopped.clone());
         let mut tasks = vec![web, tokio::spawn(waker)];
@@ -111,6 +115,7 @@ impl App {
             mqtt,
             rules,
             polls,
+            stop_polling,
             polling,
             address,
             clock: Arc::clone(clock),
@@ -141,7 +146,8 @@ impl App {
 
     /// Stops in order; each part has a bounded time.
     pub async fn drain(mut self) {
-        self.polling.apply(Vec::new()).await;
+        self.stop_polling.send_replace(true);
+        limited("polling", &mut self.polling).await;
         self.stop_intake.send_replace(true);
         limited("ingest", &mut self.intake).await;
         self.stop.send_replace(true);

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, SubscriptionConfig, read_secret};
 use crate::ingest::IngestOptions;
 use crate::polling::GatewayPlan;
+use crate::polling::live::Base;
 use crate::polling::profiles::Profiles;
 use crate::verbs::replay::ingest_options;
 
@@ -44,8 +45,8 @@ pub struct Parts {
     pub time: Time,
     pub mqtt: MqttConfig,
     pub ingest: IngestOptions,
-    /// Gateways that are polled.
-    pub gateways: Vec<GatewayPlan>,
+    /// Gateways that are polled, and the profiles that can be named.
+    pub polls: Base,
     pub rules: Params,
     pub snapshot_every: Duration,
     pub keep: Keep,
@@ -71,7 +72,7 @@ impl Parts {
             time,
             mqtt: mqtt(&config.mqtt)?,
             ingest: ingest_options(config)?,
-            gateways: gateways(&config.modbus)?,
+            polls: polls(&config.modbus)?,
             rules: Params::default(),
             snapshot_every: config.rules.snapshot_every,
             keep: Keep { raw_days: i64::try_from(keep_days)?, log_days: LOG_DAYS },
@@ -82,10 +83,11 @@ impl Parts {
 }
 
 /// The configured gateways with their profiles.
-pub(crate) fn gateways(config: &config::ModbusConfig) -> anyhow::Result<Vec<GatewayPlan>> {
+fn polls(config: &config::ModbusConfig) -> anyhow::Result<Base> {
     let profiles = Profiles::load(config.profiles.as_deref())?;
     let plan = |gateway| Ok(GatewayPlan::of_config(gateway, &profiles)?);
-    config.gateways.iter().map(plan).collect()
+    let gateways = config.gateways.iter().map(plan).collect::<anyhow::Result<_>>()?;
+    Ok(Base { gateways, profiles })
 }
 
 fn zone_name(config: &Config) -> String {

@@ -10,6 +10,7 @@ use super::assets::Assets;
 use super::stream::Hub;
 use crate::api::{WebSettings, WebState};
 use crate::clock::Clock;
+use crate::polling::Watch;
 use crate::services::fleet::FleetCache;
 use crate::services::rules::trials::Trials;
 
@@ -20,6 +21,8 @@ pub struct ConsoleState {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: Arc<WebSettings>,
     pub(super) fleet: Arc<FleetCache>,
+    /// Meters that are asked.
+    pub(super) polls: Watch,
     pub(super) calendar: LocalCalendar,
     pub(super) assets: Arc<Assets>,
     pub(super) hub: Hub,
@@ -40,6 +43,7 @@ impl ConsoleState {
             settings: Arc::clone(&web.settings),
             calendar: web.fleet.calendar().clone(),
             fleet: Arc::clone(&web.fleet),
+            polls: web.polls.clone(),
             assets: Arc::new(Assets::new()),
             shutdown,
         }

@@ -5,6 +5,7 @@
 //! meters keep their counters better than we could. [`profiles`] are those of the program and of
 //! the operator's directory; [`Polling`] starts and stops gateways as what is wanted changes.
 
+pub mod live;
 pub mod probe;
 pub mod profiles;
 pub mod source;
@@ -46,7 +47,10 @@ pub struct Polling {
 
 /// How all gateways are, from anywhere.
 #[derive(Clone, Default, Debug)]
-pub struct Watch(Arc<Mutex<Vec<HealthHandle>>>);
+pub struct Watch {
+    gateways: Arc<Mutex<Vec<HealthHandle>>>,
+    profiles: Arc<Profiles>,
+}
 
 #[derive(Debug)]
 struct Running {
@@ -105,9 +109,10 @@ pub fn place(config: &GatewayConfig) -> (Framing, Place) {
 
 impl Polling {
     /// Nothing is polled yet. Polls come out of the receiver.
-    pub fn new(clock: Arc<dyn Clock>) -> (Self, mpsc::Receiver<PollRecord>) {
+    pub fn new(clock: Arc<dyn Clock>, profiles: Profiles) -> (Self, mpsc::Receiver<PollRecord>) {
         let (records, taken) = mpsc::channel(QUEUE_POLLS);
-        let polling = Self { clock, records, running: BTreeMap::new(), watch: Watch::default() };
+        let watch = Watch { profiles: Arc::new(profiles), ..Watch::default() };
+        let polling = Self { clock, records, running: BTreeMap::new(), watch };
         (polling, taken)
     }
 
@@ -136,7 +141,7 @@ impl Polling {
             self.running.insert(running.plan.settings.name.clone(), running);
         }
         let handles = self.running.values().map(|running| running.health.clone()).collect();
-        *self.watch.0.lock().unwrap_or_else(PoisonError::into_inner) = handles;
+        *self.watch.gateways.lock().unwrap_or_else(PoisonError::into_inner) = handles;
     }
 
     fn start(&self, plan: GatewayPlan) -> Running {
@@ -171,7 +176,12 @@ impl Running {
 
 impl Watch {
     pub fn gateways(&self) -> Vec<GatewayHealth> {
-        let handles = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let handles = self.gateways.lock().unwrap_or_else(PoisonError::into_inner).clone();
         handles.iter().map(HealthHandle::get).collect()
+    }
+
+    /// Profiles that can be named.
+    pub fn profiles(&self) -> Arc<Profiles> {
+        Arc::clone(&self.profiles)
     }
 }

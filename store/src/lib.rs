@@ -28,6 +28,7 @@ pub mod frame;
 pub mod gaps;
 pub mod issues;
 pub mod mappings;
+pub mod modbus_units;
 mod migrate;
 mod partitions;
 mod presence;

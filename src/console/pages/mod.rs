@@ -24,6 +24,7 @@ mod meter_line;
 mod meter_range;
 mod meter_tabs;
 pub(super) mod meters;
+pub(super) mod modbus;
 pub(super) mod node;
 mod payload;
 pub(super) mod payloads;
