@@ -68,6 +68,7 @@ const PAGES: [&str; 43] = [
     "/rules/backtest",
     "/zones/N",
     "/system",
+    "/modbus",
     "/search?q=mill",
 ];
 
