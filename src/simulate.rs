@@ -2,6 +2,7 @@
 
 mod heard;
 pub mod modbus;
+mod senders;
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use metering::UtcTime;
 use metering::time::DAY_S;
+use simulators::senders::SenderKind;
 use simulators::{Fleet, FleetSpec, HeardKind, TruthWriter};
 
 use crate::clock::{Clock as _, SystemClock};
@@ -34,6 +36,12 @@ pub async fn run(options: SimulateOptions) -> anyhow::Result<()> {
         SimKind::Fleet => fleet(options).await,
         SimKind::Amr => heard::run(options, HeardKind::Amr).await,
         SimKind::Wmbus => heard::run(options, HeardKind::Wmbus).await,
+        SimKind::Tasmota => senders::run(options, SenderKind::Tasmota).await,
+        SimKind::Shelly => senders::run(options, SenderKind::Shelly).await,
+        SimKind::Amsreader => senders::run(options, SenderKind::Amsreader).await,
+        SimKind::P1 => senders::run(options, SenderKind::P1).await,
+        SimKind::Chirpstack => senders::run(options, SenderKind::Chirpstack).await,
+        SimKind::TheThings => senders::run(options, SenderKind::TheThings).await,
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod cpu;
 mod day_close;
+pub mod decoders;
 mod load;
 mod messages;
 mod path;

@@ -179,3 +179,42 @@ fn passwords_are_not_shown() {
     assert_eq!(url.value, "\"postgresql://u:***@h/db\"");
     assert_eq!(url.origin.to_string(), "DATABASE_URL");
 }
+
+#[test]
+fn subscriptions_say_what_their_decoders_obey() {
+    let text = r#"
+[[mqtt.subscriptions]]
+filter = "dsmr/+/raw"
+format = "p1"
+share = "headend"
+crc = "required"
+tariffs = "high_first"
+device_level = 2
+[[mqtt.subscriptions]]
+filter = "v3/#"
+format = "the_things"
+accept_simulated = true
+"#;
+    let environment = Environment::from([]);
+    let config = Config::of_layers(&of_text(text, &environment, &[]), &environment).unwrap();
+    let [p1, tts] = &config.mqtt.subscriptions[..] else { panic!("two subscriptions") };
+    assert_eq!(p1.filter, "$share/headend/dsmr/+/raw");
+    assert_eq!(p1.options.crc, protocols::CrcRule::Required);
+    assert_eq!(p1.options.tariffs, protocols::TariffOrder::HighFirst);
+    assert_eq!(p1.options.device_level, Some(2));
+    assert!(tts.options.accept_simulated && !p1.options.accept_simulated);
+
+    let text = r#"
+[[mqtt.subscriptions]]
+filter = "tele/+/SENSOR"
+format = "tasmota"
+share = "a/b"
+crc = "maybe"
+accept_simulated = "yes"
+"#;
+    let faults = Config::of_layers(&of_text(text, &environment, &[]), &environment).unwrap_err();
+    let faults = faults.to_string();
+    for want in ["zone is missing", "`a/b` is no group", "crc: `maybe`", "accept_simulated: "] {
+        assert!(faults.contains(want), "{want}: {faults}");
+    }
+}

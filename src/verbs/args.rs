@@ -144,6 +144,25 @@ impl BenchArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:  headend bench protocols --output json")]
+pub(super) struct ProtocolsBenchArgs {
+    /// Seconds of each decoder.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub(super) seconds: u32,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+impl ProtocolsBenchArgs {
+    pub(super) fn options(&self) -> crate::bench::decoders::DecoderBench {
+        crate::bench::decoders::DecoderBench {
+            seconds: self.seconds,
+            output: self.output.format(),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = "Example:  headend bench rules --channels 100000 --days 5 --output json")]
 pub(super) struct RulesBenchArgs {
     /// Meters, each with one 15-min channel.

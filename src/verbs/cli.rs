@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use metering::UtcTime;
 
-use super::args::{BenchArgs, DemoArgs, RulesBenchArgs, SimulateArgs};
+use super::args::{BenchArgs, DemoArgs, ProtocolsBenchArgs, RulesBenchArgs, SimulateArgs};
 use super::exit::{Exit, Failure};
 use super::modbus_args::ModbusVerb;
 use super::protocols_args::ProtocolsVerb;
@@ -410,6 +410,8 @@ pub(super) enum BenchVerb {
     Ingest(BenchArgs),
     /// What the rule catalogue costs: readings a second on one core, bytes a channel.
     Rules(RulesBenchArgs),
+    /// Messages a second of each payload format's decoder, on one core.
+    Protocols(ProtocolsBenchArgs),
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -116,6 +116,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             runtime()?.block_on(crate::bench::ingest(args.options(common.data_dir), config))
         }
         Verb::Bench(BenchVerb::Rules(args)) => crate::bench::rules::run(&args.options()),
+        Verb::Bench(BenchVerb::Protocols(args)) => crate::bench::decoders::run(args.options()),
         Verb::Modbus(verb) => {
             let config = load()?;
             start_log(&quiet(&config))?;

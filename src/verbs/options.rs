@@ -49,6 +49,19 @@ pub enum SimKind {
     Amr,
     /// Undecoded Wireless M-Bus telegrams, plain and encrypted.
     Wmbus,
+    /// Plugs with Tasmota.
+    Tasmota,
+    /// Shelly meters of the second generation.
+    Shelly,
+    /// Readers with amsreader on customer ports.
+    Amsreader,
+    /// P1 telegrams as DSMR 5 meters send them.
+    P1,
+    /// Water meters behind a ChirpStack v4 server; needs a mapping of the decoded object.
+    Chirpstack,
+    /// Water meters behind The Things Stack v3; needs a mapping of the decoded object.
+    #[value(name = "the_things")]
+    TheThings,
 }
 
 /// `headend bench ingest`.

@@ -5,6 +5,7 @@ mod meters;
 mod modbus;
 mod real_input;
 mod rtl_433;
+mod shared;
 mod sparkplug;
 mod table;
 
