@@ -25,7 +25,7 @@ const HOSTILE: &str = include_str!("hostile.sql");
 const HOST: &str = "127.0.0.1:8080";
 
 /// Every kind of page of the seeded utility.
-const PAGES: [&str; 43] = [
+const PAGES: [&str; 44] = [
     "/",
     "/?range=3h",
     "/meters",
