@@ -9,6 +9,7 @@ mod body;
 mod collectors;
 mod csv_text;
 mod export;
+mod files;
 mod fleet;
 mod guard;
 mod health;
@@ -55,7 +56,15 @@ pub fn router(state: WebState) -> Router {
         .route("/meters/{number}/events", get(meters::events))
         .route("/meters/{number}/issues", get(meters::issues))
         .route("/meters/{number}/hearing", get(collectors::of_meter))
+        .route("/meters/{number}/green-button.xml", get(files::green_button))
         .route("/reads.csv", get(export::reads_csv))
+        .route(
+            "/files",
+            get(files::list)
+                .post(files::upload)
+                .layer(DefaultBodyLimit::max(files::UPLOAD_BYTES_MAX)),
+        )
+        .route("/files/{number}", get(files::one))
         .route("/issues", get(issues::list))
         .route("/issues/counts", get(issues::counts))
         .route("/issues/{number}", get(issues::one))

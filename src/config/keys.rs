@@ -139,6 +139,24 @@ pub const KEYS: &[Key] = &[
         "Device profiles of your own, one .toml file each; empty: those that come with the program.",
     ),
     key(
+        "files.inbox",
+        "\"\"",
+        "directory",
+        "Files of readings dropped here are imported and moved to done or failed; empty: none.",
+    ),
+    key(
+        "files.layouts",
+        "\"\"",
+        "directory",
+        "Own layouts of files, NAME.toml; the inbox takes them in a folder of that name.",
+    ),
+    key(
+        "files.mode",
+        "\"file\"",
+        "file|record",
+        "file: one faulty record refuses its file; record: the others are taken.",
+    ),
+    key(
         "console.listen",
         "\"127.0.0.1:8080\"",
         "address:port",

@@ -29,7 +29,7 @@ pub use modbus::{GatewayAddress, GatewayConfig, ModbusConfig, UnitConfig};
 pub use mqtt::{BrokerUrl, MqttConfig, SubscriptionConfig};
 pub use sample::{Shown, redacted, sample, shown};
 pub use sections::{
-    ConsoleConfig, DataConfig, DatabaseConfig, EmbeddedConfig, IngestConfig, LogConfig, LogFormat,
+    ConsoleConfig, DataConfig, DatabaseConfig, EmbeddedConfig, FilesConfig, IngestConfig, LogConfig, LogFormat,
     RulesConfig, UtilityConfig,
 };
 
@@ -47,6 +47,7 @@ pub struct Config {
     pub ingest: IngestConfig,
     pub mqtt: MqttConfig,
     pub modbus: ModbusConfig,
+    pub files: FilesConfig,
     pub console: ConsoleConfig,
     pub rules: RulesConfig,
     pub log: LogConfig,
@@ -96,6 +97,7 @@ impl Config {
             ingest: IngestConfig::read(reader),
             mqtt: MqttConfig::read(reader, environment),
             modbus: ModbusConfig::read(reader),
+            files: FilesConfig::read(reader),
             console: ConsoleConfig::read(reader),
             rules: RulesConfig::read(reader),
             log: LogConfig::read(reader),

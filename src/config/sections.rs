@@ -69,6 +69,16 @@ pub struct IngestConfig {
     pub wmbus_keys_file: Option<PathBuf>,
 }
 
+/// `[files]`: files of readings.
+#[derive(Clone, Debug)]
+pub struct FilesConfig {
+    /// The drop folder; `None`: there is none.
+    pub inbox: Option<PathBuf>,
+    pub layouts: Option<PathBuf>,
+    /// Faulty records are left out and the others taken.
+    pub by_record: bool,
+}
+
 /// `[console]`: pages and API.
 #[derive(Clone, Debug)]
 pub struct ConsoleConfig {
@@ -167,6 +177,21 @@ impl IngestConfig {
             raw_keep: reader
                 .duration("ingest.raw_keep", Duration::ZERO..=seconds(10 * 365 * DAY_S)),
             wmbus_keys_file: reader.path("ingest.wmbus_keys_file"),
+        }
+    }
+}
+
+impl FilesConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mode = |text: &str| match text {
+            "file" => Ok(false),
+            "record" => Ok(true),
+            _ => Err(format!("`{text}` is none of: file, record")),
+        };
+        Self {
+            inbox: reader.path("files.inbox"),
+            layouts: reader.path("files.layouts"),
+            by_record: reader.parsed("files.mode", mode).unwrap_or(false),
         }
     }
 }

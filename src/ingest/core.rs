@@ -195,6 +195,23 @@ impl IngestCore {
         accepted.batch.messages += 1;
     }
 
+    /// Adds what one device says in a record of a file, which is decoded already. The frame holds the
+    /// record alone.
+    pub(super) fn push_decoded(
+        &mut self,
+        frame: &Frame,
+        report: &DeviceReport,
+        accepted: &mut Accepted,
+    ) -> Fate {
+        let topic = Topic { name: frame.topic.as_str().into(), route: None, collector: None };
+        let message = Message { frame, topic: &topic };
+        let reports = std::slice::from_ref(report);
+        let fate = self.reports(&message, Format::Bundle, reports, accepted);
+        accepted.fates.push(fate);
+        accepted.batch.messages += 1;
+        fate
+    }
+
     /// Closes the batch: the state that it leaves behind is stored with it.
     pub fn finish(&mut self, accepted: &mut Accepted, log_time: UtcTime) {
         accepted.batch.log_time = log_time;

@@ -12,6 +12,7 @@ mod commit;
 mod core;
 mod counter;
 mod dlq;
+pub mod files;
 pub mod grid;
 mod intake;
 mod levels;

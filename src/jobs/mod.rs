@@ -8,6 +8,7 @@ mod alarms;
 pub mod calendar;
 pub mod day_close;
 pub mod estimation;
+pub mod inbox;
 pub mod issues;
 pub mod rules;
 mod shadow;

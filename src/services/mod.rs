@@ -2,6 +2,7 @@
 //! while, and what people decide of intervals.
 
 pub mod fleet;
+pub mod green_button;
 pub mod payloads;
 pub mod rules;
 pub mod vee;

@@ -8,6 +8,7 @@ use metering::UtcTime;
 
 use super::args::{BenchArgs, DemoArgs, ProtocolsBenchArgs, RulesBenchArgs, SimulateArgs};
 use super::exit::{Exit, Failure};
+use super::import::ImportArgs;
 use super::modbus_args::ModbusVerb;
 use super::protocols_args::ProtocolsVerb;
 use super::rules_args::RulesVerb;
@@ -118,6 +119,9 @@ pub(super) enum Verb {
                              --topic plant/7/energy --payload '{\"kwh\":12.5}'"
     )]
     Protocols(ProtocolsVerb),
+    /// Imports files of readings: NEM12, NEM13, CMEP, Green Button, BEACON, or by a layout.
+    #[command(before_help = "Example:  headend import meterdata.csv --dry-run")]
+    Import(ImportArgs),
     /// Dead letters: messages that could not become readings.
     #[command(subcommand, before_help = "Example:  headend dlq list")]
     Dlq(DlqVerb),

@@ -6,6 +6,7 @@ mod config;
 pub mod database;
 mod dlq;
 pub mod exit;
+mod import;
 mod issue_acts;
 mod issues;
 mod meters;
@@ -130,6 +131,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
         | Verb::Reads(_)
         | Verb::Issues(_)
         | Verb::Vee(_)
+        | Verb::Import(_)
         | Verb::Dlq(_) => {
             let config = load()?;
             start_log(&quiet(&config))?;
@@ -180,6 +182,9 @@ async fn ask(verb: &Verb, place: &Place, opened: &Opened) -> anyhow::Result<()> 
         Verb::Rules(verb) => rules::run(database, verb, &place.account, (zone, now)).await,
         Verb::Protocols(verb) => protocols::run(database, verb, &place.account, (zone, now)).await,
         Verb::Vee(verb) => vee::run(database, verb, &place.account, now).await,
+        Verb::Import(args) => {
+            import::run(opened, &place.config, (args, &place.account), clock).await
+        }
         Verb::Dlq(DlqVerb::List { reason, source, replayed, page, output }) => {
             let filter = store::views::intake::DeadLetterFilter {
                 reason: reason.clone(),

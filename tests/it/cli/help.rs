@@ -4,7 +4,7 @@ use crate::kit::temp::TempDir;
 #[test]
 fn help_starts_with_an_example_for_every_verb() {
     let here = TempDir::new("help");
-    let verbs: [&[&str]; 10] = [
+    let verbs: [&[&str]; 11] = [
         &[],
         &["demo"],
         &["serve"],
@@ -13,6 +13,7 @@ fn help_starts_with_an_example_for_every_verb() {
         &["meters"],
         &["reads"],
         &["issues"],
+        &["import"],
         &["dlq"],
         &["bench"],
     ];

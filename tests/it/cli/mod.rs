@@ -3,6 +3,7 @@
 mod closed_pipe;
 mod config;
 mod help;
+mod import;
 mod journey;
 mod rules;
 mod verbs;

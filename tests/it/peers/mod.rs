@@ -1,6 +1,7 @@
 //! Programs that others wrote, and messages of real devices.
 
 mod corpus;
+mod files;
 mod meters;
 mod modbus;
 mod real_input;

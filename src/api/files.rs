@@ -1,0 +1,218 @@
+//! Files of readings: uploaded, listed, with their faults; and Green Button out.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use futures_util::stream;
+use serde::Serialize;
+use store::StoreError;
+use store::files::{FaultRow, FileCounts, FileRow};
+use store::views::export::{self, ExportFilter};
+
+use super::WebState;
+use super::params::Params;
+use super::problem::Problem;
+use crate::ingest::IngestOptions;
+use crate::ingest::files::{
+    FILE_ADAPTER, FileImporter, FileOptions, FileOutcome, FileReport, Upload,
+};
+use crate::services::green_button::GreenButton;
+
+/// Largest upload; longer files go through the inbox or `headend import`.
+pub(super) const UPLOAD_BYTES_MAX: usize = 64 << 20;
+const LIST_MAX: u32 = 200;
+/// Thirteen months.
+const FEED_S: i64 = 396 * 86_400;
+
+#[derive(Serialize)]
+struct FileBody {
+    number: i64,
+    name: String,
+    format: String,
+    layout: String,
+    sha256: String,
+    bytes: u64,
+    by_record: bool,
+    made_at: String,
+    received_at: String,
+    finished_at: Option<String>,
+    state: &'static str,
+    actor: String,
+    detail: String,
+    counts: Counts,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    records: u64,
+    refused: u64,
+    offered: u64,
+    inserted: u64,
+    duplicate: u64,
+    conflicting: u64,
+    replaced: u64,
+    dead: u64,
+}
+
+#[derive(Serialize)]
+struct FaultBody {
+    line: u64,
+    reason: String,
+    detail: String,
+    raw: String,
+}
+
+#[derive(Serialize)]
+struct ReportBody {
+    name: String,
+    format: Option<String>,
+    outcome: &'static str,
+    detail: String,
+    number: Option<i64>,
+    counts: Counts,
+    unmapped: u64,
+    unknown: Vec<String>,
+    faults: Vec<FaultBody>,
+}
+
+pub(super) async fn list(
+    State(state): State<WebState>,
+    mut params: Params,
+) -> Result<Response, Problem> {
+    let before = params.parsed::<i64>("before", "a file's number").unwrap_or(0);
+    params.finish()?;
+    let rows = store::files::list(&state.db, before, LIST_MAX).await?;
+    let next = rows.last().filter(|_| rows.len() == LIST_MAX as usize).map(|row| row.import_no);
+    let files: Vec<FileBody> = rows.into_iter().map(file_body).collect();
+    Ok(Json(serde_json::json!({ "files": files, "before": next })).into_response())
+}
+
+pub(super) async fn one(
+    State(state): State<WebState>,
+    Path(number): Path<i64>,
+) -> Result<Response, Problem> {
+    let row = store::files::by_number(&state.db, number).await?;
+    let row = row.ok_or_else(|| Problem::not_found("there is no file of that number"))?;
+    let faults = store::files::faults(&state.db, number).await?;
+    let faults: Vec<FaultBody> = faults.into_iter().map(fault_body).collect();
+    Ok(Json(serde_json::json!({ "file": file_body(row), "faults": faults })).into_response())
+}
+
+/// The body is the file itself.
+pub(super) async fn upload(
+    State(state): State<WebState>,
+    mut params: Params,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let mut options = FileOptions::new(params.calendar(state.fleet.calendar()).zone().clone());
+    let name = params.text("name").unwrap_or_else(|| "upload".to_owned());
+    options.format = params.parsed("format", "nem12, cmep, espi or beacon");
+    let layout = params.text("layout");
+    options.by_record = params.flag("by_record");
+    options.dry_run = params.flag("dry_run");
+    options.again = params.flag("again");
+    params.finish()?;
+    if let Some(name) = layout {
+        let found = protocols::files::layout::preset(&name);
+        let found = found.ok_or_else(|| Problem::not_found("there is no layout of that name"))?;
+        options.layout = Some(std::sync::Arc::new(found));
+    }
+    let ingest = IngestOptions::new(FILE_ADAPTER, Vec::new());
+    let importer = FileImporter::new(state.db.clone(), ingest, state.clock.clone());
+    let upload = Upload { name, bytes: body, actor: "api".to_owned() };
+    let reports = importer.import(&upload, &options, &mut |_| {}).await.map_err(|error| {
+        tracing::warn!(error = &error as &dyn std::error::Error, "An upload was not imported.");
+        Problem::of_status(StatusCode::SERVICE_UNAVAILABLE)
+    })?;
+    let reports: Vec<ReportBody> = reports.into_iter().map(report_body).collect();
+    Ok(Json(serde_json::json!({ "files": reports })).into_response())
+}
+
+/// A meter's intervals of thirteen months, or of `from` to `to`, as a Green Button feed.
+pub(super) async fn green_button(
+    State(state): State<WebState>,
+    Path(number): Path<String>,
+    mut params: Params,
+) -> Result<Response, Problem> {
+    let calendar = params.calendar(state.fleet.calendar());
+    let range = params.range(&calendar, state.now(), FEED_S);
+    params.finish()?;
+    let name = format!("green_button_{}.xml", super::csv_text::file_part(&number));
+    let filter = ExportFilter { number: Some(number.clone()), ..ExportFilter::default() };
+    let reads = export::reads(&state.db, filter, range, state.now())?;
+    let who = (state.settings.utility.as_str(), number.as_str());
+    let mut feed = GreenButton::new(who, reads, calendar, state.now());
+    let first = feed.piece().await?;
+    let rest = stream::try_unfold((feed, first), async |(mut feed, first)| {
+        let piece = match first {
+            Some(piece) => Some(piece),
+            None => feed.piece().await?,
+        };
+        Ok::<_, StoreError>(piece.map(|piece| (piece, (feed, None))))
+    });
+    let mut headers = HeaderMap::new();
+    let kind = HeaderValue::from_static("application/atom+xml; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, kind);
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    Ok((headers, Body::from_stream(Box::pin(rest))).into_response())
+}
+
+fn file_body(row: FileRow) -> FileBody {
+    let sha256 = row.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    FileBody {
+        number: row.import_no,
+        name: row.name,
+        format: row.format,
+        layout: row.layout,
+        sha256,
+        bytes: row.size,
+        by_record: row.by_record,
+        made_at: row.made_at.to_string(),
+        received_at: row.received_at.to_string(),
+        finished_at: row.finished_at.map(|at| at.to_string()),
+        state: row.state.word(),
+        actor: row.actor,
+        detail: row.detail,
+        counts: counts(&row.counts),
+    }
+}
+
+fn fault_body(row: FaultRow) -> FaultBody {
+    FaultBody { line: row.line, reason: row.reason, detail: row.detail, raw: row.raw }
+}
+
+fn report_body(report: FileReport) -> ReportBody {
+    let (outcome, detail) = match report.outcome {
+        FileOutcome::Imported => ("imported", String::new()),
+        FileOutcome::Known(number) => ("known", format!("imported before, as number {number}")),
+        FileOutcome::Tried => ("tried", "nothing was changed".to_owned()),
+        FileOutcome::Refused(detail) => ("refused", detail),
+    };
+    ReportBody {
+        name: report.name,
+        format: report.format.map(|format| format.to_string()),
+        outcome,
+        detail,
+        number: report.import_no,
+        counts: counts(&report.counts),
+        unmapped: report.unmapped,
+        unknown: report.unknown,
+        faults: report.faults.into_iter().map(fault_body).collect(),
+    }
+}
+
+const fn counts(counts: &FileCounts) -> Counts {
+    Counts {
+        records: counts.records,
+        refused: counts.refused,
+        offered: counts.offered,
+        inserted: counts.inserted,
+        duplicate: counts.duplicate,
+        conflicting: counts.conflicting,
+        replaced: counts.replaced,
+        dead: counts.dead,
+    }
+}

@@ -1,0 +1,399 @@
+//! Files of readings, on the path that messages take: known by their content, read by
+//! [`protocols::files`], normalised and judged like a telegram, stored in acknowledged batches, and
+//! settled against what is there (`metering-rules` 6.5). The verb, the inbox, the page and the API all come
+//! through [`FileImporter::import`].
+
+mod pass;
+mod told;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::tz::TimeZone;
+use metering::UtcTime;
+use protocols::files::{self, Encoding, FileFormat, Layout, archive, beacon};
+use sha2::{Digest, Sha256};
+use store::files::{FaultRow, FileCounts, FileRow, NewFile};
+use store::{Database, ReplayFilter};
+
+use super::core::Fate;
+use super::options::IngestOptions;
+use super::pipeline::core_of;
+use super::sink::{Letter, Sink, SinkError};
+use super::store_sink::StoreSink;
+use crate::clock::Clock;
+use pass::Pass;
+
+/// Name of the adapter that files arrive by.
+pub const FILE_ADAPTER: &str = "file";
+
+/// How files are read where their own bytes do not say.
+#[derive(Clone, Debug)]
+pub struct FileOptions {
+    /// `None`: told by the first bytes.
+    pub format: Option<FileFormat>,
+    pub layout: Option<Arc<Layout>>,
+    /// Zone of stamps that carry none.
+    pub zone: TimeZone,
+    pub encoding: Encoding,
+    pub identity: beacon::Identity,
+    /// Faulty records are left out and the others taken; else one fault refuses the file.
+    pub by_record: bool,
+    /// Nothing is stored.
+    pub dry_run: bool,
+    /// Also when the same content was imported before.
+    pub again: bool,
+}
+
+impl FileOptions {
+    /// Told by the first bytes, one fault refuses the file.
+    pub fn new(zone: TimeZone) -> Self {
+        Self {
+            format: None,
+            layout: None,
+            zone,
+            encoding: Encoding::Utf8,
+            identity: beacon::Identity::default(),
+            by_record: false,
+            dry_run: false,
+            again: false,
+        }
+    }
+}
+
+/// A file to import.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    pub name: String,
+    pub bytes: Bytes,
+    /// Who imports it.
+    pub actor: String,
+}
+
+/// What became of a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FileOutcome {
+    Imported,
+    /// Its content was imported before, by that number: nothing was done.
+    Known(i64),
+    /// It was only tried.
+    Tried,
+    /// Nothing of it was stored.
+    Refused(String),
+}
+
+/// What became of a file, with its faults.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileReport {
+    pub name: String,
+    pub format: Option<FileFormat>,
+    pub outcome: FileOutcome,
+    pub import_no: Option<i64>,
+    pub counts: FileCounts,
+    /// Values of known meters whose field no channel carries.
+    pub unmapped: u64,
+    /// Devices that are not provisioned, by name; the first hundred.
+    pub unknown: Vec<String>,
+    /// The first [`store::files::FAULTS_KEPT_MAX`].
+    pub faults: Vec<FaultRow>,
+}
+
+/// A file could not be imported, and may be later.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error("the store is away")]
+    Store(#[from] store::StoreError),
+    #[error("reading the file ended unexpectedly")]
+    Ended,
+}
+
+/// Imports files, one after the other.
+#[derive(Clone, Debug)]
+pub struct FileImporter {
+    database: Database,
+    options: IngestOptions,
+    clock: Arc<dyn Clock>,
+}
+
+impl FileImporter {
+    /// `options` as for the running ingest; routes and adapter are its own.
+    pub fn new(database: Database, mut options: IngestOptions, clock: Arc<dyn Clock>) -> Self {
+        options.adapter = FILE_ADAPTER;
+        options.routes = Vec::new();
+        Self { database, options, clock }
+    }
+
+    /// Imports a file, or each member of a zip archive; `progress` hears how many records are done.
+    ///
+    /// # Errors
+    /// [`ImportError`] when the store is away: what was stored so far is known when the file comes
+    /// again. A file that is refused is no error.
+    pub async fn import(
+        &self,
+        upload: &Upload,
+        options: &FileOptions,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<Vec<FileReport>, ImportError> {
+        if !archive::is_zip(&upload.bytes) {
+            return Ok(vec![self.one(upload, options, progress).await?]);
+        }
+        let bytes = upload.bytes.clone();
+        let members = tokio::task::spawn_blocking(move || archive::members(&bytes)).await;
+        let members = match members.map_err(|_| ImportError::Ended)? {
+            Ok(members) => members,
+            Err(fault) => {
+                let detail = fault.detail;
+                return Ok(vec![self.refused_unread(upload, options, detail).await?]);
+            }
+        };
+        let mut reports = Vec::with_capacity(members.len());
+        for (name, bytes) in members {
+            let member = Upload {
+                name: format!("{}/{name}", upload.name),
+                bytes: bytes.into(),
+                actor: upload.actor.clone(),
+            };
+            reports.push(self.one(&member, options, progress).await?);
+        }
+        Ok(reports)
+    }
+
+    async fn one(
+        &self,
+        upload: &Upload,
+        options: &FileOptions,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<FileReport, ImportError> {
+        let sha256: [u8; 32] = Sha256::digest(&upload.bytes).into();
+        if let Some(known) = store::files::known(&self.database, &sha256).await?
+            && !options.again
+            && known.counts.dead == 0
+        {
+            return Ok(report_of(known));
+        }
+        let layout = options.layout.as_ref().map(|_| FileFormat::Layout);
+        let told = options.format.or(layout).or_else(|| FileFormat::of(&upload.bytes));
+        let Some(format) = told else {
+            let detail =
+                "its first bytes are of no kind that is known: name the format or a layout";
+            return self.refused_unread(upload, options, detail.to_owned()).await;
+        };
+        let mut pass = Pass::new(upload, options, format, self.clock.now());
+        let mut report = pass.check().await?;
+        report.name.clone_from(&upload.name);
+        let made_at = pass.made_at();
+        let refused = match &report.outcome {
+            FileOutcome::Refused(detail) => Some(detail.clone()),
+            _ => None,
+        };
+        if options.dry_run {
+            if refused.is_none() {
+                self.fill(&mut pass, None, &mut report, progress).await?;
+                report.outcome = FileOutcome::Tried;
+            }
+            return Ok(report);
+        }
+        let layout = options.layout.as_ref().map_or("", |layout| layout.name.as_str());
+        let file = NewFile {
+            sha256,
+            name: &upload.name,
+            format: &format.to_string(),
+            layout: if format == FileFormat::Layout { layout } else { "" },
+            size: upload.bytes.len() as u64,
+            by_record: options.by_record,
+            made_at,
+            actor: &upload.actor,
+        };
+        let number = store::files::begin(&self.database, &file, self.clock.now()).await?;
+        report.import_no = Some(number);
+        if refused.is_none() {
+            self.fill(&mut pass, Some((number, made_at)), &mut report, progress).await?;
+            report.outcome = FileOutcome::Imported;
+        }
+        let counts = (&report.counts, refused.as_deref());
+        let now = self.clock.now();
+        store::files::finish(&self.database, number, counts, &report.faults, now).await?;
+        if report.counts.inserted > 0 {
+            // A running head-end takes the counters over that were moved here.
+            self.database.touch_assets(now).await?;
+        }
+        Ok(report)
+    }
+
+    /// A file of which not even the kind is known.
+    async fn refused_unread(
+        &self,
+        upload: &Upload,
+        options: &FileOptions,
+        detail: String,
+    ) -> Result<FileReport, ImportError> {
+        let counts = FileCounts::default();
+        let mut report = FileReport {
+            name: upload.name.clone(),
+            format: None,
+            outcome: FileOutcome::Refused(detail.clone()),
+            import_no: None,
+            counts,
+            unmapped: 0,
+            unknown: Vec::new(),
+            faults: Vec::new(),
+        };
+        if options.dry_run {
+            return Ok(report);
+        }
+        let now = self.clock.now();
+        let file = NewFile {
+            sha256: Sha256::digest(&upload.bytes).into(),
+            name: &upload.name,
+            format: "",
+            layout: "",
+            size: upload.bytes.len() as u64,
+            by_record: options.by_record,
+            made_at: now,
+            actor: &upload.actor,
+        };
+        let number = store::files::begin(&self.database, &file, now).await?;
+        store::files::finish(&self.database, number, (&counts, Some(&detail)), &[], now).await?;
+        report.import_no = Some(number);
+        Ok(report)
+    }
+
+    /// The second pass: records become rows, batch by batch. Without a number nothing is stored.
+    async fn fill(
+        &self,
+        pass: &mut Pass,
+        import: Option<(i64, UtcTime)>,
+        report: &mut FileReport,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), ImportError> {
+        let mut sink = StoreSink::new(self.database.clone(), FILE_ADAPTER);
+        let mut core = core_of(&self.options, &sink.registry().await?);
+        let registry = self.database.load_registry().await?;
+        if let Ok((_, bundle)) = crate::services::rules::active(&self.database).await {
+            core.judge_by(crate::services::rules::limits::Limits::new(bundle), &registry);
+        }
+        let rows_max = if pass.is_whole() { usize::MAX } else { self.options.batch_rows_max };
+        let mut records = pass.records();
+        let mut done = 0;
+        loop {
+            let mut batch = told::FileBatch::begin(&core, pass.topic());
+            while batch.rows() < rows_max {
+                let Some(record) = records.recv().await else { break };
+                batch.push(&mut core, &record, pass.received_at());
+            }
+            let taken = batch.records();
+            if taken == 0 {
+                break;
+            }
+            done += taken;
+            let told = batch.finish(&mut core, self.clock.now());
+            report.unmapped += told.unmapped;
+            for source in told.unknown() {
+                if report.unknown.len() < 100 && !report.unknown.contains(&source) {
+                    report.unknown.push(source);
+                }
+            }
+            match import {
+                None => report.counts.offered += told.batch.offered(),
+                Some(import) => self.store(import, told.into_parts(), &mut sink, report).await?,
+            }
+            progress(done);
+        }
+        sink.end().await;
+        Ok(())
+    }
+
+    async fn store(
+        &self,
+        (import_no, made_at): (i64, UtcTime),
+        (batch, side): (store::Batch, told::Side),
+        sink: &mut StoreSink,
+        report: &mut FileReport,
+    ) -> Result<(), ImportError> {
+        let stored = sink.commit(&StoreSink::prepare(batch)).await?;
+        store::files::note(&self.database, import_no, &side.spans, &side.said).await?;
+        let overlaps = stored.duplicate + stored.conflicting > 0;
+        if overlaps {
+            let by = (FILE_ADAPTER, self.clock.now());
+            let import = (import_no, made_at);
+            let settled = store::files::settle(&self.database, import, &side.offered, by).await?;
+            report.counts.replaced += settled.taken;
+        }
+        let counts = &mut report.counts;
+        counts.offered += stored.offered;
+        counts.inserted += stored.inserted;
+        counts.duplicate += stored.duplicate;
+        counts.conflicting += stored.conflicting;
+        counts.dead += stored.dead;
+        Ok(())
+    }
+
+    /// Tells the records again that belonged to devices which are provisioned now; gives how many became
+    /// readings. `options` say how files are read.
+    ///
+    /// # Errors
+    /// [`ImportError`] when the store is away.
+    pub async fn replay(&self, options: &FileOptions) -> Result<u64, ImportError> {
+        let filter = ReplayFilter { provisioned: true, ..ReplayFilter::default() };
+        let mut after = None;
+        let mut count = 0;
+        loop {
+            let page = self.database.letters_to_replay(FILE_ADAPTER, &filter, after).await?;
+            let Some(last) = page.last() else { return Ok(count) };
+            after = Some((last.received_at, last.sha256));
+            let letters: Vec<Letter> = page.iter().map(Letter::from).collect();
+            count += self.tell(&letters, options).await?;
+        }
+    }
+
+    async fn tell(&self, letters: &[Letter], options: &FileOptions) -> Result<u64, ImportError> {
+        let mut sink = StoreSink::new(self.database.clone(), FILE_ADAPTER);
+        let mut core = core_of(&self.options, &sink.registry().await?);
+        let mut used = Vec::new();
+        let mut batch = told::FileBatch::begin(&core, "");
+        for letter in letters {
+            let mut found = files::Collected::default();
+            let format = letter.topic.split('/').nth(1).and_then(|name| name.parse().ok());
+            let Some(format) = format else { continue };
+            let context = pass::context(options, letter.received_at);
+            let read = files::read(format, &context, &letter.payload, &mut found);
+            if read.is_err() || !found.faults.is_empty() {
+                continue;
+            }
+            let fates: Vec<Fate> = found
+                .records
+                .iter()
+                .map(|record| batch.push_of(&mut core, record, (&letter.topic, letter.received_at)))
+                .collect();
+            if fates.iter().all(|fate| *fate == Fate::Accepted) {
+                used.push(letter.clone());
+            }
+        }
+        let (mut rows, _) = batch.finish(&mut core, self.clock.now()).into_parts();
+        rows.dead.clear();
+        rows.unknown.clear();
+        rows.heard.clear();
+        let _ = sink.commit(&StoreSink::prepare(rows)).await?;
+        sink.replayed(&used, self.clock.now()).await?;
+        sink.end().await;
+        if !used.is_empty() {
+            self.database.touch_assets(self.clock.now()).await?;
+        }
+        Ok(used.len() as u64)
+    }
+}
+
+fn report_of(known: FileRow) -> FileReport {
+    FileReport {
+        format: known.format.parse().ok(),
+        outcome: FileOutcome::Known(known.import_no),
+        import_no: Some(known.import_no),
+        name: known.name,
+        counts: known.counts,
+        unmapped: 0,
+        unknown: Vec::new(),
+        faults: Vec::new(),
+    }
+}

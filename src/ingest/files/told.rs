@@ -1,0 +1,227 @@
+//! Records of a file as rows of a batch, with what the sender says of each value.
+
+use bytes::Bytes;
+use metering::{JudgedReading, QualityStatus, SlotCode, UtcTime};
+use protocols::files::{FileRecord, QualityRun, ReadQuality};
+use store::Batch;
+use store::files::{Offered, QualityRow, SpanRow};
+use vee::Rule;
+
+use super::super::core::{Accepted, Fate, Frame, IngestCore};
+use super::super::normalise::SOURCE_FILE;
+
+/// A meter whose newest value is older than this was not heard of now.
+const NEWS_S: i64 = 3 * 86_400;
+
+/// A batch of records.
+pub(super) struct FileBatch {
+    topic: String,
+    accepted: Accepted,
+    side: Side,
+    records: u64,
+}
+
+/// What is kept beside the readings.
+#[derive(Default)]
+pub(super) struct Side {
+    pub(super) offered: Vec<Offered>,
+    pub(super) spans: Vec<SpanRow>,
+    pub(super) said: Vec<QualityRow>,
+}
+
+/// A batch that is closed.
+pub(super) struct Told {
+    pub(super) batch: Batch,
+    pub(super) unmapped: u64,
+    unknown: Vec<String>,
+    side: Side,
+}
+
+impl FileBatch {
+    pub(super) fn begin(core: &IngestCore, topic: &str) -> Self {
+        Self { topic: topic.to_owned(), accepted: core.begin(), side: Side::default(), records: 0 }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.accepted.rows()
+    }
+
+    pub(super) const fn records(&self) -> u64 {
+        self.records
+    }
+
+    pub(super) fn push(
+        &mut self,
+        core: &mut IngestCore,
+        record: &FileRecord,
+        received_at: UtcTime,
+    ) {
+        let topic = std::mem::take(&mut self.topic);
+        self.push_of(core, record, (&topic, received_at));
+        self.topic = topic;
+    }
+
+    /// Adds a record that came under this topic.
+    pub(super) fn push_of(
+        &mut self,
+        core: &mut IngestCore,
+        record: &FileRecord,
+        (topic, received_at): (&str, UtcTime),
+    ) -> Fate {
+        let frame = Frame {
+            topic: topic.to_owned(),
+            payload: Bytes::from(record.raw.clone()),
+            received_at,
+            redelivered: false,
+        };
+        let batch = &self.accepted.batch;
+        let (intervals, registers) = (batch.intervals.len(), batch.registers.len());
+        let heard = batch.heard.len();
+        let fate = core.push_decoded(&frame, &record.report, &mut self.accepted);
+        self.records += 1;
+        let newest = record.report.observations.iter().map(|seen| seen.time().at).max();
+        if newest.is_none_or(|at| received_at.seconds_since(at) > NEWS_S) {
+            self.accepted.batch.heard.truncate(heard);
+        }
+        self.qualify(record, (intervals, registers));
+        fate
+    }
+
+    /// Puts the sender's word on the rows that came of the record.
+    fn qualify(&mut self, record: &FileRecord, (intervals, registers): (usize, usize)) {
+        let batch = &mut self.accepted.batch;
+        let worst = worst(&record.quality);
+        for row in &mut batch.registers[registers..] {
+            let run = run_at(&record.quality, row.reading.reading.read_at);
+            marked(&mut row.reading, run.map_or(ReadQuality::Actual, |run| run.quality));
+        }
+        for row in &mut batch.intervals[intervals..] {
+            let interval = row.reading.reading.interval;
+            let run = run_at(&record.quality, interval.end());
+            // What is derived from registers is no better than they are.
+            let quality = match run {
+                Some(run) if !row.derived => run.quality,
+                None if !row.derived => ReadQuality::Actual,
+                _ => worst,
+            };
+            marked(&mut row.reading, quality);
+            if row.derived {
+                continue;
+            }
+            row.source = SOURCE_FILE;
+            let reading = &row.reading.reading;
+            self.side.offered.push(Offered {
+                meter: reading.meter,
+                channel: reading.channel,
+                end: interval.end(),
+                len_s: interval.len_s(),
+                value: reading.value,
+                status: row.reading.code.status(),
+                flags: reading.flags,
+                failed: row.reading.failed,
+                finalised: quality == ReadQuality::FinalSubstituted,
+            });
+        }
+        self.note(record, (intervals, registers));
+    }
+
+    /// Spans of the channels that the record told of, and the stretches that are not plainly actual.
+    fn note(&mut self, record: &FileRecord, (intervals, registers): (usize, usize)) {
+        let batch = &self.accepted.batch;
+        let sent = batch.intervals[intervals..].iter().filter(|row| !row.derived).map(|row| {
+            let reading = &row.reading.reading;
+            (reading.meter, reading.channel, reading.interval.start(), reading.interval.end())
+        });
+        let read = batch.registers[registers..].iter().map(|row| {
+            let reading = &row.reading.reading;
+            let before = UtcTime::from_micros(reading.read_at.micros().saturating_sub(1));
+            (reading.meter, reading.channel, before, reading.read_at)
+        });
+        let first = self.side.spans.len();
+        for (meter, channel, from, to) in sent.chain(read) {
+            let spans = &mut self.side.spans[first..];
+            match spans.iter_mut().find(|s| s.meter == meter && s.channel == channel) {
+                Some(span) => (span.from, span.to) = (span.from.min(from), span.to.max(to)),
+                None => self.side.spans.push(SpanRow { meter, channel, from, to }),
+            }
+        }
+        let told = |run: &&QualityRun| run.quality != ReadQuality::Actual || run.reason.is_some();
+        for run in record.quality.iter().filter(told) {
+            for span in &self.side.spans[first..] {
+                self.side.said.push(QualityRow {
+                    meter: span.meter,
+                    channel: span.channel,
+                    from: run.from,
+                    to: run.to,
+                    quality: run.quality.word(),
+                    code: run.code.clone(),
+                    reason: run.reason,
+                    reason_text: run.reason_text.clone(),
+                });
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self, core: &mut IngestCore, log_time: UtcTime) -> Told {
+        core.finish(&mut self.accepted, log_time);
+        let unknown = &self.accepted.batch.unknown;
+        let unknown = unknown.iter().map(|row| row.source_id.to_string()).collect();
+        // Of one key the last counts, as it does for the store.
+        let key = |span: &SpanRow| (span.meter, span.channel, span.from);
+        self.side.spans.sort_unstable_by_key(|span| (key(span), std::cmp::Reverse(span.to)));
+        self.side.spans.dedup_by_key(|span| key(span));
+        Told {
+            unmapped: self.accepted.unmapped,
+            batch: self.accepted.batch,
+            unknown,
+            side: self.side,
+        }
+    }
+}
+
+impl Told {
+    /// Names of devices that are not provisioned.
+    pub(super) fn unknown(&self) -> Vec<String> {
+        self.unknown.clone()
+    }
+
+    pub(super) fn into_parts(self) -> (Batch, Side) {
+        (self.batch, self.side)
+    }
+}
+
+fn run_at(runs: &[QualityRun], end: UtcTime) -> Option<&QualityRun> {
+    runs.iter().find(|run| run.holds(end))
+}
+
+/// The least that is said of any value of the record.
+fn worst(runs: &[QualityRun]) -> ReadQuality {
+    let doubted = runs.iter().any(|run| run.quality == ReadQuality::Suspect);
+    let estimated = runs.iter().find(|run| run.quality.is_estimate());
+    match (doubted, estimated) {
+        (true, _) => ReadQuality::Suspect,
+        (false, Some(run)) => run.quality,
+        (false, None) => ReadQuality::Actual,
+    }
+}
+
+/// An estimate of the sender is stored as one, whatever the checks say of its size, unless they hold it
+/// back; what the sender doubts fails ING-FLAG.
+fn marked<R>(reading: &mut JudgedReading<R>, quality: ReadQuality) {
+    let flags = reading.code.flags();
+    let held = reading.code.status() == QualityStatus::Suspect;
+    let (status, exception) = match quality {
+        ReadQuality::Suspect => {
+            if let Some(no) = Rule::Flag.no() {
+                reading.failed = reading.failed.with(no);
+            }
+            (QualityStatus::Suspect, true)
+        }
+        quality if quality.is_estimate() && !held => {
+            (QualityStatus::Estimated, reading.code.has_exception())
+        }
+        _ => return,
+    };
+    let code = SlotCode::new(status, flags);
+    reading.code = if exception { code.with_exception() } else { code };
+}

@@ -1,0 +1,224 @@
+//! `headend import FILE...`: files of readings, as the inbox takes them.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use protocols::files::{Encoding, FileFormat, Layout, beacon, layout};
+
+use super::cli::Output;
+use super::database::Opened;
+use super::exit::{Exit, Failure};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::ingest::files::{FileImporter, FileOptions, FileOutcome, FileReport, Upload};
+use crate::output::{Cell, List, OutputFormat, Record, remark};
+
+/// Larger files are split by who sends them.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// Files of readings; a zip archive's members are imported one by one.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// nem12 (NEM13 too), cmep, espi (Green Button), beacon; without it, told by the first bytes.
+    #[arg(long, conflicts_with = "layout")]
+    format: Option<FileFormat>,
+    /// A layout of fixed width or CSV: radix-a, sensus-autoread, sensus-k3, neptune-ezroute,
+    /// neptune-equinox-s, or a TOML file.
+    #[arg(long, value_name = "NAME|FILE")]
+    layout: Option<String>,
+    /// Zone of times that name none (CMEP, BEACON, layouts); without it, [utility] zone.
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
+    /// Takes the good records of a file whose others are faulty; else one fault refuses all.
+    #[arg(long)]
+    by_record: bool,
+    /// The file is written in Latin-1, not UTF-8.
+    #[arg(long)]
+    latin1: bool,
+    /// BEACON: the column that names the meter: `Meter_ID`, `Meter_SN` or `Endpoint_SN`.
+    #[arg(long, value_name = "COLUMN", default_value = "Meter_ID")]
+    identity: beacon::Column,
+    /// Also a file whose content was imported before.
+    #[arg(long)]
+    again: bool,
+    /// Says what would be stored and what is wrong, and stores nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) async fn run(
+    opened: &Opened,
+    config: &Config,
+    (args, account): (&ImportArgs, &str),
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<()> {
+    let options = args.options(config)?;
+    let ingest = super::replay::ingest_options(config)?;
+    let importer = FileImporter::new(opened.database.clone(), ingest, clock);
+    let mut reports = Vec::new();
+    for path in &args.files {
+        let upload = Upload { name: name_of(path), bytes: read(path)?, actor: account.to_owned() };
+        let watched = std::io::stderr().is_terminal();
+        let mut told = 0;
+        let mut progress = |done: u64| {
+            if watched && done >= told + 10_000 {
+                told = done;
+                remark!("{}: {done} records", path.display());
+            }
+        };
+        reports.extend(importer.import(&upload, &options, &mut progress).await?);
+    }
+    print(&reports, args.output.format())?;
+    for report in &reports {
+        remarks(report);
+    }
+    let refused = reports.iter().filter(|r| matches!(r.outcome, FileOutcome::Refused(_))).count();
+    let faulty = reports.iter().filter(|report| report.counts.refused > 0).count();
+    match (refused, faulty) {
+        (0, 0) => Ok(()),
+        (0, faulty) => {
+            let what = format!("{faulty} of {} files hold faulty records", reports.len());
+            Err(Failure::new(Exit::Data, what).into())
+        }
+        (refused, _) => {
+            let what = format!("{refused} of {} files were refused", reports.len());
+            Err(Failure::new(Exit::Data, what).into())
+        }
+    }
+}
+
+impl ImportArgs {
+    fn options(&self, config: &Config) -> Result<FileOptions, Failure> {
+        let zone = match &self.zone {
+            None => config.utility.zone.clone(),
+            Some(name) => TimeZone::get(name).map_err(|_| {
+                Failure::new(Exit::Usage, format!("`{name}` is no zone of the IANA list"))
+            })?,
+        };
+        let layout = match &self.layout {
+            None => None,
+            Some(name) => Some(Arc::new(layout_of(name)?)),
+        };
+        let encoding = if self.latin1 { Encoding::Latin1 } else { Encoding::Utf8 };
+        let identity = beacon::Identity { column: self.identity, ..beacon::Identity::default() };
+        Ok(FileOptions {
+            format: self.format,
+            layout,
+            encoding,
+            identity,
+            by_record: self.by_record,
+            dry_run: self.dry_run,
+            again: self.again,
+            ..FileOptions::new(zone)
+        })
+    }
+}
+
+/// A layout of the program by name, else a file.
+fn layout_of(name: &str) -> Result<Layout, Failure> {
+    if let Some(layout) = layout::preset(name) {
+        return Ok(layout);
+    }
+    let text = std::fs::read_to_string(name).map_err(|error| {
+        let names = layout::PRESETS.map(|(name, _)| name).join(", ");
+        let what = format!("`{name}` is no layout of the program ({names}) and no file to read");
+        Failure::because(Exit::Io, what, error)
+    })?;
+    Layout::parse(&text).map_err(|error| Failure::because(Exit::Data, name, error))
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+fn read(path: &Path) -> Result<bytes::Bytes, Failure> {
+    let failed =
+        |error| Failure::because(Exit::Io, format!("cannot read {}", path.display()), error);
+    let size = std::fs::metadata(path).map_err(failed)?.len();
+    if size > FILE_BYTES_MAX {
+        let what = format!("{} is larger than 1 GiB: split it", path.display());
+        return Err(Failure::new(Exit::Data, what));
+    }
+    Ok(std::fs::read(path).map_err(failed)?.into())
+}
+
+const COLUMNS: [&str; 11] = [
+    "file",
+    "format",
+    "outcome",
+    "records",
+    "refused",
+    "reads_new",
+    "duplicate",
+    "conflicting",
+    "replaced",
+    "dead",
+    "unmapped",
+];
+
+fn cells(report: &FileReport) -> Vec<Cell> {
+    let counts = &report.counts;
+    let format = report.format.map_or_else(String::new, |format| format.to_string());
+    vec![
+        Cell::text(&report.name),
+        Cell::text(&format),
+        Cell::text(word(&report.outcome)),
+        Cell::number(counts.records),
+        Cell::number(counts.refused),
+        Cell::number(counts.inserted),
+        Cell::number(counts.duplicate),
+        Cell::number(counts.conflicting),
+        Cell::number(counts.replaced),
+        Cell::number(counts.dead),
+        Cell::number(report.unmapped),
+    ]
+}
+
+fn print(reports: &[FileReport], format: OutputFormat) -> std::io::Result<()> {
+    if let [report] = reports {
+        return Record::new(COLUMNS.into_iter().zip(cells(report)).collect()).print(format);
+    }
+    let mut list = List::new(&COLUMNS);
+    for report in reports {
+        list.push(cells(report));
+    }
+    list.print(format)
+}
+
+fn remarks(report: &FileReport) {
+    for fault in &report.faults {
+        remark!("{}:{}: {}: {}", report.name, fault.line, fault.reason, fault.detail);
+    }
+    let kept = report.faults.len() as u64;
+    if report.counts.refused > kept {
+        remark!("{}: {} more faulty records", report.name, report.counts.refused - kept);
+    }
+    if !report.unknown.is_empty() {
+        let names = report.unknown.join(", ");
+        remark!("{}: not provisioned, kept as dead letters: {names}", report.name);
+    }
+    match &report.outcome {
+        FileOutcome::Refused(detail) => remark!("{}: refused: {detail}", report.name),
+        FileOutcome::Known(number) => {
+            remark!("{}: this content was imported before, as number {number}", report.name);
+        }
+        FileOutcome::Tried => remark!("{}: nothing was changed", report.name),
+        FileOutcome::Imported => {}
+    }
+}
+
+const fn word(outcome: &FileOutcome) -> &'static str {
+    match outcome {
+        FileOutcome::Imported => "imported",
+        FileOutcome::Known(_) => "known",
+        FileOutcome::Tried => "tried",
+        FileOutcome::Refused(_) => "refused",
+    }
+}
