@@ -45,8 +45,8 @@ pub struct Polling {
     watch: Watch,
 }
 
-/// How all gateways are, from anywhere.
-#[derive(Clone, Default, Debug)]
+/// How all gateways are, from anywhere. The default polls nothing and knows the program's profiles.
+#[derive(Clone, Debug)]
 pub struct Watch {
     gateways: Arc<Mutex<Vec<HealthHandle>>>,
     profiles: Arc<Profiles>,
@@ -111,7 +111,7 @@ impl Polling {
     /// Nothing is polled yet. Polls come out of the receiver.
     pub fn new(clock: Arc<dyn Clock>, profiles: Profiles) -> (Self, mpsc::Receiver<PollRecord>) {
         let (records, taken) = mpsc::channel(QUEUE_POLLS);
-        let watch = Watch { profiles: Arc::new(profiles), ..Watch::default() };
+        let watch = Watch { gateways: Arc::default(), profiles: Arc::new(profiles) };
         let polling = Self { clock, records, running: BTreeMap::new(), watch };
         (polling, taken)
     }
@@ -171,6 +171,12 @@ impl Running {
         self.stop.send_replace(true);
         // It waits at nothing that stop does not end.
         let _ = (&mut self.task).await;
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { gateways: Arc::default(), profiles: Arc::new(Profiles::builtin()) }
     }
 }
 

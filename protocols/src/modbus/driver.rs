@@ -18,6 +18,7 @@ use super::state::{Action, Gateway, GatewaySettings, Outcome};
 
 /// A connection is given up after this.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The clock that schedules and stamps.
 pub type PollClock = Arc<dyn Fn() -> UtcTime + Send + Sync>;
@@ -57,6 +58,8 @@ pub struct Poller {
     framing: Framing,
     place: Place,
     health: HealthHandle,
+    /// Longest sleep, so that a clock that is set does not keep us asleep.
+    look_every: Duration,
 }
 
 /// Polling ends.
@@ -67,7 +70,14 @@ impl Poller {
         let framing = settings.framing;
         let gateway = Gateway::new(settings, now);
         let health = HealthHandle(Arc::new(Mutex::new(gateway.health())));
-        Self { gateway, framing, place, health }
+        Self { gateway, framing, place, health, look_every: LOOK_EVERY }
+    }
+
+    /// Looks at the clock so often, for clocks that run faster than time.
+    #[must_use]
+    pub const fn looking_every(mut self, every: Duration) -> Self {
+        self.look_every = every;
+        self
     }
 
     pub fn health(&self) -> HealthHandle {
@@ -101,8 +111,7 @@ impl Poller {
             Action::Wait(until) => {
                 let micros = until.micros().saturating_sub(clock().micros());
                 let wait = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
-                // In steps, so that a clock that is set does not keep us asleep.
-                sleep(wait.clamp(Duration::from_millis(1), Duration::from_secs(5))).await;
+                sleep(wait.clamp(Duration::from_millis(1), self.look_every)).await;
             }
             Action::Connect { drain_ms } => {
                 // The old connection ends before the new one begins.

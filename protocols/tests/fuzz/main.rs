@@ -10,6 +10,7 @@
 mod allocation;
 mod files;
 mod meters;
+mod modbus;
 mod mutate;
 mod seeds;
 mod targets;

@@ -16,7 +16,7 @@ use metering::UtcTime;
 use protocols::amr::wmbus::{Keys, Receiver};
 use protocols::{DecodeContext, DecodeOptions, DeviceReport, Format, Rejected, decode};
 
-use crate::{files, meters, seeds};
+use crate::{files, meters, modbus, seeds};
 
 pub(crate) struct Target {
     pub(crate) name: &'static str,
@@ -25,6 +25,8 @@ pub(crate) struct Target {
 }
 
 pub(crate) const TARGETS: &[Target] = &[
+    Target { name: "modbus-frame", seeds: modbus::FRAME, run: modbus::frame },
+    Target { name: "modbus-poll", seeds: modbus::POLL, run: modbus::poll },
     Target { name: "nem12", seeds: files::NEM12, run: files::nem12 },
     Target { name: "cmep", seeds: files::CMEP, run: files::cmep },
     Target { name: "espi", seeds: files::ESPI, run: files::espi },
