@@ -1,5 +1,6 @@
 //! `headend simulate`: a simulated fleet that publishes to any broker, for trying a head-end out.
 
+mod edge;
 mod heard;
 pub mod modbus;
 mod senders;
@@ -19,6 +20,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::demo::SimPublisher;
 use crate::verbs::provision_file;
 use crate::verbs::{SimKind, SimulateOptions};
+use edge::EdgeKind;
 
 const ZONE: &str = "Europe/Berlin";
 /// Simulated time of one call to the fleet.
@@ -42,6 +44,8 @@ pub async fn run(options: SimulateOptions) -> anyhow::Result<()> {
         SimKind::P1 => senders::run(options, SenderKind::P1).await,
         SimKind::Chirpstack => senders::run(options, SenderKind::Chirpstack).await,
         SimKind::TheThings => senders::run(options, SenderKind::TheThings).await,
+        SimKind::Json => edge::run(options, EdgeKind::Json).await,
+        SimKind::Sparkplug => edge::run(options, EdgeKind::Sparkplug).await,
     }
 }
 

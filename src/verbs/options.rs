@@ -62,6 +62,10 @@ pub enum SimKind {
     /// Water meters behind The Things Stack v3; needs a mapping of the decoded object.
     #[value(name = "the_things")]
     TheThings,
+    /// Meters with JSON of their own; needs a mapping.
+    Json,
+    /// Sparkplug B edge nodes with meters behind them.
+    Sparkplug,
 }
 
 /// `headend bench ingest`.

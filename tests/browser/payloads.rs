@@ -148,7 +148,7 @@ fn a_json_meter_that_nobody_foresaw_is_brought_in_live_without_code() {
     let message = payload("812.5");
     let fields = [("topic", TOPIC), ("payload", &message), ("mapping", &wrong)];
     fill(&browser, &fields, "button[value=try]");
-    shows(&browser, "line 14: [[channel]] has no key `pth`");
+    shows(&browser, "line 13: [[channel]] has no key `pth`");
 
     let fields = [("topic", TOPIC), ("payload", &message), ("mapping", MAPPING)];
     fill(&browser, &fields, "button[value=try]");

@@ -146,25 +146,16 @@ impl Nodes {
                 wire::read(payload, |_, _| Ok(()))?;
                 reading.must_be_born(node, heard)?;
                 reading.sequence(payload, node, redelivered, heard)?;
-                match reading.reports(payload, node) {
-                    Ok(reports) => heard.reports.extend(reports),
-                    Err(refused) => {
-                        if refused.reason == RejectReason::NoBirth {
-                            reading.ask(node, heard);
-                        }
-                        return Err(refused);
+                let reports = reading.reports(payload, node).inspect_err(|refused| {
+                    if refused.reason == RejectReason::NoBirth {
+                        reading.ask(node, heard);
                     }
-                }
+                })?;
+                heard.reports.extend(reports);
             }
             ("NDEATH", None) => {
                 if let Some(node) = self.nodes.get_mut(&key) {
-                    let told = reading.bd_seq(payload)?;
-                    if node.dies(told, at) {
-                        let devices = node.devices();
-                        let dead = |device| reading.of_device(device, EventCode::LinkDown, "death");
-                        heard.reports = devices.into_iter().map(dead).collect();
-                        heard.reports.push(reading.of_collector(EventCode::LinkDown, "death"));
-                    }
+                    heard.reports = reading.death(payload, node)?;
                 }
             }
             ("DDEATH", Some(device)) => {
@@ -221,6 +212,17 @@ impl Reading<'_, '_> {
             return Err(RejectReason::NoBirth.because("the node was born anew since"));
         }
         Ok(())
+    }
+
+    /// An NDEATH of this session: the node and its devices are silent from now on.
+    fn death(&self, payload: &[u8], node: &mut Node) -> Result<Vec<DeviceReport>, Rejected> {
+        if !node.dies(self.bd_seq(payload)?, self.context.received_at) {
+            return Ok(Vec::new());
+        }
+        let dead = |device| self.of_device(device, EventCode::LinkDown, "death");
+        let mut reports: Vec<DeviceReport> = node.devices().into_iter().map(dead).collect();
+        reports.push(self.of_collector(EventCode::LinkDown, "death"));
+        Ok(reports)
     }
 
     /// Numbers of a node follow one another, 255 by 0; a hole means that messages are missing.

@@ -219,7 +219,13 @@ fn data_before_the_birth_wait_for_it_and_are_told_again() {
           register Meter/Energy 12346 (2026-11-22T10:00:01Z device)
     "#]],
     );
-    // It died and was born anew: what waited in between belongs to nobody.
+}
+
+#[test]
+fn what_waited_while_a_node_died_belongs_to_nobody() {
+    let mut rig = Rig::new();
+    let data = payload(Some(5), millis(1), vec![M::alias(1).double(12346.0)]);
+    let _ = rig.tell(62, "spBv1.0/G/NBIRTH/N", &birth(3));
     let death = payload(None, millis(70), vec![M::named("bdSeq").whole(8, 3)]);
     check(
         rig.tell(70, "spBv1.0/G/NDEATH/N", &death),

@@ -12,8 +12,6 @@ use crate::config::value::parse_duration;
 
 /// The first column that says something of a channel and not of its meter.
 const CHANNEL_FROM: &str = "field";
-/// Protocol families of wire identities.
-const FAMILIES: [&str; 5] = ["ami", "ert", "r900", "wmbus", "orion"];
 const TEXT_CHARS_MAX: usize = 200;
 
 /// A line while it is read. Faults are collected; what could not be read is something harmless.
@@ -161,7 +159,7 @@ impl<'a> Line<'a> {
         for word in cell.split_ascii_whitespace() {
             let source = SourceId::parse(word);
             let id = word.split_once(':').map_or("", |(_, id)| id);
-            if id.is_empty() || !FAMILIES.contains(&source.family()) || source.as_str() != word {
+            if id.is_empty() || !is_family(source.family()) || source.as_str() != word {
                 self.fault(
                     "source",
                     format!("`{word}`: write for example ert:44448439 or ami:E-1001"),
@@ -208,4 +206,11 @@ impl<'a> Line<'a> {
             })
         })
     }
+}
+
+/// The family of a wire identity: formats have theirs, and a mapping may name its own
+/// (docs/mapping.md). A collector is no meter.
+fn is_family(family: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    (1..=16).contains(&family.len()) && family.chars().all(plain) && family != "collector"
 }

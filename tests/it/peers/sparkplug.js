@@ -8,6 +8,7 @@ if (what === "encode") {
   fs.writeFileSync(file, codec.encodePayload(payload));
 } else {
   const payload = codec.decodePayload(fs.readFileSync(file));
-  const plain = (_, value) => (value !== null && typeof value === "object" && "low" in value ? value.low : value);
+  const isLong = (value) => value !== null && typeof value === "object" && "low" in value;
+  const plain = (_, value) => (isLong(value) ? value.low : value);
   console.log(JSON.stringify(payload, plain));
 }
