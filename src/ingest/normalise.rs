@@ -210,7 +210,7 @@ impl Normaliser<'_> {
         };
         let len_s = if channel.asset.len_s > 0 { channel.asset.len_s } else { *len_s };
         let len = i64::from(len_s);
-        let told = observation.time().at.floor_to(len);
+        let told = observation.time().at.plus_seconds(len / 2).floor_to(len);
         let anchor = channel.state.counter.and_then(|known| {
             Some(Anchor { count: u8::try_from(known.raw).ok()?, end: known.read_at })
         });

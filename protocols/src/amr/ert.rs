@@ -146,8 +146,8 @@ fn long_parts(report: &mut DeviceReport, heard: &Heard<'_>, message: &Object<'_>
     tamper(report, heard, detail, TAMPER_IDM);
 }
 
-/// Deltas come newest first. The newest slot ends `TransmitTimeOffset` before the transmission, on
-/// the grid of the slot length. All ones: missing. `None` when the list is not as the format says.
+/// Deltas come newest first. The newest slot ends `TransmitTimeOffset` before the transmission, at
+/// the nearest point of the grid, since the receiver's clock may be behind. All ones: missing. `None` when the list is not as the format says.
 fn series(
     heard: &Heard<'_>,
     message: &Object<'_>,
@@ -161,7 +161,8 @@ fn series(
     }
     let offset = message.get("TransmitTimeOffset").and_then(|value| value.uint()).unwrap_or(0);
     let offset_s = i64::try_from(offset.min(u64::from(u16::MAX)) / OFFSET_PER_S).ok()?;
-    let newest_end: UtcTime = heard.at.at.plus_seconds(-offset_s).floor_to(i64::from(SLOT_S));
+    let slot = i64::from(SLOT_S);
+    let newest_end: UtcTime = heard.at.at.plus_seconds(slot / 2 - offset_s).floor_to(slot);
     let older = i64::try_from(newest_first.len() - 1).ok()?;
     let values = newest_first.into_iter().rev().map(|d| (d != missing).then_some(d)).collect();
     let mut time = heard.at;

@@ -95,7 +95,7 @@ fn idm_slots_are_placed_oldest_first_on_the_grid() {
         &expect![[r#"
             ert:17 via C-01 heard 2026-11-21T10:00:02.123456Z collector, status `type=7 interval_count=76 power_outage_flags=000000000000`, repeats 90 s, 47 reads
               register consumption 1978208 mod 4294967296 (2026-11-21T10:00:02.123456Z collector)
-              series interval ? 300 s from 2026-11-21T06:05:00Z e0: 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 - (2026-11-21T09:55:00Z collector)
+              series interval ? 300 s from 2026-11-21T06:10:00Z e0: 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 24 - (2026-11-21T10:00:00Z collector)
               event tamper/2 counter `counters=030200730e00` (2026-11-21T10:00:02.123456Z collector)
         "#]],
     );

@@ -91,9 +91,11 @@ impl HeardFleet {
         if !counts {
             return Err(HeardSpecError(spec.meters, spec.collectors));
         }
+        // Both kinds may be simulated beside each other.
+        let first = if spec.kind == HeardKind::Amr { 10_000_000 } else { 50_000_000 };
         let meters = (0..spec.meters).map(|index| {
             let mut draw = Stream::new(spec.seed, Purpose::Layout, index as usize, 0);
-            let number = 10_000_000 + index * 1_009 + draw.below(1_000);
+            let number = first + index * 1_009 + draw.below(1_000);
             let counter = draw.between(1_000, 900_000);
             let home = draw.below(spec.collectors);
             let slots = Vec::new();
