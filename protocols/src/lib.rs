@@ -22,8 +22,8 @@ pub mod format;
 mod json;
 pub mod lorawan;
 pub mod mapping;
-pub mod modbus;
 pub mod meters;
+pub mod modbus;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
 pub mod observation;

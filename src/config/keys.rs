@@ -229,12 +229,7 @@ pub const SUBSCRIPTION_KEYS: &[Key] = &[
         "low_first|high_first",
         "P1: what tariff 1 counts; low_first in the Netherlands, high_first in Belgium.",
     ),
-    key(
-        "accept_simulated",
-        "false",
-        "true|false",
-        "LoRaWAN: take messages of simulated devices.",
-    ),
+    key("accept_simulated", "false", "true|false", "LoRaWAN: take messages of simulated devices."),
 ];
 
 /// Keys of one `[[modbus.gateways]]` table; the default is an example here.

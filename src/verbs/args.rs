@@ -155,10 +155,7 @@ pub(super) struct ProtocolsBenchArgs {
 
 impl ProtocolsBenchArgs {
     pub(super) fn options(&self) -> crate::bench::decoders::DecoderBench {
-        crate::bench::decoders::DecoderBench {
-            seconds: self.seconds,
-            output: self.output.format(),
-        }
+        crate::bench::decoders::DecoderBench { seconds: self.seconds, output: self.output.format() }
     }
 }
 
