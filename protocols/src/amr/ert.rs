@@ -147,7 +147,8 @@ fn long_parts(report: &mut DeviceReport, heard: &Heard<'_>, message: &Object<'_>
 }
 
 /// Deltas come newest first. The newest slot ends `TransmitTimeOffset` before the transmission, at
-/// the nearest point of the grid, since the receiver's clock may be behind. All ones: missing. `None` when the list is not as the format says.
+/// the nearest point of the grid, since the receiver's clock may be behind. All ones: missing.
+/// `None` when the list is not as the format says.
 fn series(
     heard: &Heard<'_>,
     message: &Object<'_>,
