@@ -133,6 +133,10 @@ pub(crate) struct AlertBook {
     due: BTreeSet<(i64, AlertKey)>,
     /// Log time before which a resolved alert does not fire again.
     pub(crate) resting: BTreeMap<AlertKey, i64>,
+    /// Leaks that are over, by meter: start and end. For #65, which looks days later.
+    pub(crate) leaks: BTreeMap<Subject, Vec<(i64, i64)>>,
+    /// What was said of #27 in a month, and by how much it was too high, in per cent.
+    pub(crate) notices: BTreeMap<AlertKey, (i32, i64)>,
     /// What rules in shadow mode said.
     pub(crate) shadow: Vec<AlertTransition>,
 }
@@ -355,6 +359,9 @@ impl AlertBook {
         now: UtcTime,
         out: &mut Vec<AlertTransition>,
     ) {
+        if report.cause.family() == Some(Family::Leak) {
+            self.leaks.entry(report.subject).or_default().push((report.start, end));
+        }
         for (kind, end) in [(TransitionKind::Raised, None), (TransitionKind::Cleared, Some(end))] {
             self.say_past(report, (kind, end), now, out);
         }
@@ -410,6 +417,15 @@ impl AlertBook {
         };
         let stage = if settings.mode == Mode::Shadow { Stage::Shadow } else { Stage::Live };
         self.tell(stage, transition, out);
+    }
+
+    /// Rests that are over, and leaks that ended before `before`, are forgotten.
+    pub(crate) fn forget(&mut self, (now, before): (i64, i64)) {
+        self.resting.retain(|_, until| *until > now);
+        self.leaks.retain(|_, leaks| {
+            leaks.retain(|(_, end)| *end >= before);
+            !leaks.is_empty()
+        });
     }
 
     fn all_of(&self, subject: Subject, family: Family) -> u16 {
@@ -523,6 +539,9 @@ impl AlertBook {
         }
         let channel = (key.channel != 0).then(|| ChannelNo::new(key.channel));
         let family = active.family();
+        if let Some(end) = end.filter(|_| family == Family::Leak && active.stage == Stage::Live) {
+            self.leaks.entry(key.subject).or_default().push((active.start, end));
+        }
         let mut evidence = Vec::new();
         if let Some(end) = end {
             evidence.push(Evidence::instant("condition_end", seconds(end)));

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use metering::{ChannelNo, DeviceFlags, MeterId, QualityStatus, UtcTime};
+use metering::{
+    ChannelNo, DeviceFlags, Finding, LogRecord, MeterId, Outcome, QualityStatus, RuleNo, UtcTime,
+};
 use vee::estimation::{EstimationState, Trigger, next_state};
 
 use super::apply::ensure;
@@ -10,9 +12,14 @@ use super::rows::{self, Step};
 use super::slots::{best_slots, is_in_use, locked};
 use crate::database::{Connection, Database};
 use crate::error::StoreError;
+use crate::event_log::{append_records, log_day};
+use crate::partitions::{Table, Touched};
 use crate::tx::Tx;
 use crate::types::Stamp;
 use crate::versions::{Change, Reason, append};
+
+/// COM-BACKFILL.
+const BACKFILL: u8 = 64;
 
 /// Slots whose best value is an estimate although an actual value arrived that did not fail; of
 /// records that end after `$1`. Their day was closed again since, so that the checks have seen it;
@@ -120,7 +127,7 @@ pub async fn late_actuals(
 
 /// Lets actual values take the place of estimates: a Validated version of each slot, a true-up row,
 /// and, once no slot takes its value from the record any more, SUPERSEDED_BY_ACTUAL. Gives the
-/// number of versions.
+/// number of versions. Each record that changed is told in the log (#64).
 ///
 /// # Errors
 /// When the database is away; nothing is changed then.
@@ -140,13 +147,37 @@ pub async fn supersede(
     for actual in late {
         by_record.entry(actual.estimation_no).or_default().push(actual);
     }
+    let mut touched = Touched::default();
+    touched.add(Table::EventLog, log_day(at));
+    database.ensure_partitions(&touched).await?;
     let tx = Tx::begin(database).await?;
-    let mut count = 0;
+    let (mut count, mut news) = (0, Vec::new());
     for (estimation_no, late) in by_record {
-        count += supersede_one(tx.client(), estimation_no, &late, at).await?;
+        let changed = supersede_one(tx.client(), estimation_no, &late, at).await?;
+        count += changed;
+        news.extend((changed > 0).then(|| backfilled(&late, changed)).flatten());
+    }
+    if !news.is_empty() {
+        append_records(tx.client(), at, &news).await?;
     }
     tx.commit().await?;
     Ok(count)
+}
+
+/// #64: the rules keep a record of it.
+fn backfilled(late: &[&LateActual], changed: u64) -> Option<LogRecord> {
+    let (first, last) =
+        (late.iter().min_by_key(|one| one.end)?, late.iter().max_by_key(|one| one.end)?);
+    Some(LogRecord::Finding(Finding {
+        meter: first.meter,
+        channel: Some(first.channel),
+        rule: RuleNo::new(BACKFILL)?,
+        outcome: Outcome::Warn,
+        from: first.end.plus_seconds(-i64::from(first.len_s)),
+        to: last.end,
+        kind: 0,
+        detail: i64::try_from(changed).unwrap_or(i64::MAX),
+    }))
 }
 
 async fn supersede_one(
