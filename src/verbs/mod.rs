@@ -103,6 +103,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             runtime()?.block_on(crate::simulate::run(args.options()))
         }
         Verb::Score(args) => {
+            common.refuse_all("score")?;
             start_log(&quiet(&Config::builtin(environment)?))?;
             crate::score::run(&args.options())
         }
@@ -111,7 +112,10 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             start_log(&quiet(&config))?;
             runtime()?.block_on(crate::bench::ingest(args.options(common.data_dir), config))
         }
-        Verb::Bench(BenchVerb::Rules(args)) => crate::bench::rules::run(&args.options()),
+        Verb::Bench(BenchVerb::Rules(args)) => {
+            common.refuse_all("bench rules")?;
+            crate::bench::rules::run(&args.options())
+        }
         Verb::Rules(verb) if verb.is_offline() => rules::run_offline(verb),
         Verb::Meters(_)
         | Verb::Rules(_)

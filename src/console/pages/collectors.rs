@@ -39,6 +39,7 @@ struct CollectorLine {
     href: String,
     name: String,
     zone: String,
+    zone_href: String,
     meters: String,
     heard: String,
     heard_low: bool,
@@ -62,6 +63,11 @@ impl CollectorLine {
                 row.zone_code.clone()
             } else {
                 row.zone_name.clone()
+            },
+            zone_href: if row.zone_code.is_empty() {
+                String::new()
+            } else {
+                format!("/zones/{}", segment(&row.zone_code))
             },
             meters: words::thousands(row.meters),
             heard: words::percent(row.meters_reporting, row.meters),
@@ -136,6 +142,8 @@ struct CollectorPage {
 struct CollectorHead {
     level: Option<Level>,
     say: String,
+    zone: String,
+    zone_href: String,
     facts: Vec<(&'static str, String)>,
 }
 
@@ -217,7 +225,6 @@ impl CollectorHead {
             meters => format!("{} of its {meters} meters report.", row.meters_reporting),
         };
         let facts = vec![
-            ("Zone", line.zone),
             (
                 "Heartbeat every",
                 match row.heartbeat_s {
@@ -233,6 +240,8 @@ impl CollectorHead {
         Self {
             level: row.issue.as_ref().map(|issue| issue.severity.into()),
             say: format!("{alive} {hearing}"),
+            zone: line.zone,
+            zone_href: line.zone_href,
             facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
         }
     }
