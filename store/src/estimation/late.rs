@@ -22,11 +22,17 @@ use crate::versions::{Change, Reason, append};
 const BACKFILL: u8 = 64;
 
 /// Slots whose best value is an estimate although an actual value arrived that did not fail; of
-/// records that end after `$1`. Their day was closed again since, so that the checks have seen it;
+/// records that end after `$1` and of which a day was closed again at `$3` or later: the others were
+/// looked at before. Their day was closed since they came, so that the checks have seen it;
 /// a value that the checks or a person doubted is not late, it is what was estimated instead of.
 const LATE: &str = "\
+    WITH e AS MATERIALIZED (SELECT o.* FROM estimation o \
+        WHERE o.state IN ('APPLIED', 'FINAL') AND o.ends_at > $1 AND EXISTS (\
+            SELECT 1 FROM closed_day k WHERE k.meter_id = o.meter_id AND k.channel = o.channel \
+            AND k.starts_at < o.ends_at AND k.ends_at > o.starts_at \
+            AND k.starts_at > o.starts_at - interval '26 hours' AND k.closed_at >= $3)) \
     SELECT e.estimation_no, e.meter_id, e.channel, r.starts_at, e.len_s, x.value, r.value, r.flags \
-    FROM estimation e \
+    FROM e \
     CROSS JOIN LATERAL (SELECT s.starts_at, s.value, s.flags, s.received_at FROM read_interval s \
         WHERE s.meter_id = e.meter_id AND s.channel = e.channel AND s.starts_at >= e.starts_at \
         AND s.starts_at < e.ends_at AND s.starts_at >= $1::timestamptz - interval '40 days' \
@@ -38,7 +44,7 @@ const LATE: &str = "\
         WHERE h.meter_id = e.meter_id AND h.channel = e.channel AND h.starts_at <= r.starts_at \
         AND h.ends_at > r.starts_at AND h.starts_at > r.starts_at - interval '26 hours' \
         ORDER BY h.starts_at DESC LIMIT 1) d \
-    WHERE e.state IN ('APPLIED', 'FINAL') AND e.ends_at > $1 AND x.status IN (5, 8) \
+    WHERE x.status IN (5, 8) \
         AND x.estimation_no = e.estimation_no AND d.validated AND d.closed_at >= r.received_at \
         AND NOT EXISTS (SELECT 1 FROM interval_exception p WHERE p.meter_id = e.meter_id \
             AND p.channel = e.channel AND p.starts_at = r.starts_at AND p.lane = 0 \
@@ -94,21 +100,23 @@ pub struct LateActual {
     pub flags: DeviceFlags,
 }
 
-/// Actual values that are to take the place of estimates, of records that end after `since`; by
-/// record, ascending, at most `limit`.
+/// Actual values that are to take the place of estimates, of records that end after `since` and of
+/// which a day was closed at `closed` or later; by record, ascending, at most `limit`.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn late_actuals(
     database: &Database,
-    since: UtcTime,
+    (since, closed): (UtcTime, UtcTime),
     limit: u32,
 ) -> Result<Vec<LateActual>, StoreError> {
     let query = StoreError::query("looking for late values of estimated intervals");
     let client = database.work_client().await?;
     let statement = client.prepare_cached(LATE).await.map_err(&query)?;
-    let rows =
-        client.query(&statement, &[&Stamp(since), &i64::from(limit)]).await.map_err(&query)?;
+    let rows = client
+        .query(&statement, &[&Stamp(since), &i64::from(limit), &Stamp(closed)])
+        .await
+        .map_err(&query)?;
     Ok(rows
         .iter()
         .map(|row| LateActual {
@@ -278,19 +286,9 @@ pub async fn settle_proposals(
     let query = StoreError::query("looking for proposals that were overtaken");
     let tx = Tx::begin(database).await?;
     let rows = tx.client().query(OVERTAKEN, &[&Stamp(since)]).await.map_err(&query)?;
-    let from = EstimationState::Proposed;
-    let Ok(to) = next_state(from, Trigger::Actual) else { return Ok(0) };
-    let mut count = 0;
-    for row in &rows {
-        let step = Step {
-            from: Some(from.word()),
-            to: to.word(),
-            actor: "engine",
-            reason: "the actual values came",
-        };
-        rows::move_to(tx.client(), row.get(0), &step, (at, None)).await?;
-        count += 1;
-    }
+    let numbers: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    let what = (EstimationState::Proposed, Trigger::Actual, "the actual values came");
+    let count = rows::move_all(tx.client(), &numbers, what, at).await?;
     tx.commit().await?;
     Ok(count)
 }
