@@ -161,6 +161,19 @@ impl AlertBook {
         self.active.iter().filter(|(_, active)| active.stage == Stage::Live)
     }
 
+    /// What staff were told and is not over, as if it were raised now.
+    pub(crate) fn as_raised(&self, now: UtcTime) -> Vec<AlertTransition> {
+        let one = |(key, active): (&AlertKey, &Active)| {
+            let rule = RuleId::from_number(key.rule.get())?;
+            let mut report = Report::new(rule, key.subject, active.cause, active.start);
+            report.channel = (key.channel != 0).then(|| ChannelNo::new(key.channel));
+            report.commodity = active.commodity;
+            report.parent = active.parent;
+            Some(self.transition(*key, *active, report, (TransitionKind::Raised, now)))
+        };
+        self.live().filter_map(one).collect()
+    }
+
     pub(crate) fn restore(&mut self, key: AlertKey, active: Active) {
         if active.due != NEVER {
             self.due.insert((active.due, key));
@@ -293,8 +306,19 @@ impl AlertBook {
         (now, out): (UtcTime, &mut Vec<AlertTransition>),
     ) {
         let Some(active) = self.active.get(&key).copied() else { return };
+        let transition = self.transition(key, active, report, (kind, now));
+        self.tell(active.stage, transition, out);
+    }
+
+    fn transition(
+        &self,
+        key: AlertKey,
+        active: Active,
+        report: Report,
+        (kind, now): (TransitionKind, UtcTime),
+    ) -> AlertTransition {
         let family = active.family();
-        let transition = AlertTransition {
+        AlertTransition {
             alert_id: alert_id(report.rule, report.subject, report.channel, seconds(active.start)),
             rule: report.rule,
             kind,
@@ -313,8 +337,7 @@ impl AlertBook {
             parent: report.parent,
             others_active: self.others(&key, family),
             evidence: report.evidence,
-        };
-        self.tell(active.stage, transition, out);
+        }
     }
 
     fn tell(&mut self, stage: Stage, transition: AlertTransition, out: &mut Vec<AlertTransition>) {

@@ -116,6 +116,12 @@ impl Engine {
         self.env.at
     }
 
+    /// The active alerts that staff were told, as if they were raised now: for a desk that lost its
+    /// state.
+    pub fn standing(&self) -> Vec<AlertTransition> {
+        self.env.book.as_raised(self.env.at)
+    }
+
     /// Number of active alerts.
     pub fn active_alerts(&self) -> usize {
         self.env.book.live().count()

@@ -18,6 +18,7 @@ mod rules;
 mod rules_args;
 mod rules_report;
 mod rules_shadow;
+mod rules_weather;
 mod score;
 mod vee;
 mod vee_args;

@@ -8,11 +8,11 @@
 //! time to close the day; if more than 5 % of it, and five at least, are strange on the same day,
 //! it is the weather and only one notice is given. Where the whole group has moved by 10 % or more
 //! on
-//! that day (its median of use over usual use: no weather feed is in the log, so the group stands
+//! that day (its median of use over usual use; where the log brings no temperatures the group stands
 //! for degree days), a meter is strange only if it also stands out from the group, with the group's
 //! own spread: by the z of a single high day, or of low days. High use opens an issue P3, so that
 //! staff see it, unless a leak alert explains it; low use does so only when three weekdays are low,
-//! something is used on them and the address is not empty. Holidays are not known yet.
+//! something is used on them and the address is not empty. Holidays are compared with holidays.
 
 use metering::{Commodity, Severity, Subject, Tag};
 

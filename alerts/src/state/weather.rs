@@ -1,7 +1,7 @@
 //! Daily mean temperatures, as the log brings them, and what use has to do with them.
 //!
 //! They come as `AMBIENT_TEMPERATURE` events of the head-end (for everywhere) or of a network zone;
-//! `headend weather load` puts them there from a file. Without them nothing is adjusted.
+//! `headend rules weather` puts them there from a file. Without them nothing is adjusted.
 
 use std::collections::BTreeMap;
 

@@ -313,3 +313,25 @@ fn a_slow_leak_is_no_new_normal_of_its_district() {
     });
     assert!(only(&log, "raised DMA-MNF").lines().count() >= 1, "{}", log.text());
 }
+
+#[test]
+fn a_desk_that_lost_its_state_is_told_what_stands_and_escalates_it() {
+    let asset = meter("water 1h contact=1h");
+    let mut log = Log::default();
+    log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    super::fill(&mut log, &asset, "11-02 00:00 +2h 0 | 11-02 02:00 +26h 300");
+    let mut engine = crate::Engine::new(crate::Params::default());
+    let mut said = Vec::new();
+    for frame in &log.frames {
+        engine.apply(frame, &mut said);
+    }
+    let standing = engine.standing();
+    assert_eq!((standing.len(), standing[0].alert_id == said[0].alert_id), (1, true));
+    assert_eq!(standing[0].severity, metering::Severity::P1);
+    let mut desk = crate::manage::Desk::new(crate::manage::DeskParams::default());
+    let mut told = crate::manage::Said::default();
+    desk.take(&standing[0], None, &mut told);
+    desk.advance(engine.log_time().plus_seconds(60), &mut told);
+    desk.advance(engine.log_time().plus_seconds(1_200), &mut told);
+    assert!(format!("{told:?}").contains("Escalation"), "{told:?}");
+}

@@ -102,7 +102,7 @@ async fn a_work_order_moves_its_issue_and_brings_reads_and_findings() {
 }
 
 fn bundle<'a>(version: &'a str, text: &'a str) -> NewBundle<'a> {
-    NewBundle { version, text, hash: text, actor: "ann", reason: "test" }
+    NewBundle { version, text, hash: text, actor: "ann", approved_by: "", reason: "test" }
 }
 
 #[tokio::test]

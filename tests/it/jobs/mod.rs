@@ -6,3 +6,4 @@ mod estimation;
 mod estimation_acts;
 mod estimation_repairs;
 mod local_days;
+mod rules_killed;
