@@ -133,6 +133,10 @@ pub(crate) struct AlertBook {
     due: BTreeSet<(i64, AlertKey)>,
     /// Log time before which a resolved alert does not fire again.
     pub(crate) resting: BTreeMap<AlertKey, i64>,
+    /// Leaks that are over, by meter: start and end. For #65, which looks days later.
+    pub(crate) leaks: BTreeMap<Subject, Vec<(i64, i64)>>,
+    /// What was said of #27 in a month, and by how much it was too high, in per cent.
+    pub(crate) notices: BTreeMap<AlertKey, (i32, i64)>,
     /// What rules in shadow mode said.
     pub(crate) shadow: Vec<AlertTransition>,
 }
@@ -155,6 +159,19 @@ impl AlertBook {
     /// Those that staff were told.
     pub(crate) fn live(&self) -> impl Iterator<Item = (&AlertKey, &Active)> {
         self.active.iter().filter(|(_, active)| active.stage == Stage::Live)
+    }
+
+    /// What staff were told and is not over, as if it were raised now.
+    pub(crate) fn as_raised(&self, now: UtcTime) -> Vec<AlertTransition> {
+        let one = |(key, active): (&AlertKey, &Active)| {
+            let rule = RuleId::from_number(key.rule.get())?;
+            let mut report = Report::new(rule, key.subject, active.cause, active.start);
+            report.channel = (key.channel != 0).then(|| ChannelNo::new(key.channel));
+            report.commodity = active.commodity;
+            report.parent = active.parent;
+            Some(self.transition(*key, *active, report, (TransitionKind::Raised, now)))
+        };
+        self.live().filter_map(one).collect()
     }
 
     pub(crate) fn restore(&mut self, key: AlertKey, active: Active) {
@@ -289,8 +306,19 @@ impl AlertBook {
         (now, out): (UtcTime, &mut Vec<AlertTransition>),
     ) {
         let Some(active) = self.active.get(&key).copied() else { return };
+        let transition = self.transition(key, active, report, (kind, now));
+        self.tell(active.stage, transition, out);
+    }
+
+    fn transition(
+        &self,
+        key: AlertKey,
+        active: Active,
+        report: Report,
+        (kind, now): (TransitionKind, UtcTime),
+    ) -> AlertTransition {
         let family = active.family();
-        let transition = AlertTransition {
+        AlertTransition {
             alert_id: alert_id(report.rule, report.subject, report.channel, seconds(active.start)),
             rule: report.rule,
             kind,
@@ -309,8 +337,7 @@ impl AlertBook {
             parent: report.parent,
             others_active: self.others(&key, family),
             evidence: report.evidence,
-        };
-        self.tell(active.stage, transition, out);
+        }
     }
 
     fn tell(&mut self, stage: Stage, transition: AlertTransition, out: &mut Vec<AlertTransition>) {
@@ -355,6 +382,9 @@ impl AlertBook {
         now: UtcTime,
         out: &mut Vec<AlertTransition>,
     ) {
+        if report.cause.family() == Some(Family::Leak) {
+            self.leaks.entry(report.subject).or_default().push((report.start, end));
+        }
         for (kind, end) in [(TransitionKind::Raised, None), (TransitionKind::Cleared, Some(end))] {
             self.say_past(report, (kind, end), now, out);
         }
@@ -410,6 +440,15 @@ impl AlertBook {
         };
         let stage = if settings.mode == Mode::Shadow { Stage::Shadow } else { Stage::Live };
         self.tell(stage, transition, out);
+    }
+
+    /// Rests that are over, and leaks that ended before `before`, are forgotten.
+    pub(crate) fn forget(&mut self, (now, before): (i64, i64)) {
+        self.resting.retain(|_, until| *until > now);
+        self.leaks.retain(|_, leaks| {
+            leaks.retain(|(_, end)| *end >= before);
+            !leaks.is_empty()
+        });
     }
 
     fn all_of(&self, subject: Subject, family: Family) -> u16 {
@@ -523,6 +562,9 @@ impl AlertBook {
         }
         let channel = (key.channel != 0).then(|| ChannelNo::new(key.channel));
         let family = active.family();
+        if let Some(end) = end.filter(|_| family == Family::Leak && active.stage == Stage::Live) {
+            self.leaks.entry(key.subject).or_default().push((active.start, end));
+        }
         let mut evidence = Vec::new();
         if let Some(end) = end {
             evidence.push(Evidence::instant("condition_end", seconds(end)));

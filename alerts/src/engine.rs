@@ -10,7 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use metering::{
     CollectorAsset, CollectorId, EventCode, LogRecord, LoggedFrame, MeterAsset, MeterId, Subject,
-    UtcTime, WorkOrder,
+    UtcTime, WorkOrder, WorkOrderKind, WorkOrderStatus,
 };
 
 use crate::alerts::AlertKey;
@@ -18,10 +18,11 @@ use crate::env::Env;
 use crate::params::Params;
 use crate::rules::device::{self, Told};
 use crate::rules::silence::Found;
-use crate::rules::{battery, collector, headend, identity, silence, stopped, variance, water};
+use crate::rules::{battery, collector, dma, headend, identity, silence, stopped, variance, water};
 use crate::state::NEVER;
 use crate::state::collector::Collector;
 use crate::state::meter::{Meter, Silence, secs};
+use crate::state::weather::EVERYWHERE;
 use crate::timer::TimerKey;
 use crate::transition::AlertTransition;
 
@@ -113,6 +114,12 @@ impl Engine {
     /// Log time of the newest frame; [`UtcTime::MIN`] before the first.
     pub const fn log_time(&self) -> UtcTime {
         self.env.at
+    }
+
+    /// The active alerts that staff were told, as if they were raised now: for a desk that lost its
+    /// state.
+    pub fn standing(&self) -> Vec<AlertTransition> {
+        self.env.book.as_raised(self.env.at)
     }
 
     /// Number of active alerts.
@@ -258,6 +265,12 @@ impl Engine {
             }
             (Subject::Headend, EventCode::ClockError) => headend::clock_wrong(at, &mut self.env),
             (Subject::Headend, EventCode::Cleared) => headend::clock_right(at, &mut self.env),
+            (Subject::Headend, EventCode::AmbientTemperature) => {
+                self.env.network.weather.note(EVERYWHERE, at, told.detail);
+            }
+            (Subject::Zone(zone), EventCode::AmbientTemperature) => {
+                self.env.network.weather.note(zone.get(), at, told.detail);
+            }
             (Subject::Meter(id), code) => {
                 let Some(place) = self.meter_places.get(&id).copied() else { return };
                 let Some(meter) = self.meters.get_mut(place as usize) else { return };
@@ -286,6 +299,12 @@ impl Engine {
     }
 
     fn work_order(&mut self, order: &WorkOrder) {
+        if let Subject::Zone(zone) = order.subject
+            && order.kind == WorkOrderKind::Repair
+            && order.status == WorkOrderStatus::Completed
+        {
+            dma::repaired(zone, order.at.seconds(), &mut self.env);
+        }
         let Subject::Meter(id) = order.subject else { return };
         let Some(place) = self.meter_places.get(&id).copied() else { return };
         let Some(meter) = self.meters.get_mut(place as usize) else { return };
@@ -467,8 +486,12 @@ impl Engine {
     }
 }
 
-/// Ticks, assets, findings, orders and rules are our own: they do not show that anybody is heard.
+/// Ticks, assets, findings, orders, rules and the weather are our own: they do not show that
+/// anybody is heard.
 fn is_from_a_device(record: &LogRecord) -> bool {
+    if let LogRecord::Event { subject: Subject::Headend | Subject::Zone(_), .. } = record {
+        return false;
+    }
     matches!(
         record,
         LogRecord::Interval { .. }

@@ -58,18 +58,18 @@ impl Engine {
 
     /// A reading with the rules that failed it.
     pub(crate) fn judged(&mut self, place: u32, record: &LogRecord) {
-        let (channel, from, to, failed, code) = match record {
+        let (channel, from, to, failed, code, read) = match record {
             LogRecord::Interval { channel, end, len_s, failed, code, .. } => {
-                (*channel, secs(*end) - i64::from(*len_s), secs(*end), *failed, *code)
+                (*channel, secs(*end) - i64::from(*len_s), secs(*end), *failed, *code, None)
             }
-            LogRecord::Register { channel, read_at, failed, code, .. } => {
-                (*channel, secs(*read_at), secs(*read_at), *failed, *code)
+            LogRecord::Register { channel, read_at, failed, code, value, .. } => {
+                (*channel, secs(*read_at), secs(*read_at), *failed, *code, Some(*value))
             }
             _ => return,
         };
         let Some(meter) = self.meters.get(place as usize) else { return };
         let whose = verdicts::Whose { meter, place, channel: Some(channel) };
-        verdicts::reading(whose, (from, to), failed, &mut self.env);
+        verdicts::reading(whose, (from, to), (failed, read), &mut self.env);
         if from < to {
             verdicts::flagged(whose, (from, to), code.flags(), &mut self.env);
         }

@@ -127,6 +127,8 @@ impl Engine {
             key.save(&mut to);
             until.save(&mut to);
         }
+        env.book.leaks.save(&mut to);
+        env.book.notices.save(&mut to);
         to.unsigned(env.timers.len() as u64);
         for (due, key) in env.timers.iter() {
             due.save(&mut to);
@@ -168,6 +170,8 @@ impl Engine {
             let key = AlertKey::load(&mut from)?;
             env.book.resting.insert(key, i64::load(&mut from)?);
         }
+        env.book.leaks = Snap::load(&mut from)?;
+        env.book.notices = Snap::load(&mut from)?;
         for _ in 0..from.count()? {
             let due = i64::load(&mut from)?;
             env.timers.set(due, TimerKey::load(&mut from)?);

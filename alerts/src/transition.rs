@@ -77,6 +77,8 @@ impl AlertTransition {
     pub const fn parent_family(&self) -> Family {
         match self.parent {
             Some(Subject::Transformer(_) | Subject::Zone(_)) => Family::Power,
+            // Neighbours in a street without water.
+            Some(Subject::Meter(_)) if matches!(self.family, Family::Leak) => Family::Leak,
             _ => Family::Comm,
         }
     }

@@ -148,6 +148,8 @@ pub struct MeterDetail {
     pub serial: String,
     /// Number of the premises: usage points of one address share it. 0 = unknown.
     pub premises: i32,
+    /// Number of the street, see [`street_number`]; 0 = unknown.
+    pub street: i32,
     pub battery: Option<BatteryAsset>,
     /// Dwelling units behind the meter; 0 = unknown.
     pub dwelling_units: i32,
@@ -165,12 +167,31 @@ impl Default for MeterDetail {
             cohort: String::new(),
             serial: String::new(),
             premises: 0,
+            street: 0,
             battery: None,
             dwelling_units: 0,
             contract_demand_mw: 0,
             phases: 1,
         }
     }
+}
+
+/// Number of the street that an address names: neighbours have the same. House numbers, case and
+/// punctuation do not count, and what follows the first comma is the town or the flat. 0 = none.
+pub fn street_number(address: &str) -> i32 {
+    let words = |part: &str| -> Vec<String> {
+        let words = part.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.filter(|w| !w.chars().any(|c| c.is_ascii_digit())).map(str::to_lowercase).collect()
+    };
+    let named = address.split(',').map(words).find(|words| !words.is_empty()).unwrap_or_default();
+    // FNV-1a over the words, 31 bits of it.
+    let mut hash: u32 = 0x811C_9DC5;
+    let mut empty = true;
+    for byte in named.iter().flat_map(|word| word.bytes()) {
+        hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        empty = false;
+    }
+    if empty { 0 } else { i32::try_from(hash & 0x7FFF_FFFF).unwrap_or(1).max(1) }
 }
 
 word_enum! {
@@ -265,5 +286,18 @@ impl MeterAsset {
 
     pub fn has_tag(&self, tag: Tag) -> bool {
         self.tags.contains(&tag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_have_one_street_whatever_their_house_is() {
+        let one = street_number("12 Elm Street, Springfield");
+        assert!(one > 0 && one == street_number("3a, ELM street 7b"));
+        assert_ne!(one, street_number("12 Elm Road"));
+        assert_eq!((street_number(""), street_number("17")), (0, 0));
     }
 }

@@ -22,6 +22,7 @@ pub mod time;
 pub mod unit;
 pub mod verdict;
 
+pub use asset::street_number;
 pub use asset::{
     BatteryAsset, ChannelAsset, ChannelKind, Chemistry, CollectorAsset, Commodity, CustomerClass,
     MeterAsset, MeterDetail, MeterRole, Tag, WorkOrderKind, WorkOrderStatus, ZoneAsset, ZoneKind,

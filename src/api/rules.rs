@@ -94,6 +94,8 @@ struct Version {
     hash: String,
     act: &'static str,
     actor: String,
+    /// The second person, where rules changed that hold bills; else empty.
+    approved_by: String,
     reason: String,
     applied_at: At,
     log_seq: i64,
@@ -114,6 +116,7 @@ pub(super) async fn versions(
         hash: row.hash,
         act: row.act.word(),
         actor: row.actor,
+        approved_by: row.approved_by,
         reason: row.reason,
         applied_at: At(row.applied_at),
         log_seq: row.log_seq,

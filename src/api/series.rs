@@ -117,6 +117,12 @@ fn interval(row: &IntervalRow, reading_type: metering::ReadingType) -> Value {
     fields.insert("version".into(), row.version.into());
     let failed: Vec<u8> = row.failed.rules().map(metering::RuleNo::get).collect();
     fields.insert("failed_rules".into(), failed.into());
+    let codes = vee::status::told(row.status, row.flags, row.failed);
+    let iec: Vec<String> = codes.iter().map(|code| code.iec.to_string()).collect();
+    fields.insert("iec_codes".into(), iec.into());
+    let nem12 = codes.first().and_then(|code| code.nem12);
+    fields.insert("nem12_quality".into(), nem12.map(|code| code.quality.to_string()).into());
+    fields.insert("nem12_reason".into(), nem12.and_then(|code| code.reason).into());
     fields.insert("conflicts".into(), row.conflicts.into());
     fields.insert("received_at".into(), row.received_at.to_string().into());
     Value::Object(fields)

@@ -20,8 +20,12 @@ use super::rules_fleet::{
     reading, way,
 };
 use crate::clock::{Clock, SystemClock};
+use crate::console::words::thousands;
 use crate::output::OutputFormat;
 
+/// What the specification asks for (metering rules, section 10).
+const READINGS_PER_S: i64 = 500_000;
+const BYTES_PER_CHANNEL: usize = 520;
 const FRAME_RECORDS: usize = 10_000;
 const TICK_S: i64 = 60;
 /// One meter in so many falls silent.
@@ -79,6 +83,13 @@ pub struct SilenceFigures {
 /// Standard output cannot be written.
 pub fn run(options: &RulesBench) -> anyhow::Result<()> {
     let clock = SystemClock::shared();
+    // Nothing can be said meanwhile: what is printed would be measured too.
+    let channels = thousands(i64::from(options.channels));
+    writeln!(
+        std::io::stderr(),
+        "Measuring {} days of {channels} channels, then {SILENCE_DAYS} days of silence ...",
+        options.days
+    )?;
     let figures = measure(options, &*clock);
     print(&figures, options.output)
 }
@@ -249,8 +260,22 @@ fn print(figures: &RuleFigures, output: OutputFormat) -> anyhow::Result<()> {
         writeln!(out, "{}", serde_json::to_string_pretty(figures)?)?;
         return Ok(());
     }
+    if output == OutputFormat::Csv {
+        for (name, value) in keyed(figures) {
+            writeln!(out, "{name},{value}")?;
+        }
+        return Ok(());
+    }
+    for line in told(figures) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// The figures by the keys of the JSON, for programs.
+fn keyed(figures: &RuleFigures) -> [(&'static str, String); 12] {
     let silence = &figures.silence;
-    let rows = [
+    [
         ("readings_per_s_per_core", format!("{:.0}", figures.readings_per_s_per_core)),
         ("bytes_per_channel", figures.bytes_per_channel.to_string()),
         ("day_close_us", format!("{:.1}", figures.day_close_us)),
@@ -263,13 +288,105 @@ fn print(figures: &RuleFigures, output: OutputFormat) -> anyhow::Result<()> {
         ("silence.told_wrongly", silence.told_wrongly.to_string()),
         ("silence.error_s_p50", silence.error_s_p50.to_string()),
         ("silence.error_s_max", silence.error_s_max.to_string()),
+    ]
+}
+
+/// The figures for people: what it is, how much with its unit, and what it should be.
+fn told(figures: &RuleFigures) -> Vec<String> {
+    let whole = |number: f64| thousands(number.round() as i64);
+    let bytes = |number: usize| thousands(i64::try_from(number).unwrap_or(i64::MAX));
+    let silence = &figures.silence;
+    let rows: [(&str, String, &str, String); 9] = [
+        (
+            "Readings through the engine",
+            whole(figures.readings_per_s_per_core),
+            "/s and core",
+            format!("target {} or more", thousands(READINGS_PER_S)),
+        ),
+        (
+            "State of a channel",
+            bytes(figures.bytes_per_channel),
+            "B",
+            format!("target {BYTES_PER_CHANNEL} or less"),
+        ),
+        (
+            "Checks of a closed day",
+            format!("{:.1}", figures.day_close_us),
+            "us/channel",
+            String::new(),
+        ),
+        (
+            "Day close in the engine",
+            format!("{:.1}", figures.engine_day_us),
+            "us/channel",
+            String::new(),
+        ),
+        ("Snapshot of a channel", bytes(figures.snapshot_bytes_per_channel), "B", String::new()),
+        (
+            "Memory of the process",
+            thousands(i64::try_from(figures.resident_mib).unwrap_or(i64::MAX)),
+            "MiB",
+            format!("for {} channels", thousands(i64::from(figures.channels))),
+        ),
+        (
+            "Alerts raised and cleared",
+            thousands(i64::try_from(figures.transitions).unwrap_or(i64::MAX)),
+            "",
+            format!("by {} rules, in {} days", figures.said_by_rule.len(), figures.days),
+        ),
+        (
+            "Silent meters told",
+            bytes(silence.told),
+            "",
+            format!("of {}; {} told that were not silent", silence.meters, silence.told_wrongly),
+        ),
+        (
+            "Told after it was due",
+            thousands(silence.error_s_p50),
+            "s",
+            format!("half of them; the worst {} s", thousands(silence.error_s_max)),
+        ),
     ];
-    for (name, value) in rows {
-        if output == OutputFormat::Csv {
-            writeln!(out, "{name},{value}")?;
-        } else {
-            writeln!(out, "{name:<28} {value:>16}")?;
-        }
+    let head = format!(
+        "The whole rule catalogue on one core: {} readings of {} channels in {} days.",
+        thousands(i64::try_from(figures.readings).unwrap_or(i64::MAX)),
+        thousands(i64::from(figures.channels)),
+        figures.days
+    );
+    let line = |(what, value, unit, note): &(&str, String, &str, String)| {
+        format!("{what:<28} {value:>12} {unit:<12} {note}").trim_end().to_owned()
+    };
+    std::iter::once(head).chain(rows.iter().map(line)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_told_units_and_targets() {
+        let figures = RuleFigures {
+            readings_per_s_per_core: 1_317_628.4,
+            bytes_per_channel: 523,
+            readings: 19_200_000,
+            channels: 20_000,
+            days: 10,
+            ..RuleFigures::default()
+        };
+        let lines = told(&figures);
+        assert_eq!(
+            lines[0],
+            "The whole rule catalogue on one core: 19,200,000 readings of 20,000 channels in 10 \
+             days."
+        );
+        assert_eq!(
+            lines[1],
+            "Readings through the engine     1,317,628 /s and core  target 500,000 or more"
+        );
+        assert_eq!(
+            lines[2],
+            "State of a channel                    523 B            target 520 or less"
+        );
+        assert!(lines.iter().all(|line| line.len() <= 100), "{lines:#?}");
     }
-    Ok(())
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use askama::Template;
 use jiff::tz::TimeZone;
 use metering::UtcTime;
-use store::views::fleet::{self, NavCounts};
 
 use super::assets::Assets;
 use super::refusal::Refusal;
 use super::state::ConsoleState;
+use super::waiting::Counts;
 use super::words;
 
 /// Which entry of the navigation is lit.
@@ -76,13 +76,13 @@ impl ClockFace {
 }
 
 impl Nav {
-    fn of(section: Section, counts: &NavCounts, review: i64) -> Self {
-        let waiting = &counts.waiting;
+    fn of(section: Section, counts: &Counts) -> Self {
+        let waiting = &counts.nav.waiting;
         let all: [(Section, &'static str, &'static str, &'static str, i64); 10] = [
             (Section::Fleet, "fleet", "/", "Fleet", 0),
-            (Section::Issues, "issues", "/issues", "Issues", counts.issues),
+            (Section::Issues, "issues", "/issues", "Issues", counts.nav.issues),
             (Section::Meters, "meters", "/meters", "Meters", 0),
-            (Section::Readings, "readings", "/readings", "Readings", review),
+            (Section::Readings, "readings", "/readings", "Readings", counts.review()),
             (Section::Collectors, "collectors", "/collectors", "Collectors", waiting.collectors),
             (
                 Section::Commissioning,
@@ -116,26 +116,26 @@ impl Frame {
         section: Section,
         title: impl Into<String>,
     ) -> Result<Self, Refusal> {
-        let counts = counts(console).await?;
+        let counts = console.waiting.counts(console).await?;
         Ok(Self::with_counts(console, section, title.into(), &counts))
     }
 
     /// The frame when the database is away: nothing is counted.
     pub(super) fn without_counts(console: &ConsoleState, title: String) -> Self {
-        Self::with_counts(console, Section::None, title, &(NavCounts::default(), 0))
+        Self::with_counts(console, Section::None, title, &Counts::default())
     }
 
     fn with_counts(
         console: &ConsoleState,
         section: Section,
         title: String,
-        (counts, review): &(NavCounts, i64),
+        counts: &Counts,
     ) -> Self {
         Self {
             title,
             utility: console.settings.utility.clone(),
             search: String::new(),
-            nav: Nav::of(section, counts, *review),
+            nav: Nav::of(section, counts),
             clock: ClockFace::at(console.now(), console.calendar.zone()),
             stream: String::new(),
             assets: Arc::clone(&console.assets),
@@ -150,24 +150,13 @@ impl Frame {
     }
 }
 
-/// What waits, and the days and proposed estimates that wait for a review.
-async fn counts(console: &ConsoleState) -> Result<(NavCounts, i64), Refusal> {
-    let (counts, days, proposals) = futures_util::future::try_join3(
-        fleet::nav_counts(&console.db),
-        store::views::review::waiting(&console.db, console.now()),
-        store::views::review::proposals(&console.db),
-    )
-    .await?;
-    Ok((counts, days + proposals))
-}
-
 /// The navigation alone, for the stream.
 pub(super) async fn nav_fragment(
     console: &ConsoleState,
     section: Section,
 ) -> Result<String, Refusal> {
-    let (counts, review) = counts(console).await?;
-    Ok(Nav::of(section, &counts, review).render()?)
+    let counts = console.waiting.counts(console).await?;
+    Ok(Nav::of(section, &counts).render()?)
 }
 
 /// A severity as shown: shape, word and colour together.

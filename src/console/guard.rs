@@ -28,6 +28,7 @@ pub(super) async fn guard(
     let allowed = host_is_here(request.headers())
         && (is_safe(request.method()) || is_same_origin(request.headers()));
     let wants_page = !request.uri().path().starts_with("/assets/");
+    let acts = !is_safe(request.method());
     let mut response = if allowed {
         next.run(request).await
     } else {
@@ -37,6 +38,9 @@ pub(super) async fn guard(
         )
         .into_response()
     };
+    if acts {
+        console.waiting.forget().await;
+    }
     if wants_page && is_refusal(&response) {
         response = as_page(&console, response).await;
     }

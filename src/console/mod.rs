@@ -18,6 +18,7 @@ mod rule_facts;
 mod rule_words;
 mod state;
 mod stream;
+mod waiting;
 pub mod words;
 
 use axum::Router;
@@ -58,6 +59,8 @@ pub fn router(state: ConsoleState) -> Router {
         .route("/alarms", get(pages::alarms::show))
         .route("/alarms/shelve", post(pages::alarms::shelve))
         .route("/alarms/unshelve", post(pages::alarms::unshelve))
+        .route("/zones", get(pages::nodes::zones))
+        .route("/transformers", get(pages::nodes::transformers))
         .route("/zones/{code}", get(pages::node::zone))
         .route("/transformers/{code}", get(pages::node::transformer))
         .route("/rules", get(pages::rules::show))

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::assets::Assets;
 use super::stream::Hub;
+use super::waiting::Waiting;
 use crate::api::{WebSettings, WebState};
 use crate::clock::Clock;
 use crate::polling::Watch;
@@ -26,6 +27,7 @@ pub struct ConsoleState {
     pub(super) calendar: LocalCalendar,
     pub(super) assets: Arc<Assets>,
     pub(super) hub: Hub,
+    pub(super) waiting: Waiting,
     /// Backtests that pages asked for.
     pub(super) trials: Trials,
     pub(super) shutdown: watch::Receiver<bool>,
@@ -37,6 +39,7 @@ impl ConsoleState {
     pub fn new(web: &WebState, shutdown: watch::Receiver<bool>) -> Self {
         Self {
             hub: Hub::new(),
+            waiting: Waiting::default(),
             trials: Trials::default(),
             db: web.db.clone(),
             clock: Arc::clone(&web.clock),

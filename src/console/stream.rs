@@ -54,6 +54,11 @@ impl Hub {
         let seen = Arc::new(watch::Sender::new(Seen::default()));
         Self { seen, places: Arc::new(Semaphore::new(STREAMS_MAX)) }
     }
+
+    /// The heads as last seen by any stream.
+    pub(super) fn heads(&self) -> Heads {
+        self.seen.borrow().heads
+    }
 }
 
 /// Looks at the heads until the program stops. Run by one task.

@@ -22,26 +22,37 @@ pub(super) struct AlarmJob {
 }
 
 impl AlarmJob {
-    /// The desk as it was at record `seq`, or an empty one.
+    /// The desk as it was when the engine was kept, or one that knows what is active: that is told
+    /// anew, so that it is repeated and escalated. Then what staff did meanwhile is taken up.
     pub(super) async fn load(
         database: Database,
         log: &PgLog,
-        seq: i64,
+        engine: &Engine,
     ) -> Result<Self, StoreError> {
+        let seq = engine.position() - 1;
         let kept = log.snapshots(DESK).await?.into_iter().find(|snapshot| snapshot.seq == seq);
-        let desk = match kept.map(|snapshot| Desk::restore(&snapshot.state)) {
-            Some(Ok(desk)) => desk,
+        let kept = match kept.map(|snapshot| Desk::restore(&snapshot.state)) {
+            Some(Ok(desk)) => Some(desk),
             Some(Err(error)) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "The desk's state cannot be used; what is active is told anew."
                 );
-                Desk::new(DeskParams::default())
+                None
             }
-            None => Desk::new(DeskParams::default()),
+            None => None,
         };
+        let found = kept.is_some();
+        let desk = kept.unwrap_or_else(|| Desk::new(DeskParams::default()));
         let kpis = watch::Sender::new(desk.kpis());
-        Ok(Self { database, desk, said: Said::default(), kpis })
+        let mut this = Self { database, desk, said: Said::default(), kpis };
+        if !found {
+            this.hear(engine, &engine.standing(), engine.log_time());
+        }
+        if engine.position() > 1 {
+            this.look(engine.log_time()).await?;
+        }
+        Ok(this)
     }
 
     pub(super) fn kpis(&self) -> watch::Receiver<Kpis> {

@@ -78,6 +78,8 @@ pub struct EstimationJob {
     /// Days (UTC) on which the estimates of a meter wait for a storm to pass.
     storms: BTreeMap<MeterId, Vec<i64>>,
     nightly_at: Option<UtcTime>,
+    /// When all late values were looked at; `None`: not since the start.
+    late_at: Option<UtcTime>,
 }
 
 impl EstimationJob {
@@ -91,6 +93,7 @@ impl EstimationJob {
             left: BTreeMap::new(),
             storms: BTreeMap::new(),
             nightly_at: None,
+            late_at: None,
         }
     }
 
@@ -102,6 +105,7 @@ impl EstimationJob {
         self.refresh().await?;
         self.storms = storms(&self.database, now).await?;
         let mut told = Told { superseded: self.late(now).await?, ..Told::default() };
+        self.late_at = Some(now);
         settle_proposals(&self.database, now.plus_seconds(-LOOK_BACK_S), now).await?;
         let found = holes(&self.database, (now.plus_seconds(-LOOK_BACK_S), now), SLOTS_MAX).await?;
         for channel in found {
@@ -139,8 +143,10 @@ impl EstimationJob {
     /// Late actual values, batch by batch.
     async fn late(&self, now: UtcTime) -> Result<u64, StoreError> {
         let mut count = 0;
+        // Days are closed by log time, looks are taken at full hours before it.
+        let closed = self.late_at.map_or(UtcTime::default(), |at| at.plus_seconds(-EVERY_S));
         loop {
-            let since = now.plus_seconds(-LATE_BACK_S);
+            let since = (now.plus_seconds(-LATE_BACK_S), closed);
             let mut late = late_actuals(&self.database, since, LATE_MAX).await?;
             self.name_rates(&mut late);
             let changed = supersede(&self.database, &late, now).await?;

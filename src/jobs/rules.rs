@@ -79,7 +79,7 @@ impl RuleJob {
         let offset = log.offset(CONSUMER).await?;
         let shadow = ShadowJob::new(database.clone(), params.clone());
         let engine = restore(&database, &log, params).await?;
-        let alarms = AlarmJob::load(database.clone(), &log, engine.position() - 1).await?;
+        let alarms = AlarmJob::load(database.clone(), &log, &engine).await?;
         let progress = Progress { seq: engine.position() - 1, ..Progress::default() };
         Ok(Self {
             issues: IssueJob::new(database),
@@ -248,8 +248,9 @@ impl RuleJob {
         }
         let taken_at = self.progress.log_time;
         let snapshot = Snapshot { seq: self.progress.seq, taken_at, state: self.engine.snapshot() };
-        self.log.save_snapshot(CONSUMER, &snapshot).await?;
+        // The desk first: an engine that finds no desk of its own must tell all anew.
         self.alarms.save(&self.log, snapshot.seq, taken_at).await?;
+        self.log.save_snapshot(CONSUMER, &snapshot).await?;
         self.snapshot_at = Some(taken_at);
         Ok(())
     }
@@ -268,7 +269,10 @@ async fn restore(database: &Database, log: &PgLog, params: Params) -> Result<Eng
             ),
         }
     }
-    if log.offset(CONSUMER).await?.seq > 0 {
+    let oldest = log.read(store::event_log::SHARD, 0, 1).await?;
+    // Killed before the first snapshot: the log still has all, and its replay gives the same.
+    let whole = oldest.first().is_some_and(|frame| frame.first_seq == 1);
+    if log.offset(CONSUMER).await?.seq > 0 && !whole {
         tracing::error!("The rules start anew: what they had learned of the meters is lost.");
         tell_fleet(database, log).await?;
     }

@@ -180,7 +180,7 @@ impl DayCloser {
         records.extend(verdict.findings.iter().copied().map(LogRecord::Finding));
         if channel.channel == FIRST {
             let day = (day.start, channel.len_s, closed.is_some());
-            self.bills.note(meter.meter, day, &verdict);
+            self.bills.note(meter.meter, day, &verdict, &slots);
         }
         if closed.is_some() {
             history[before] = verdict.summary;

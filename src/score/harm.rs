@@ -1,13 +1,12 @@
 //! Billing harm (`metering-rules.md` 11.3): values that were withheld from the bill although
-//! nothing
-//! was wrong, and wrong values that were let through.
+//! nothing was wrong, and wrong values that were let through.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use metering::{MeterId, UtcTime};
 use serde::Serialize;
 use simulators::TrialFault;
-use vee::day::DayVerdict;
+use vee::day::{DaySlot, DayVerdict};
 
 use super::fleet::Directory;
 
@@ -28,8 +27,12 @@ const WRONG_VALUES: [&str; 9] = [
     "not_recording",
 ];
 
+/// Of these a zero is right all the same: nothing was used, and nothing times anything is nothing.
+const RIGHT_AT_ZERO: [&str; 4] =
+    ["missing_pulses", "double_count", "wrong_multiplier", "negative_water"];
+
 /// Intervals of the first channel of each meter.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct BillingHarm {
     pub intervals: u64,
     /// Not usable for billing, by the close of their day.
@@ -40,6 +43,16 @@ pub struct BillingHarm {
     pub wrong: u64,
     /// Of these: validated all the same.
     pub wrongly_released: u64,
+    /// By what was wrong, most released first.
+    pub by_fault: Vec<FaultHarm>,
+}
+
+/// Wrong intervals of one kind of fault.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct FaultHarm {
+    pub fault: &'static str,
+    pub wrong: u64,
+    pub released: u64,
 }
 
 /// What day closes said, as far as the bill is concerned.
@@ -48,8 +61,8 @@ pub(super) struct Bills {
     watched: HashSet<MeterId>,
     intervals: u64,
     suspect: HashMap<(MeterId, UtcTime), Vec<UtcTime>>,
-    /// Of watched meters: ends of what was validated.
-    released: HashMap<(MeterId, UtcTime), Vec<UtcTime>>,
+    /// Of watched meters: ends of what was validated, and whether it is zero.
+    released: HashMap<(MeterId, UtcTime), Vec<(UtcTime, bool)>>,
 }
 
 impl Bills {
@@ -65,12 +78,13 @@ impl Bills {
             .collect();
     }
 
-    /// A day was closed, or closed again.
+    /// A day was closed, or closed again, over these slots.
     pub(super) fn note(
         &mut self,
         meter: MeterId,
         (start, len_s, again): (UtcTime, i32, bool),
         verdict: &DayVerdict,
+        slots: &[DaySlot],
     ) {
         if !again {
             self.intervals += verdict.validated.len() as u64;
@@ -86,7 +100,11 @@ impl Bills {
         if self.watched.contains(&meter) {
             let ends = (1..).map(|nth: i64| start.plus_seconds(nth * i64::from(len_s)));
             let released = ends.zip(&verdict.validated).filter(|(_, ok)| **ok);
-            self.released.insert(key, released.map(|(end, _)| end).collect());
+            let is_zero = |end: UtcTime| {
+                let at = slots.binary_search_by_key(&end, |slot| slot.end);
+                at.is_ok_and(|at| slots[at].value == 0)
+            };
+            self.released.insert(key, released.map(|(end, _)| (end, is_zero(end))).collect());
         }
     }
 
@@ -96,47 +114,84 @@ impl Bills {
         directory: &Directory,
         trial_end: UtcTime,
     ) -> BillingHarm {
-        let mut windows: HashMap<MeterId, Vec<(UtcTime, UtcTime, bool)>> = HashMap::new();
-        for fault in faults {
-            let to = fault.end.unwrap_or(trial_end);
-            let members = fault.members.iter().filter_map(|number| directory.meter(number));
-            let own = directory.subjects(&fault.subject).into_iter();
-            let own = own.filter_map(|subject| match subject {
-                metering::Subject::Meter(meter) => Some(meter),
-                _ => None,
-            });
-            for meter in own.chain(members) {
-                let window = (fault.onset, to, has_wrong_values(fault));
-                windows.entry(meter).or_default().push(window);
-            }
-        }
+        let windows = windows(faults, directory, trial_end);
         let of = |meter: &MeterId| windows.get(meter).map_or(&[][..], Vec::as_slice);
         let mut harm = BillingHarm { intervals: self.intervals, ..BillingHarm::default() };
+        let mut by_fault: BTreeMap<&'static str, (u64, u64)> = BTreeMap::new();
         for ((meter, _), ends) in &self.suspect {
             for end in ends {
                 let windows = of(meter);
-                let excused = |(from, to, _): &(UtcTime, UtcTime, bool)| {
-                    from < end && *end <= to.plus_seconds(AFTER_S)
-                };
-                let is_wrong = |(from, to, wrong): &(UtcTime, UtcTime, bool)| {
-                    *wrong && from < end && end <= to
-                };
                 harm.held += 1;
-                harm.wrongly_held += u64::from(!windows.iter().any(excused));
-                harm.wrong += u64::from(windows.iter().any(is_wrong));
+                harm.wrongly_held += u64::from(!windows.iter().any(|window| window.excuses(*end)));
+                if let Some(fault) = windows.iter().find_map(|window| window.wrong(*end, false)) {
+                    by_fault.entry(fault).or_default().0 += 1;
+                }
             }
         }
         for ((meter, _), ends) in &self.released {
-            let windows = of(meter);
-            let wrong = ends.iter().filter(|end| {
-                windows.iter().any(|(from, to, wrong)| *wrong && from < *end && *end <= to)
-            });
-            let wrong = wrong.count() as u64;
-            harm.wrong += wrong;
-            harm.wrongly_released += wrong;
+            for (end, zero) in ends {
+                let fault = of(meter).iter().find_map(|window| window.wrong(*end, *zero));
+                if let Some((wrong, released)) = fault.map(|name| by_fault.entry(name).or_default())
+                {
+                    *wrong += 1;
+                    *released += 1;
+                }
+            }
         }
+        let by_fault = by_fault.into_iter();
+        let one = |(fault, (wrong, released))| FaultHarm { fault, wrong, released };
+        harm.by_fault = by_fault.map(one).collect();
+        harm.sum_up();
         harm
     }
+}
+
+/// When a fault held, at one of its meters.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    fault: &'static str,
+    from: UtcTime,
+    to: UtcTime,
+    has_wrong_values: bool,
+}
+
+impl Window {
+    fn excuses(&self, end: UtcTime) -> bool {
+        self.from < end && end <= self.to.plus_seconds(AFTER_S)
+    }
+
+    /// The fault that made the interval wrong.
+    fn wrong(&self, end: UtcTime, zero: bool) -> Option<&'static str> {
+        let right = zero && RIGHT_AT_ZERO.contains(&self.fault);
+        let inside = self.from < end && end <= self.to;
+        (self.has_wrong_values && inside && !right).then_some(self.fault)
+    }
+}
+
+fn windows(
+    faults: &[TrialFault],
+    directory: &Directory,
+    trial_end: UtcTime,
+) -> HashMap<MeterId, Vec<Window>> {
+    let mut windows: HashMap<MeterId, Vec<Window>> = HashMap::new();
+    for fault in faults {
+        let window = Window {
+            fault: fault.scenario.name,
+            from: fault.onset,
+            to: fault.end.unwrap_or(trial_end),
+            has_wrong_values: has_wrong_values(fault),
+        };
+        let members = fault.members.iter().filter_map(|number| directory.meter(number));
+        let own = directory.subjects(&fault.subject).into_iter();
+        let own = own.filter_map(|subject| match subject {
+            metering::Subject::Meter(meter) => Some(meter),
+            _ => None,
+        });
+        for meter in own.chain(members) {
+            windows.entry(meter).or_default().push(window);
+        }
+    }
+    windows
 }
 
 fn has_wrong_values(fault: &TrialFault) -> bool {
@@ -148,7 +203,21 @@ impl BillingHarm {
         self.intervals += other.intervals;
         self.held += other.held;
         self.wrongly_held += other.wrongly_held;
-        self.wrong += other.wrong;
-        self.wrongly_released += other.wrongly_released;
+        for one in &other.by_fault {
+            match self.by_fault.iter_mut().find(|known| known.fault == one.fault) {
+                Some(known) => {
+                    known.wrong += one.wrong;
+                    known.released += one.released;
+                }
+                None => self.by_fault.push(one.clone()),
+            }
+        }
+        self.sum_up();
+    }
+
+    fn sum_up(&mut self) {
+        self.by_fault.sort_by_key(|one| (std::cmp::Reverse(one.released), one.fault));
+        self.wrong = self.by_fault.iter().map(|one| one.wrong).sum();
+        self.wrongly_released = self.by_fault.iter().map(|one| one.released).sum();
     }
 }

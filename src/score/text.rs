@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::card::{Card, CauseScore};
+use super::statistics::share;
 use super::{Ablation, Scorecard, Yardstick};
 
 pub(super) fn write(card: &Scorecard, out: &mut impl Write) -> io::Result<()> {
@@ -191,7 +192,18 @@ fn write_harm(card: &Card, out: &mut impl Write) -> io::Result<()> {
         billing.wrongly_held,
         billing.wrong,
         billing.wrongly_released
-    )
+    )?;
+    for one in billing.by_fault.iter().filter(|one| one.released > 0) {
+        writeln!(
+            out,
+            "    wrong by {:<18} {:>8}, released {:>8} ({})",
+            one.fault,
+            one.wrong,
+            one.released,
+            percent(share(one.released, one.wrong))
+        )?;
+    }
+    Ok(())
 }
 
 fn write_false(card: &Card, out: &mut impl Write) -> io::Result<()> {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alerts::bundle::{Failed, Foreign};
 use alerts::params::{Mark, ParamInfo};
+use alerts::rule::BillingEffect;
 use alerts::{BUILT_IN, Bundle, BundleErrors, Params, RuleId};
 use metering::UtcTime;
 use store::rules::{BundleRow, NewBundle};
@@ -28,6 +29,13 @@ pub enum RulesError {
         "rule {0} goes live without 7 days in shadow; give it mode = \"shadow\" first, or --force"
     )]
     NotWatched(RuleId),
+    #[error(
+        "this changes when {rules} hold bills, which two people must want: name the second one \
+         with --approved-by NAME{}",
+        .same.as_ref().map(|name| format!(" (`{name}` cannot approve what they do themselves)"))
+            .unwrap_or_default()
+    )]
+    NotApproved { rules: String, same: Option<String> },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -58,6 +66,8 @@ pub struct Difference {
 #[derive(Clone, Copy, Debug)]
 pub struct Person<'a> {
     pub actor: &'a str,
+    /// Another person who agrees; needed where rules change that hold bills.
+    pub approved_by: Option<&'a str>,
     pub reason: &'a str,
     pub now: UtcTime,
 }
@@ -116,6 +126,9 @@ pub fn of_row(row: &BundleRow) -> Result<Bundle, StoreError> {
         .map_err(|error| StoreError::Corrupt { what: "rule bundle", detail: error.to_string() })
 }
 
+/// Begins the names of the rules that operators wrote.
+const OWN_RULE: &str = "OP-";
+
 /// What changes from one bundle to another, in the order of the catalogue.
 pub fn differences(before: &Bundle, after: &Bundle) -> Vec<Difference> {
     let (old, new) = (flat(before), flat(after));
@@ -125,13 +138,19 @@ pub fn differences(before: &Bundle, after: &Bundle) -> Vec<Difference> {
         let known = defaults.get(&(rule.clone(), key.clone()));
         known.map_or_else(|| "as in the catalogue".to_owned(), ToString::to_string)
     };
+    // Of a rule that operators wrote there is no line in the catalogue.
+    let side = |key: &(u8, String, String), known: Option<&String>, none: &str| match known {
+        Some(value) => value.clone(),
+        None if key.1.starts_with(OWN_RULE) => none.to_owned(),
+        None => usual(key),
+    };
     keys.into_iter()
         .filter(|key| old.get(key) != new.get(key))
         .map(|key| Difference {
             rule: key.1.clone(),
             key: key.2.clone(),
-            before: old.get(key).cloned().unwrap_or_else(|| usual(key)),
-            after: new.get(key).cloned().unwrap_or_else(|| usual(key)),
+            before: side(key, old.get(key), "(new)"),
+            after: side(key, new.get(key), "(removed)"),
         })
         .filter(|one| one.before != one.after)
         .collect()
@@ -184,11 +203,39 @@ fn flat(bundle: &Bundle) -> BTreeMap<(u8, String, String), String> {
     all
 }
 
+/// Names of the rules that hold bills and would run otherwise, in the order of the catalogue
+/// (`metering-rules` 12: two people must approve that).
+pub fn holding_bills(before: &Bundle, after: &Bundle) -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = Vec::new();
+    for one in differences(before, after) {
+        let info = RuleId::from_name(&one.rule).and_then(RuleId::info);
+        let holds = info.filter(|info| info.billing == BillingEffect::Hold);
+        names.extend(holds.map(|info| info.id.name));
+    }
+    names.dedup();
+    names
+}
+
+/// The second person, or an empty text where none is needed and none was named.
+fn approved<'a>(
+    (before, after): (&Bundle, &Bundle),
+    person: Person<'a>,
+) -> Result<&'a str, RulesError> {
+    let named = person.approved_by.map(str::trim).filter(|name| !name.is_empty());
+    let same = named.filter(|name| name.to_lowercase() == person.actor.trim().to_lowercase());
+    let rules = holding_bills(before, after);
+    if rules.is_empty() || (named.is_some() && same.is_none()) {
+        return Ok(named.unwrap_or_default());
+    }
+    let same = same.map(str::to_owned);
+    Err(RulesError::NotApproved { rules: rules.join(", "), same })
+}
+
 /// Makes the rules of a text the active ones, after its own tests pass.
 ///
 /// # Errors
 /// The text is wrong, a test fails, an operator's rule was not watched long enough (unless
-/// `force`), or the database is away.
+/// `force`), nobody else approved a change of what holds bills, or the database is away.
 pub async fn apply(
     database: &Database,
     text: &str,
@@ -201,11 +248,13 @@ pub async fn apply(
         watched(database, &bundle, person.now).await?;
     }
     let hash = bundle.hash();
+    let (_, now) = active(database).await?;
     let new = NewBundle {
         version: &bundle.version,
         text,
         hash: &hash,
         actor: person.actor,
+        approved_by: approved((&now, &bundle), person)?,
         reason: person.reason,
     };
     Ok(store::rules::apply(database, &new, person.now).await?)
@@ -260,25 +309,36 @@ async fn watched(database: &Database, bundle: &Bundle, now: UtcTime) -> Result<(
 /// Makes an earlier version active again; `built-in` ends all bundles.
 ///
 /// # Errors
-/// There is no such version, or the database is away.
+/// There is no such version, nobody else approved a change of what holds bills, or the database is
+/// away.
 pub async fn rollback(
     database: &Database,
     version: &str,
     person: Person<'_>,
 ) -> Result<BundleRow, RulesError> {
     person.check()?;
+    let (_, now) = active(database).await?;
     if version == BUILT_IN {
-        let hash = Bundle::default().hash();
-        let none = NewBundle {
+        let none = Bundle::default();
+        let hash = none.hash();
+        let new = NewBundle {
             version: BUILT_IN,
             text: "",
             hash: &hash,
             actor: person.actor,
+            approved_by: approved((&now, &none), person)?,
             reason: person.reason,
         };
-        return Ok(store::rules::apply(database, &none, person.now).await?);
+        return Ok(store::rules::rollback_to(database, &new, person.now).await?);
     }
-    let who = (person.actor, person.reason);
+    // An unknown version is refused by the store, with what to do.
+    let known = store::rules::by_version(database, version).await?;
+    let back = known.as_ref().map(of_row).transpose()?;
+    let approved_by = match &back {
+        Some(back) => approved((&now, back), person)?,
+        None => "",
+    };
+    let who = (person.actor, approved_by, person.reason);
     Ok(store::rules::rollback(database, version, who, person.now).await?)
 }
 

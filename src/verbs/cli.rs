@@ -66,6 +66,23 @@ impl Common {
         }
     }
 
+    /// What runs in memory alone takes no settings, and says so rather than ignoring them.
+    pub(super) fn refuse_all(&self, verb: &str) -> Result<(), Failure> {
+        let given = [
+            ("--config", self.config.is_some()),
+            ("--data-dir", self.data_dir.is_some()),
+            ("--database-url", self.database_url.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((option, _)) => {
+                let what =
+                    format!("{verb} uses no database and no configuration: leave out {option}");
+                Err(Failure::new(Exit::Usage, what))
+            }
+        }
+    }
+
     /// The layers of the configuration that this command line names.
     pub(super) fn sources(&self) -> Sources {
         let mut overrides = Vec::new();

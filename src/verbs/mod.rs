@@ -23,6 +23,7 @@ mod rules;
 mod rules_args;
 mod rules_report;
 mod rules_shadow;
+mod rules_weather;
 mod score;
 mod vee;
 mod vee_args;
@@ -108,6 +109,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             runtime()?.block_on(crate::simulate::run(args.options()))
         }
         Verb::Score(args) => {
+            common.refuse_all("score")?;
             start_log(&quiet(&Config::builtin(environment)?))?;
             crate::score::run(&args.options())
         }
@@ -116,8 +118,14 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
             start_log(&quiet(&config))?;
             runtime()?.block_on(crate::bench::ingest(args.options(common.data_dir), config))
         }
-        Verb::Bench(BenchVerb::Rules(args)) => crate::bench::rules::run(&args.options()),
-        Verb::Bench(BenchVerb::Protocols(args)) => crate::bench::decoders::run(args.options()),
+        Verb::Bench(BenchVerb::Rules(args)) => {
+            common.refuse_all("bench rules")?;
+            crate::bench::rules::run(&args.options())
+        }
+        Verb::Bench(BenchVerb::Protocols(args)) => {
+            common.refuse_all("bench protocols")?;
+            crate::bench::decoders::run(args.options())
+        }
         Verb::Modbus(verb) => {
             let config = load()?;
             start_log(&quiet(&config))?;

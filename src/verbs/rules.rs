@@ -14,7 +14,7 @@ use super::cli::instant;
 use super::exit::{Exit, Failure};
 use super::reads::stamp;
 use super::rules_args::{RulesVerb, ShadowVerb, Who};
-use super::rules_shadow;
+use super::{rules_shadow, rules_weather};
 use crate::output::{Cell, List, OutputFormat, Record, remark, say};
 use crate::services::rules::trials::Progress;
 use crate::services::rules::{self, Person, RulesError, backtest};
@@ -41,12 +41,12 @@ pub(super) async fn run(
     match verb {
         RulesVerb::List { output } => list(database, output.format()).await,
         RulesVerb::Show { name, output } => show(database, name, output.format()).await,
-        RulesVerb::Apply { file, who, dry_run, force, output } => {
+        RulesVerb::Apply { file, who, dry_run, force, approved_by, output } => {
             let text = read(file)?;
             if *dry_run {
                 return rehearse(database, (file, &text), output.format()).await;
             }
-            let person = who.person(account, now);
+            let person = Person { approved_by: approved_by.as_deref(), ..who.person(account, now) };
             let before = store::rules::active(database).await?;
             let row = rules::apply(database, &text, person, *force)
                 .await
@@ -75,13 +75,15 @@ pub(super) async fn run(
         RulesVerb::Shadow { file, who, .. } => {
             rules_shadow::run(database, file.as_deref(), who, (account, now)).await
         }
-        RulesVerb::Rollback { version, who } => {
-            let row = rules::rollback(database, version, who.person(account, now))
+        RulesVerb::Rollback { version, who, approved_by } => {
+            let person = Person { approved_by: approved_by.as_deref(), ..who.person(account, now) };
+            let row = rules::rollback(database, version, person)
                 .await
                 .map_err(|error| failure(Path::new(version), error))?;
             say!("rules {} hold from log record {}", row.version, row.log_seq)?;
             Ok(())
         }
+        RulesVerb::Weather { file } => rules_weather::load(database, file, now).await,
         RulesVerb::History { limit, output } => {
             history(database, *limit, (zone, output.format())).await
         }
@@ -91,7 +93,8 @@ pub(super) async fn run(
 
 impl Who {
     pub(super) fn person<'a>(&'a self, account: &'a str, now: UtcTime) -> Person<'a> {
-        Person { actor: self.actor.as_deref().unwrap_or(account), reason: &self.reason, now }
+        let actor = self.actor.as_deref().unwrap_or(account);
+        Person { actor, approved_by: None, reason: &self.reason, now }
     }
 }
 
@@ -118,7 +121,7 @@ pub(super) fn failure(file: &Path, error: RulesError) -> anyhow::Error {
         RulesError::NoReason => {
             return Failure::new(Exit::Usage, "say why with --reason").into();
         }
-        RulesError::NotWatched(_) => error.to_string(),
+        RulesError::NotWatched(_) | RulesError::NotApproved { .. } => error.to_string(),
         RulesError::Store(_) => {
             // The store knows whether it was away or refused.
             return match error {
@@ -334,6 +337,10 @@ async fn rehearse(
     list.print(format)?;
     if format == OutputFormat::Table {
         remark!("{version} to {}: {} differences; nothing was changed", bundle.version, list.len());
+        let held = rules::holding_bills(&active, &bundle);
+        if !held.is_empty() {
+            remark!("{} hold bills: --approved-by must name a second person", held.join(", "));
+        }
     }
     Ok(())
 }
@@ -343,13 +350,15 @@ async fn history(
     limit: u32,
     (zone, format): (&TimeZone, OutputFormat),
 ) -> anyhow::Result<()> {
-    let mut list = List::new(&["at", "act", "version", "who", "reason", "log_seq", "hash"]);
+    let mut list =
+        List::new(&["at", "act", "version", "who", "approved_by", "reason", "log_seq", "hash"]);
     for row in store::rules::versions(database, limit).await? {
         list.push(vec![
             Cell::text(stamp(row.applied_at, zone)),
             Cell::text(row.act.word()),
             Cell::text(row.version),
             Cell::text(row.actor),
+            Cell::text(row.approved_by),
             Cell::text(row.reason),
             Cell::number(row.log_seq),
             Cell::text(row.hash.chars().take(12).collect::<String>()),

@@ -47,6 +47,9 @@ pub(super) enum RulesVerb {
         /// Lets operators' rules speak that were not in shadow for 7 days.
         #[arg(long)]
         force: bool,
+        /// Another person who agrees; needed where rules change that hold bills.
+        #[arg(long, value_name = "NAME")]
+        approved_by: Option<String>,
         #[command(flatten)]
         output: Output,
     },
@@ -81,6 +84,16 @@ pub(super) enum RulesVerb {
         version: String,
         #[command(flatten)]
         who: Who,
+        /// Another person who agrees; needed where rules change that hold bills.
+        #[arg(long, value_name = "NAME")]
+        approved_by: Option<String>,
+    },
+    /// Tells the rules daily mean temperatures: what is compared with other days is then compared
+    /// with days as cold or as hot (#25, #26).
+    Weather {
+        /// `date,mean_c` or `date,mean_c,zone` in the first line, then a line for each day.
+        #[arg(value_name = "FILE.csv")]
+        file: PathBuf,
     },
     /// Lists what was applied, by whom and why, newest first.
     History {

@@ -37,7 +37,8 @@ pub(super) async fn run(
         return Err(Failure::new(Exit::Data, what).into());
     }
     let (actor, reason) = by;
-    let new = NewBundle { version: &bundle.version, text: &text, hash: &hash, actor, reason };
+    let (version, approved_by) = (&*bundle.version, "");
+    let new = NewBundle { version, text: &text, hash: &hash, actor, approved_by, reason };
     store::rules::set_shadow(database, Some(&new), by, now).await?;
     say!("rules {} run in shadow; their alerts open no issue", bundle.version)?;
     Ok(())

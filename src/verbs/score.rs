@@ -23,7 +23,7 @@ pub(super) struct ScoreArgs {
     /// Length of the trials. A cause that needs more is printed with the days that it needs.
     #[arg(long, default_value_t = 45, value_parser = clap::value_parser!(u32).range(1..=500))]
     days: u32,
-    /// Separate several by commas.
+    /// Seeds of the trials, separated by commas: the same seed plants the same faults.
     #[arg(long, value_delimiter = ',', default_value = "1")]
     seeds: Vec<u64>,
     /// Percent of the reports that arrive.

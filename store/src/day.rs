@@ -6,6 +6,7 @@
 //! version for each slot that changed, findings in their table and in the event log. Committing
 //! the same verdict again changes nothing and tells nothing.
 
+mod beside;
 mod commit;
 mod due;
 mod findings;
@@ -15,9 +16,10 @@ mod load;
 use metering::{ChannelNo, EventCode, MeterId, UtcTime};
 use vee::day::{DaySlot, DaySummary, DayVerdict, RegisterPoint};
 
+pub use beside::YEAR_S;
 pub use commit::commit;
-pub(crate) use due::note_touched;
 pub use due::{due, move_cursors, touched};
+pub(crate) use due::{note_touched, note_touched_meters};
 pub(crate) use holds::without_held;
 pub use holds::{DayHold, holds, release_holds};
 pub use load::load;
@@ -66,7 +68,8 @@ pub struct DayRequest {
 #[derive(Clone, Debug)]
 pub struct ChannelDays {
     pub request: DayRequest,
-    /// Slots with a value of whatever kind that end in `(from - look-back, to]`.
+    /// Slots with a value of whatever kind that end in `(from - look-back, to]`, and those since the
+    /// last register read before it, when the register is read within the days.
     pub slots: Vec<DaySlot>,
     /// By channel number: reads of the meter's counters nearest to each edge, before and after it.
     pub registers: Vec<RegisterSeries>,
@@ -76,6 +79,14 @@ pub struct ChannelDays {
     pub events: Vec<DayEvent>,
     /// Ends of intervals that came again with another value.
     pub differing: Vec<UtcTime>,
+    /// Ends of the days on which the meter's voltage was seen.
+    pub live: Vec<UtcTime>,
+    /// When the last customer left, whether or not another one came since; `None`: not known.
+    pub inactive_since: Option<UtcTime>,
+    /// Use before this is another customer's, or of another place.
+    pub occupied_since: Option<UtcTime>,
+    /// Closed days about [`YEAR_S`] before those that were asked for.
+    pub last_year: Vec<DaySummary>,
 }
 
 /// Reads of one counter of the meter.
@@ -89,6 +100,8 @@ pub struct RegisterSeries {
 pub struct DayEvent {
     pub at: UtcTime,
     pub code: EventCode,
+    /// The device's own number of it; 0 = none.
+    pub seq: i32,
 }
 
 /// The verdict on one local day of one channel.

@@ -2,7 +2,10 @@
 //!
 //! A slot is due when the delivery lag of its channel has passed since its end. The calendar of a
 //! channel starts when its meter was entered (history that is imported later makes no gaps), and
-//! moves on with every check, whether anything arrives or not.
+//! moves on with every check, whether anything arrives or not. Slots lie on the grid of UTC, days
+//! that a device counts itself ([`daily`]) end at its local midnight.
+
+mod daily;
 
 use metering::UtcTime;
 
@@ -24,7 +27,8 @@ macro_rules! due_stretches {
         LEFT JOIN expected_through e USING (meter_id, channel) \
         CROSS JOIN LATERAL (SELECT coalesce(e.through, to_timestamp(ceil(extract(epoch FROM \
             greatest(c.valid_from, m.created_at)) / c.len_s) * c.len_s)) AS from_start) d \
-        WHERE c.len_s > 0 AND c.kind <> 'instant'"
+        WHERE c.len_s > 0 AND c.kind <> 'instant' \
+            AND NOT (c.kind = 'interval' AND c.len_s >= 86400)"
     };
 }
 
@@ -105,7 +109,7 @@ impl Gaps {
         let query = StoreError::query("checking the calendar of expected reads");
         client.batch_execute(PROBE_SETTINGS).await.map_err(&query)?;
         let filled = between(client, now, OPEN_BOUNDS, FILL).await?;
-        let opened = between(client, now, BOUNDS, NOTE).await?;
+        let opened = between(client, now, BOUNDS, NOTE).await? + daily::note(client, now).await?;
         tx.commit().await?;
         Ok(Checked { opened, filled })
     }

@@ -13,6 +13,8 @@ mod registers;
 mod side;
 mod slots;
 
+use std::collections::BTreeSet;
+
 use metering::{ChannelNo, EventCode, LogRecord, MeterId, Subject};
 use tokio_postgres::Statement;
 
@@ -23,7 +25,7 @@ use self::side::DeadLetters;
 use self::slots::SeenSlots;
 use crate::batch::{Batch, EventRow, Stored};
 use crate::database::{Connection, Database};
-use crate::day::note_touched;
+use crate::day::{note_touched, note_touched_meters};
 use crate::error::StoreError;
 use crate::event_log::{SHARD, append_records};
 use crate::partitions::Table;
@@ -203,6 +205,8 @@ impl Writer {
         let events = side::store(client, prepared, &intervals.rows, &mut self.dead_letters).await?;
         note_touched(client, &touched_days(prepared, &intervals, &registers), prepared.log_time())
             .await?;
+        let switched = touched_meters(prepared, &events);
+        note_touched_meters(client, &switched, prepared.log_time()).await?;
         let mut stored = count(prepared, &intervals, &registers, events.len())?;
         let records = records(prepared, &intervals, &registers, &events);
         finish(client, prepared, &records, &mut stored).await?;
@@ -241,9 +245,33 @@ fn touched_days(
             note((reading.meter, reading.channel, reading.read_at.utc_day()));
         }
     }
+    // A rival of a value that stands is a finding of its day as well.
+    for key in &intervals.new_conflicts {
+        let start = metering::UtcTime::from_micros(key.2);
+        if start < young {
+            days.push((key.0, key.1, start.utc_day()));
+        }
+    }
     days.sort_unstable();
     days.dedup();
     days
+}
+
+/// Meters and UTC days whose closed days are judged by a switch or valve of which they heard only
+/// now.
+fn touched_meters(prepared: &PreparedBatch, events: &[&EventRow]) -> BTreeSet<(MeterId, i64)> {
+    let young = prepared.log_time().plus_seconds(-SURELY_OPEN_S);
+    let judged = |code| {
+        use EventCode::{SwitchClosed, SwitchOpened, ValveClosed, ValveOpened};
+        matches!(code, SwitchClosed | SwitchOpened | ValveClosed | ValveOpened)
+    };
+    let day = |row: &&EventRow| match row.event.subject {
+        Subject::Meter(meter) if judged(row.event.code) && row.event.occurred_at < young => {
+            Some((meter, row.event.occurred_at.utc_day()))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(day).collect()
 }
 
 /// Sums the fates and checks the identity.

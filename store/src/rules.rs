@@ -3,6 +3,7 @@
 
 pub mod history;
 pub mod side_list;
+pub mod weather;
 
 use metering::{LogRecord, RuleBundle, UtcTime};
 use tokio_postgres::Row;
@@ -18,7 +19,8 @@ const WHAT: &str = "reading versions of the rules";
 
 macro_rules! bundle_columns {
     () => {
-        "SELECT bundle_no, version, hash, text, act, actor, reason, applied_at, log_seq \
+        "SELECT bundle_no, version, hash, text, act, actor, reason, applied_at, log_seq, \
+         approved_by \
          FROM rule_bundle "
     };
 }
@@ -44,8 +46,9 @@ const HELD_BEFORE: &str = concat!(
 );
 
 const INSERT: &str = "\
-    INSERT INTO rule_bundle (version, hash, text, act, actor, reason, applied_at, log_seq) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING bundle_no";
+    INSERT INTO rule_bundle (version, hash, text, act, actor, reason, applied_at, log_seq, \
+        approved_by) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING bundle_no";
 
 /// What was done with a version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +82,8 @@ pub struct NewBundle<'a> {
     /// Of the canonical form.
     pub hash: &'a str,
     pub actor: &'a str,
+    /// The second person, where bills are held otherwise than before; empty: nobody was needed.
+    pub approved_by: &'a str,
     pub reason: &'a str,
 }
 
@@ -92,6 +97,8 @@ pub struct BundleRow {
     pub text: String,
     pub act: BundleAct,
     pub actor: String,
+    /// Empty: nobody was needed.
+    pub approved_by: String,
     pub reason: String,
     pub applied_at: UtcTime,
     /// It holds from this record of the log on; 0 for shadow rules, which change nothing.
@@ -158,7 +165,7 @@ pub async fn apply(
 pub async fn rollback(
     database: &Database,
     version: &str,
-    (actor, reason): (&str, &str),
+    (actor, approved_by, reason): (&str, &str, &str),
     at: UtcTime,
 ) -> Result<BundleRow, StoreError> {
     let held = one(&database.client().await?, HELD_BEFORE, &[&version]).await?;
@@ -166,9 +173,21 @@ pub async fn rollback(
         what: "going back to earlier rules",
         detail: format!("no version `{version}` ever held: `headend rules history` lists them"),
     })?;
-    let back =
-        NewBundle { version: &known.version, text: &known.text, hash: &known.hash, actor, reason };
+    let (version, text, hash) = (&*known.version, &*known.text, &*known.hash);
+    let back = NewBundle { version, text, hash, actor, approved_by, reason };
     activate(database, &back, BundleAct::Rollback, at).await
+}
+
+/// Makes rules active again that are no row of their own, as the built-in ones.
+///
+/// # Errors
+/// `Refused` when the version was used for another text; else when the database is away.
+pub async fn rollback_to(
+    database: &Database,
+    new: &NewBundle<'_>,
+    at: UtcTime,
+) -> Result<BundleRow, StoreError> {
+    activate(database, new, BundleAct::Rollback, at).await
 }
 
 /// Sets or ends (`None`) the shadow rules.
@@ -187,7 +206,8 @@ pub async fn set_shadow(
             insert(tx.client(), new, BundleAct::Shadow, (at, 0)).await?;
         }
         None => {
-            let none = NewBundle { version: "", text: "", hash: "", actor, reason };
+            let (version, text, hash, approved_by) = ("", "", "", "");
+            let none = NewBundle { version, text, hash, actor, approved_by, reason };
             insert(tx.client(), &none, BundleAct::EndShadow, (at, 0)).await?;
         }
     }
@@ -237,6 +257,7 @@ async fn activate(
         text: new.text.to_owned(),
         act,
         actor: new.actor.to_owned(),
+        approved_by: new.approved_by.to_owned(),
         reason: new.reason.to_owned(),
         applied_at: at,
         log_seq,
@@ -251,11 +272,11 @@ async fn insert(
 ) -> Result<i64, StoreError> {
     let query = StoreError::query("keeping a version of the rules");
     let statement = client.prepare_cached(INSERT).await.map_err(&query)?;
-    let NewBundle { version, text, hash, actor, reason } = new;
+    let NewBundle { version, text, hash, actor, approved_by, reason } = new;
     let row = client
         .query_one(
             &statement,
-            &[version, hash, text, &act.word(), actor, reason, &Stamp(at), &log_seq],
+            &[version, hash, text, &act.word(), actor, reason, &Stamp(at), &log_seq, approved_by],
         )
         .await
         .map_err(&query)?;
@@ -288,5 +309,6 @@ fn bundle(row: &Row) -> Result<BundleRow, StoreError> {
         reason: row.get(6),
         applied_at: row.get::<_, Stamp>(7).0,
         log_seq: row.get(8),
+        approved_by: row.get(9),
     })
 }

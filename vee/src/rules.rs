@@ -131,6 +131,11 @@ pub mod kind {
     pub const PROLONG_URGENT: u8 = 3;
 }
 
+/// What these rules doubt is decided by people: nothing is estimated in its place before.
+pub const STAFF_ONLY: RuleMask = RuleMask::from_bits(
+    Rule::UnitOfMeasure.mask().bits() | Rule::Multiplier.mask().bits() | Rule::Sum.mask().bits(),
+);
+
 impl Rule {
     pub const fn number(self) -> u8 {
         self as u8

@@ -3,7 +3,7 @@
 
 mod codes;
 
-pub use codes::{CODES, CodeRow, Iec, Nem12, Usable, estimated_by, failed_rule};
+pub use codes::{CODES, CodeRow, Iec, Nem12, Usable, estimated_by, failed_rule, told};
 
 use metering::QualityStatus;
 

@@ -49,7 +49,9 @@ impl<'a> OfMeter<'a> {
         env: &'a Env,
     ) -> Self {
         let compared = match (moment, channel) {
-            (Moment::Day(day, _), Some(channel)) => compare(&channel.days, day.number, env),
+            (Moment::Day(day, _), Some(channel)) => {
+                compare(&channel.days, day.number, meter.network_zone, env)
+            }
             _ => None,
         };
         Self { meter, channel, moment, env, compared }

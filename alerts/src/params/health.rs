@@ -59,6 +59,8 @@ macro_rules! health_params {
             slow_months = 9 "", 4..=12, Default;
         "A water meter older than this is noted; 0: never."
             slow_age_y = 20 "y", 0..=100, Default;
+        "A water meter through which more has run than so many hours at its Q3 is noted; 0: never."
+            slow_throughput_h = 2400 "h", 0..=100000, Default;
     }
 
     } };

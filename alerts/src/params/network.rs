@@ -14,6 +14,8 @@ macro_rules! network_params {
             xfmr_days = 5 "d", 1..=7, Default;
         "Share of the transformer's meters that must have told their day, in per cent."
             xfmr_coverage_pct = 98 "%", 50..=100, Default;
+        "After two days so many are enough; the limits are wider by half of what the others are taken to use."
+            xfmr_coverage_late_pct = 80 "%", 50..=100, Default;
         "Fewer own days than this: only the limit counts."
             xfmr_days_min = 14 "d", 7..=60, Default;
     }

@@ -27,6 +27,12 @@ macro_rules! variance_params {
             var_moved_pct = 10 "%", 1..=1000, Default;
         "Fewer judged meters than this are no group to stand out from."
             var_crowd_min = 8 "", 5..=1000, Default;
+        "Heating degrees are counted below this daily mean, in hundredths of a degree C; without temperatures (`headend rules weather`) the weather is not evaluable and nothing is adjusted."
+            weather_heat_below_cc = 1550 "1/100 C", -1000..=3000, Default;
+        "Cooling degrees are counted above this daily mean, in hundredths of a degree C."
+            weather_cool_above_cc = 2200 "1/100 C", 0..=4500, Default;
+        "The median is adjusted where degree days explain more than this share of the spread (r squared)."
+            weather_r2_pct = 50 "%", 10..=99, Default;
         "Water: hours after the day in which a leak may explain it before it is raised."
             var_leak_hold_h = 26 "h", 0..=72, Default;
     }

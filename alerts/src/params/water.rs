@@ -37,6 +37,8 @@ macro_rules! water_params {
             burst_for_s = 1800 "s", 300..=14400, Default;
         "Below half the limit for this long clears it, in seconds."
             burst_clear_s = 3600 "s", 300..=86400, Default;
+        "Own weekly profile: an hour that drew half as much in so many of the four weeks before, on the same day and within an hour, is a burst only above Q3; 5: no profile."
+            burst_weeks = 3 "", 1..=5, Default;
     }
     "WTR-INT" {
         "Fewest quarter hours of 96 with flow (Neptune)."

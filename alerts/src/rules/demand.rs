@@ -1,7 +1,7 @@
 //! #28 VAR-DMD: the demand of an interval is far above the largest of the last twelve months, or
 //! above the contract. Commercial electricity only. It marks the bill and opens no issue.
 
-use metering::{ChannelNo, Commodity, CustomerClass, EventCode, Severity};
+use metering::{ChannelNo, Commodity, EventCode, Severity};
 
 use super::device::{Told, report};
 use crate::alerts::AlertKey;
@@ -19,14 +19,7 @@ const HOUR_S: i64 = 3_600;
 const RESTORE_S: i64 = 2 * HOUR_S;
 
 fn concerns(meter: &Meter) -> bool {
-    meter.commodity == Commodity::Electricity
-        && meter.is_customers()
-        && matches!(
-            meter.class,
-            CustomerClass::SmallCommercial
-                | CustomerClass::LargeCommercial
-                | CustomerClass::Municipal
-        )
+    meter.commodity == Commodity::Electricity && meter.is_customers() && meter.is_business()
 }
 
 /// Supply came back.

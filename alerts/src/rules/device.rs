@@ -71,9 +71,11 @@ pub(crate) fn instant(meter: &mut Meter, channel: i16, (at, value): (i64, i64), 
     if at > env.now + env.params.ahead_s {
         return;
     }
-    let Some(sort) = meter.channel_at(channel).map(|place| meter.channels[place].sort) else {
+    let Some(channel) = meter.channel_at(channel).map(|place| &mut meter.channels[place]) else {
         return;
     };
+    channel.register = value;
+    let sort = channel.sort;
     match sort {
         Sort::Export => reverse::register(meter, (at, value), env),
         Sort::Voltage if meter.commodity == Commodity::Electricity => {

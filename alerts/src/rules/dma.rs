@@ -13,7 +13,7 @@ use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
 use crate::state::meter::Meter;
-use crate::state::network::{Area, HISTORY_DAYS, ZoneDay};
+use crate::state::network::{Area, HISTORY_DAYS, Streak, ZoneDay};
 use crate::stats::median_mad;
 use crate::transition::Evidence;
 
@@ -157,6 +157,24 @@ pub const fn leak_per_day_ml(net_mlph: i64, night_day_pct: i64) -> i64 {
     net_mlph * 24 * night_day_pct / 100
 }
 
+/// Nights by which the CUSUM measures.
+const NORM_NIGHTS: usize = 28;
+
+/// A repair in the area is done: its nights are measured anew.
+pub(crate) fn repaired(zone: ZoneId, at: i64, env: &mut Env) {
+    if let Some(area) = env.network.areas.get_mut(&zone) {
+        area.cusum_x100 = 0;
+        (area.night, area.gap) = (Streak::default(), Streak::default());
+    }
+    for rule in [RuleId::DMA_MNF, RuleId::DMA_BAL] {
+        let key = AlertKey::of(Subject::Zone(zone), rule, None);
+        let begun = env.book.get(&key).is_some_and(|active| active.start <= at);
+        if begun {
+            env.book.clear(&key, at, env.at, &mut env.out);
+        }
+    }
+}
+
 fn judge_night(area: &mut Area, day: &ZoneDay, at: Day, meters: &[Meter], env: &mut Env) {
     if area.bulk.is_empty() || at.seen.night < env.params.dma_coverage_pct * 10 {
         return;
@@ -176,7 +194,13 @@ fn judge_night(area: &mut Area, day: &ZoneDay, at: Day, meters: &[Meter], env: &
     let enough = i64::try_from(own.len()).unwrap_or(0) >= params.dma_nights_min;
     own.sort_unstable();
     let p10 = own.get(own.len() / 10).copied().unwrap_or(0);
-    let (median, mad) = median_mad(&mut own);
+    // Of 28 clean nights, and as they were while the sum grows: a slow leak is no new normal.
+    if area.cusum_x100 == 0 || area.night_norm == (0, 0) {
+        let newest = area.nights.len().saturating_sub(NORM_NIGHTS);
+        let mut norm: Vec<i64> = area.nights[newest..].iter().map(|(_, net)| *net).collect();
+        area.night_norm = median_mad(&mut norm);
+    }
+    let (median, mad) = area.night_norm;
     let spread = (mad * 14_826 / 10_000).max(inflow_mlph.abs() / 50).max(1);
     let step = (net - median).saturating_mul(100) / spread;
     let over_p10 = enough && p10 > 0 && net * 100 > p10 * params.dma_p10_pct;
@@ -290,7 +314,9 @@ fn judge_sewage(area: &mut Area, day: &ZoneDay, at: Day, env: &mut Env) {
     if area.sewers.is_empty() || day.use_ <= 0 || !enough_seen {
         return;
     }
-    let ratio = i64::try_from(i128::from(day.sewage) * 1_000 / i128::from(day.use_)).unwrap_or(0);
+    // The water of customers that are not heard is taken to be like that of the others.
+    let use_ = i128::from(day.use_) * 1_000 / i128::from(at.seen.customers.clamp(1, 1_000));
+    let ratio = i64::try_from(i128::from(day.sewage) * 1_000 / use_.max(1)).unwrap_or(0);
     let mut own: Vec<i64> = area.wets.iter().map(|(_, ratio)| *ratio).collect();
     let enough = i64::try_from(own.len()).unwrap_or(0) >= env.params.sewer_days_min;
     let (dry, _) = median_mad(&mut own);

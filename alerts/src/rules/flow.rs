@@ -186,7 +186,7 @@ pub(crate) fn continuous(
 }
 
 /// What a burst is on a channel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Gush {
     pub(crate) len_s: i64,
     /// Slots in a row above the limit.
@@ -196,6 +196,9 @@ pub(crate) struct Gush {
     /// Limits in mL/h: of slots up to `edge`, and after it.
     pub(crate) limits: [i64; 2],
     pub(crate) edge: i64,
+    /// Slots after the first up to the second at which it draws much every week, and their limit.
+    pub(crate) usual: Vec<(i64, i64)>,
+    pub(crate) usual_limit: i64,
     /// Slots after the first up to the second are looked at.
     pub(crate) since: i64,
     pub(crate) until: i64,
@@ -204,7 +207,9 @@ pub(crate) struct Gush {
 impl Gush {
     /// In mL/h.
     pub(crate) fn limit(&self, slot: i64) -> i64 {
-        self.limits[usize::from(slot > self.edge)]
+        let limit = self.limits[usize::from(slot > self.edge)];
+        let usual = self.usual.iter().any(|(before, last)| slot > *before && slot <= *last);
+        if usual { limit.max(self.usual_limit) } else { limit }
     }
 
     pub(crate) fn over(&self, water: &Water, slot: i64) -> bool {
@@ -220,7 +225,7 @@ impl Gush {
     }
 }
 
-fn rate(water: &Water, slot: i64, len_s: i64) -> Option<i64> {
+pub(super) fn rate(water: &Water, slot: i64, len_s: i64) -> Option<i64> {
     water.get(slot).map(|value| value * HOUR_S / len_s)
 }
 
@@ -298,6 +303,8 @@ mod tests {
         calm: 1,
         limits: [500_000, 500_000],
         edge: 0,
+        usual: Vec::new(),
+        usual_limit: 0,
         since: 0,
         until: i64::MAX,
     };

@@ -32,3 +32,4 @@ pub(crate) mod transformer;
 pub(crate) mod variance;
 pub(crate) mod verdicts;
 pub(crate) mod water;
+pub(crate) mod weekly;

@@ -58,10 +58,9 @@ pub(crate) fn day_decided(
                     && !meter.tags.has_any(&EXEMPT)
             })
             .collect();
-        if peers.len() < PEERS_MIN {
-            continue;
-        }
-        if matches!(commodity, Commodity::Electricity | Commodity::Water) {
+        if peers.len() >= PEERS_MIN
+            && matches!(commodity, Commodity::Electricity | Commodity::Water)
+        {
             drops(&peers, number, env);
         }
         let first = month_start(month_index(number));
@@ -154,7 +153,7 @@ fn drop_of(
     }
 }
 
-/// #31: the trend of the monthly share over nine months, and the age.
+/// #31: the trend of the monthly share over nine months, the age, and what went through.
 fn slow(peers: &[&Meter], month: i32, env: &mut Env) {
     let count = i32::try_from(env.params.slow_months).unwrap_or(9);
     let months: Vec<i32> = (month - count..month).collect();
@@ -171,24 +170,54 @@ fn slow(peers: &[&Meter], month: i32, env: &mut Env) {
             .collect();
         let enough = points.len() + 1 >= months.len() && points.len() >= 3;
         let falls = enough.then(|| fall_permille(&points)).flatten();
-        let too_much = env.params.slow_pct * 10;
-        let age = env.now - meter.installed_at.s();
-        let old_s = env.params.slow_age_y * YEAR_S;
-        let (annunciate, fall) = match falls.filter(|fall| *fall > too_much) {
-            Some(fall) => (true, fall),
-            None if old_s > 0 && age > old_s => (false, 0),
-            None => continue,
-        };
-        let from = env.zones.day(meter.zone, month_start(month - count)).start;
-        let to = env.zones.day(meter.zone, month_start(month)).start;
+        let fall = falls.filter(|fall| *fall > env.params.slow_pct * 10);
+        let worn = Worn::of(meter, env);
+        if fall.is_none() && !worn.beyond {
+            continue;
+        }
+        let last = env.zones.day(meter.zone, month_start(month)).start;
+        let first = env.zones.day(meter.zone, month_start(month - count)).start;
+        // Age and throughput do not pass: their condition begins with the limit.
+        let from = if fall.is_some() { first } else { worn.since.unwrap_or(last) };
         let rule = (RuleId::MTR_SLOW, Cause::SlowMeter);
-        let mut report = report(meter, rule, (from, to), env);
+        let mut report = report(meter, rule, (from.min(last), last), env);
         report.channel = Some(ChannelNo::new(channel.no));
         report.severity = Severity::P4;
-        report.annunciate = annunciate;
+        report.annunciate = fall.is_some();
+        let fall = fall.unwrap_or(0);
         report.evidence.push(Evidence::number("fall_a_month", fall, "thousandths"));
-        report.evidence.push(Evidence::number("age", age / YEAR_S, "years"));
+        report.evidence.push(Evidence::number("age", worn.age_s / YEAR_S, "years"));
+        if let Some(through) = worn.through_ml {
+            report.evidence.push(Evidence::milli("throughput", through, "L"));
+            report.evidence.push(Evidence::milli("throughput_limit", worn.limit_ml, "L"));
+        }
         env.book.assert(report, env.at, &mut env.out);
+    }
+}
+
+/// How old a meter is, and how much went through it.
+struct Worn {
+    age_s: i64,
+    /// What its register shows; `None`: it tells no register.
+    through_ml: Option<i64>,
+    /// 0: none.
+    limit_ml: i64,
+    beyond: bool,
+    /// When its age passed the limit.
+    since: Option<i64>,
+}
+
+impl Worn {
+    fn of(meter: &Meter, env: &Env) -> Self {
+        let old_s = env.params.slow_age_y * YEAR_S;
+        let age_s = env.now - meter.installed_at.s();
+        let shown = meter.channels.iter().map(|channel| channel.register).max();
+        let through_ml = shown.filter(|shown| *shown >= 0);
+        let limit_ml = i64::from(meter.flow_rated_lph) * 1_000 * env.params.slow_throughput_h;
+        let old = old_s > 0 && age_s > old_s;
+        let spent = limit_ml > 0 && through_ml.is_some_and(|through| through > limit_ml);
+        let since = old.then(|| meter.installed_at.s() + old_s);
+        Self { age_s, through_ml, limit_ml, beyond: old || spent, since }
     }
 }
 

@@ -1,8 +1,10 @@
-//! #44 WTR-DRY, #46 WTR-EMPTY: no water at the meter. #45 WTR-TEMP: it may freeze.
+//! #44 WTR-DRY, #46 WTR-EMPTY: no water at the meter, or in the whole street. #45 WTR-TEMP: it may
+//! freeze.
 
-use metering::{Commodity, EventCode, Severity, Tag};
+use metering::{Commodity, EventCode, MeterId, Severity, Subject, Tag};
 
 use super::device::{Told, key, look_at, report};
+use crate::alerts::{AlertKey, Report};
 use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
@@ -44,6 +46,7 @@ pub(crate) fn told(meter: &mut Meter, place: u32, told: Told, env: &mut Env) {
         report.severity = Severity::P3;
         let hours = (spell.to - spell.from) / HOUR_S;
         report.evidence.push(Evidence::number("duration", hours, "h"));
+        join_street(meter, place, &mut report, env);
         env.book.assert(report, env.at, &mut env.out);
     }
     look_at(place, RuleId::WTR_DRY, env.now + clear_s, env);
@@ -63,8 +66,64 @@ pub(crate) fn look(meter: &mut Meter, place: u32, env: &mut Env) {
             look_at(place, RuleId::WTR_DRY, env.now + DAY_S, env);
         } else {
             env.book.clear(&key, spell.to.max(start), env.at, &mut env.out);
+            leave_street(meter, place, env);
         }
     }
+}
+
+const RULES: [RuleId; 2] = [RuleId::WTR_DRY, RuleId::WTR_EMPTY];
+
+fn is_dry(id: i32, env: &Env) -> bool {
+    let subject = Subject::Meter(MeterId::new(id));
+    RULES.iter().any(|rule| env.book.get(&AlertKey::of(subject, *rule, None)).is_some())
+}
+
+/// A street without water is one issue, on the meter that said so first; its neighbours are
+/// children of it.
+fn join_street(meter: &Meter, place: u32, report: &mut Report, env: &mut Env) {
+    let street = env.network.link(place).map_or(0, |link| link.street);
+    if street == 0 {
+        return;
+    }
+    let mut dry = env.network.dry_streets.remove(&street).unwrap_or_default();
+    dry.retain(|id| is_dry(*id, env) && *id != meter.id.get());
+    let first = dry.first().copied();
+    let known = is_dry(meter.id.get(), env);
+    let leads = known && env.book.get(&report.key()).is_some_and(|active| active.parent.is_none());
+    if let Some(first) = first.filter(|_| !leads) {
+        report.parent = Some(Subject::Meter(MeterId::new(first)));
+        report.annunciate = false;
+        let told = i64::try_from(dry.len()).unwrap_or(0);
+        report.evidence.push(Evidence::number("neighbours", told, "meters"));
+        dry.push(meter.id.get());
+    } else {
+        dry.insert(0, meter.id.get());
+    }
+    env.network.dry_streets.insert(street, dry);
+}
+
+/// Its water is back. When the others of the street had it as their parent, the next one is it.
+fn leave_street(meter: &Meter, place: u32, env: &mut Env) {
+    let street = env.network.link(place).map_or(0, |link| link.street);
+    let Some(mut dry) = env.network.dry_streets.remove(&street) else { return };
+    let led = dry.first() == Some(&meter.id.get());
+    dry.retain(|id| is_dry(*id, env));
+    let Some(first) = dry.first().copied() else { return };
+    for id in dry.iter().filter(|_| led) {
+        for rule in RULES {
+            let subject = Subject::Meter(MeterId::new(*id));
+            let key = AlertKey::of(subject, rule, None);
+            let Some(active) = env.book.get(&key).copied() else { continue };
+            let mut report = Report::new(rule, subject, active.cause, active.start);
+            report.commodity = active.commodity;
+            report.severity = active.severity;
+            report.until = active.until;
+            report.parent = (*id != first).then(|| Subject::Meter(MeterId::new(first)));
+            report.annunciate = *id == first;
+            env.book.assert(report, env.at, &mut env.out);
+        }
+    }
+    env.network.dry_streets.insert(street, dry);
 }
 
 /// An ambient temperature, in hundredths of a degree C.

@@ -6,6 +6,8 @@
 //! nobody reaches it. An outage is over when nine tenths of its meters are back; who is left over
 //! stays out by himself.
 
+use std::collections::BTreeMap;
+
 use metering::{Severity, Subject};
 
 use crate::alerts::{AlertKey, Report, seconds};
@@ -79,20 +81,31 @@ fn nodes_of(meter: &Meter) -> Vec<Subject> {
 
 /// The meters that failed together, most of them, and since when.
 fn together(node: &Node, window_s: i64) -> (i64, Vec<u32>) {
-    let mut best = (NEVER, Vec::new());
-    for (first, (from, _)) in node.fails.iter().enumerate() {
-        let mut places: Vec<u32> = node.fails[first..]
-            .iter()
-            .take_while(|(at, _)| at - from <= window_s)
-            .map(|(_, place)| *place)
-            .collect();
-        places.sort_unstable();
-        places.dedup();
-        if places.len() > best.1.len() {
-            best = (*from, places);
+    let fails = &node.fails;
+    // How often each meter stands in the window `first..next`, and the fullest window.
+    let mut within: BTreeMap<u32, u32> = BTreeMap::new();
+    let (mut next, mut best, mut most) = (0, 0..0, 0);
+    for (first, (from, left)) in fails.iter().enumerate() {
+        while let Some((at, place)) = fails.get(next).filter(|(at, _)| at - from <= window_s) {
+            debug_assert!(at >= from, "losses are in order");
+            *within.entry(*place).or_insert(0) += 1;
+            next += 1;
+        }
+        if within.len() > most {
+            (best, most) = (first..next, within.len());
+        }
+        if let Some(count) = within.get_mut(left) {
+            *count -= 1;
+            if *count == 0 {
+                within.remove(left);
+            }
         }
     }
-    best
+    let from = fails.get(best.start).filter(|_| most > 0).map_or(NEVER, |(at, _)| *at);
+    let mut places: Vec<u32> = fails[best].iter().map(|(_, place)| *place).collect();
+    places.sort_unstable();
+    places.dedup();
+    (from, places)
 }
 
 fn is_area(subject: Subject, failed: usize, members: usize, env: &Env) -> bool {

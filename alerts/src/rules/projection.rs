@@ -73,6 +73,7 @@ fn project(meter: &Meter, at: usize, (number, month): (i32, i32), env: &mut Env)
     let (elapsed, cycle) =
         (i64::from(number - start) + 1, i64::from(month_start(month + 1) - start));
     if elapsed < env.params.bill_days_min {
+        env.book.notices.remove(&key);
         if env.book.get(&key).is_some() {
             let end = env.zones.day(meter.zone, start).start;
             env.book.clear(&key, end, env.at, &mut env.out);
@@ -104,6 +105,12 @@ fn project(meter: &Meter, at: usize, (number, month): (i32, i32), env: &mut Env)
     if pct < env.params.bill_pct || now - usual < least {
         return;
     }
+    // One notice in a cycle, and another when it grew by so much, also after it was over.
+    let said = env.book.notices.get(&key).filter(|(of, _)| *of == month);
+    if said.is_some_and(|(_, before)| pct < before + env.params.bill_rearm_points) {
+        return;
+    }
+    env.book.notices.insert(key, (month, pct));
     let rule = (RuleId::VAR_BILL, Cause::HighConsumption);
     let mut report = report(meter, rule, (day.start, day.end), env);
     report.channel = Some(ChannelNo::new(channel.no));

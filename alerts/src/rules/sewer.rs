@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use metering::{Commodity, MeterRole};
+use metering::{Commodity, MeterRole, Severity};
 
 use super::transformer::day_total;
 use crate::alerts::{AlertKey, Report, seconds};
@@ -61,6 +61,7 @@ pub(crate) fn look(meters: &[Meter], env: &mut Env) {
         }
     }
     env.network.winter.through = day.max(through);
+    env.book.forget((env.now, i64::from(day) * DAY_S));
 }
 
 /// 0 to 2 in the winter.
@@ -81,10 +82,15 @@ fn add(number: i32, meters: &[Meter], env: &mut Env) {
         if !is_customers_water(meter) || !meter.account_active {
             continue;
         }
-        let leaks = env
+        let lasting = env
             .book
             .of_subject(meter.subject())
             .any(|(_, a)| a.cause.family() == Some(Family::Leak) && a.start < day_end);
+        let over = env.book.leaks.get(&meter.subject());
+        let leaks = lasting
+            || over.is_some_and(|leaks| {
+                leaks.iter().any(|(start, end)| *start < day_end && *end > day_end - DAY_S)
+            });
         let total = day_total(meter, number);
         let place = u32::try_from(place).unwrap_or(u32::MAX);
         let own = env.network.winter.meters.entry(place).or_default();
@@ -148,6 +154,7 @@ fn doubt(meter: &Meter, months: &[MonthUse; 3], end: i64, env: &mut Env) {
         Report::new(RuleId::SWR_WQA, meter.subject(), Cause::DataGap, end - 90 * DAY_S);
     report.commodity = Some(meter.commodity);
     report.until = end;
+    report.severity = Severity::P4;
     report.annunciate = env.now - end <= 30 * DAY_S;
     report.evidence = vec![
         Evidence::instant("window_from", seconds(end - 90 * DAY_S)),

@@ -256,7 +256,11 @@ pub(crate) fn follow_up(meter: &mut Meter, place: u32, parent: Option<&Collector
         env.timers.set(env.now + FOLLOW_S, TimerKey::Child { meter: place });
         return;
     }
-    let Some(mut report) = explained(meter, place, env) else { return };
+    let Some(mut report) = explained(meter, place, env) else {
+        // By now its silence is expected.
+        env.book.clear(&key, env.now.max(active.start), env.at, &mut env.out);
+        return;
+    };
     report.start = active.start;
     report.until = env.now;
     report.severity = report.severity.max(Severity::P2);

@@ -20,9 +20,8 @@ use crate::transition::Evidence;
 const DAY_S: i64 = 86_400;
 /// A day whose readings are not all there is looked at again for so long.
 const WAIT_DAYS: i32 = 6;
-/// After this long a day is taken with four fifths of the meters: what radio lost does not come.
+/// After this long a day is taken with fewer of the meters: what radio lost does not come.
 const LATE_DAYS: i32 = 2;
-const COVERAGE_LATE_PCT: i64 = 80;
 /// Losses of a node that are remembered.
 const HISTORY: usize = 60;
 /// Least spread of the loss, in hundredths of a per cent.
@@ -54,12 +53,14 @@ fn look_at(subject: Subject, node: &mut Node, meters: &[Meter], env: &mut Env) {
     }
     while node.judged_through + 1 < today {
         let day = node.judged_through + 1;
-        let mut loss = loss_x100(node, meters, day, env.params.xfmr_coverage_pct);
-        if loss.is_none() && today - day > LATE_DAYS {
-            loss = loss_x100(node, meters, day, COVERAGE_LATE_PCT);
+        let mut seen = loss_x100(node, meters, day, env.params.xfmr_coverage_pct);
+        if seen.is_none() && today - day > LATE_DAYS {
+            seen = loss_x100(node, meters, day, env.params.xfmr_coverage_late_pct);
         }
-        match loss {
-            Some(loss) => judge((subject, node), (day, loss), (meters, zone), env),
+        match seen {
+            Some((loss, doubt)) => {
+                judge((subject, node), (day, loss, doubt), (meters, zone), env);
+            }
             None if today - day > WAIT_DAYS => {}
             None => return,
         }
@@ -72,8 +73,9 @@ pub(crate) fn day_total(meter: &Meter, day: i32) -> Option<i64> {
     meter.channels.iter().find(|channel| channel.used)?.days.total(day)
 }
 
-/// Loss of the day in hundredths of a per cent of the supply.
-fn loss_x100(node: &Node, meters: &[Meter], day: i32, coverage_pct: i64) -> Option<i64> {
+/// Loss of the day in hundredths of a per cent of the supply, and by how much of it it may be wrong
+/// because not all meters told their day: half of what they are taken to have used.
+fn loss_x100(node: &Node, meters: &[Meter], day: i32, coverage_pct: i64) -> Option<(i64, i64)> {
     let mut supply = 0_i128;
     for place in &node.supplies {
         supply += i128::from(day_total(meters.get(*place as usize)?, day)?);
@@ -89,13 +91,15 @@ fn loss_x100(node: &Node, meters: &[Meter], day: i32, coverage_pct: i64) -> Opti
     if supply <= 0 || told == 0 || told * 100 < members * i128::from(coverage_pct) {
         return None;
     }
-    let used = used * members / told;
-    i64::try_from((supply - used) * 10_000 / supply).ok()
+    let whole = used * members / told;
+    let loss = i64::try_from((supply - whole) * 10_000 / supply).ok()?;
+    let doubt = i64::try_from((whole - used) * 5_000 / supply).ok()?;
+    Some((loss, doubt))
 }
 
 fn judge(
     (subject, node): (Subject, &mut Node),
-    (day, loss): (i32, i64),
+    (day, loss, doubt): (i32, i64, i64),
     (meters, zone): (&[Meter], u16),
     env: &mut Env,
 ) {
@@ -105,8 +109,10 @@ fn judge(
     let mut own: Vec<i64> = node.losses.iter().map(|(_, loss)| *loss).collect();
     let enough = i64::try_from(own.len()).unwrap_or(0) >= env.params.xfmr_days_min;
     let (median, mad) = median_mad(&mut own);
-    let z_x100 = (loss - median) * 6_745 / (mad.max(SPREAD_MIN_X100) * 100);
-    let bad = loss > env.params.xfmr_loss_max_x100 || (enough && z_x100 > env.params.xfmr_z_x100);
+    // What is not known does not count against the members.
+    let least = loss - doubt;
+    let z_x100 = (least - median) * 6_745 / (mad.max(SPREAD_MIN_X100) * 100);
+    let bad = least > env.params.xfmr_loss_max_x100 || (enough && z_x100 > env.params.xfmr_z_x100);
     node.bad = (node.bad << 1 | u8::from(bad)) & WEEK;
     if !bad {
         node.losses.push((day, loss));
@@ -155,7 +161,7 @@ fn raise(
 /// The members whose use fell most when the loss rose, over the last four weeks.
 fn suspects(node: &Node, meters: &[Meter], day: i32) -> Vec<Evidence> {
     let days: Vec<(i32, f64)> = (day - 27..=day)
-        .filter_map(|day| Some((day, small(loss_x100(node, meters, day, 90)?))))
+        .filter_map(|day| Some((day, small(loss_x100(node, meters, day, 90)?.0))))
         .collect();
     let mut ranked: Vec<(i64, i32)> = node
         .members

@@ -8,11 +8,11 @@
 //! time to close the day; if more than 5 % of it, and five at least, are strange on the same day,
 //! it is the weather and only one notice is given. Where the whole group has moved by 10 % or more
 //! on
-//! that day (its median of use over usual use: no weather feed is in the log, so the group stands
+//! that day (its median of use over usual use; where the log brings no temperatures the group stands
 //! for degree days), a meter is strange only if it also stands out from the group, with the group's
 //! own spread: by the z of a single high day, or of low days. High use opens an issue P3, so that
 //! staff see it, unless a leak alert explains it; low use does so only when three weekdays are low,
-//! something is used on them and the address is not empty. Holidays are not known yet.
+//! something is used on them and the address is not empty. Holidays are compared with holidays.
 
 use metering::{Commodity, Severity, Subject, Tag};
 
@@ -25,6 +25,7 @@ use crate::rule::RuleId;
 use crate::state::channel::Channel;
 use crate::state::days::{DAYS, DayClass, DayRing};
 use crate::state::meter::Meter;
+use crate::state::weather::{degrees, slope};
 use crate::stats::{median_mad, robust_z_x100};
 use crate::timer::TimerKey;
 use crate::transition::{Evidence, milli_text};
@@ -50,30 +51,34 @@ pub(crate) struct Compared {
     pub(crate) median: i64,
     pub(crate) mad: i64,
     pub(crate) days: i64,
+    /// Share of the spread that the weather explains, in thousandths, where it was adjusted for.
+    weather: Option<i64>,
 }
 
-pub(crate) fn compare(days: &DayRing, number: i32, env: &Env) -> Option<Compared> {
+/// Weekday, weekend or holiday: days of one type are compared.
+fn day_type(number: i32, env: &Env) -> u8 {
+    if env.active.is_holiday(number) { 2 } else { u8::from(is_weekend(number)) }
+}
+
+/// How a day compares with those of its type before it; `area` is the network zone, for the
+/// weather. `None`: not evaluable.
+pub(crate) fn compare(days: &DayRing, number: i32, area: i32, env: &Env) -> Option<Compared> {
     let x = days.total(number)?;
     let params = &env.params;
-    let mut own = [0_i64; 40];
-    let most = usize::try_from(params.var_days_max).unwrap_or(35).min(own.len());
-    let mut count = 0;
-    for day in (number - DAYS..number).rev() {
-        if count == most {
-            break;
-        }
-        if is_weekend(day) == is_weekend(number)
-            && let Some(total) = days.total(day)
-        {
-            own[count] = total;
-            count += 1;
-        }
-    }
-    let days = i64::try_from(count).unwrap_or(0);
+    let most = usize::try_from(params.var_days_max).unwrap_or(35);
+    let kind = day_type(number, env);
+    let own: Vec<(i32, i64)> = (number - DAYS..number)
+        .rev()
+        .filter(|day| day_type(*day, env) == kind)
+        .filter_map(|day| Some((day, days.total(day)?)))
+        .take(most)
+        .collect();
+    let days = i64::try_from(own.len()).unwrap_or(0);
     if days < params.var_days_min {
         return None;
     }
-    let (median, mad) = median_mad(&mut own[..count]);
+    let (mut totals, weather) = as_of_the_day(&own, (number, area), env);
+    let (median, mad) = median_mad(&mut totals);
     let z_x100 = robust_z_x100(x, median, mad, params.var_floor_pct)?;
     let class = if z_x100 > params.var_z_once_x100 {
         DayClass::VeryHigh
@@ -86,7 +91,44 @@ pub(crate) fn compare(days: &DayRing, number: i32, env: &Env) -> Option<Compared
     } else {
         DayClass::Between
     };
-    Some(Compared { class, z_x100, median, mad, days })
+    Some(Compared { class, z_x100, median, mad, days, weather })
+}
+
+/// The totals as they would have been at the temperature of day `number`, and the share of their
+/// spread that degree days explain, in thousandths. As they are when no temperatures are known or
+/// they explain too little.
+fn as_of_the_day(
+    own: &[(i32, i64)],
+    (number, area): (i32, i32),
+    env: &Env,
+) -> (Vec<i64>, Option<i64>) {
+    let params = &env.params;
+    let plain = || own.iter().map(|(_, total)| *total).collect();
+    let limits = (params.weather_heat_below_cc, params.weather_cool_above_cc);
+    let of = |day| env.network.weather.mean(area, day).map(|centi| degrees(centi, limits));
+    let Some(today) = of(number) else { return (plain(), None) };
+    let mut best: Option<((i128, i128, i128), usize)> = None;
+    for which in 0..today.len() {
+        let known: Vec<(i64, i64)> =
+            own.iter().filter_map(|(day, total)| Some((of(*day)?[which], *total))).collect();
+        // A day without its temperature cannot be moved: all or none.
+        if known.len() < own.len() {
+            return (plain(), None);
+        }
+        if let Some(found) = slope(&known, params.weather_r2_pct)
+            && best.is_none_or(|(best, _)| found.2 > best.2)
+        {
+            best = Some((found, which));
+        }
+    }
+    let Some(((above, below, share), which)) = best else { return (plain(), None) };
+    let moved = own.iter().map(|(day, total)| {
+        let warmer = of(*day).map_or(0, |degrees| today[which] - degrees[which]);
+        let by = above.saturating_mul(i128::from(warmer)) / below;
+        let total = (i128::from(*total) + by).clamp(0, i128::from(i64::MAX / 1_000));
+        i64::try_from(total).unwrap_or(i64::MAX / 1_000)
+    });
+    (moved.collect(), i64::try_from(share).ok())
 }
 
 /// First day of the condition when the high rule holds as of `number`.
@@ -170,7 +212,7 @@ pub(crate) fn day_closed(meter: &mut Meter, places: (u32, usize), number: i32, e
 /// Puts the class of a day into the ring. `None` when it could not be judged.
 fn judge(meter: &mut Meter, at: usize, number: i32, env: &Env) -> Option<Compared> {
     let channel = meter.channels.get_mut(at)?;
-    let compared = compare(&channel.days, number, env);
+    let compared = compare(&channel.days, number, meter.network_zone, env);
     let class = compared.map_or(DayClass::NotJudged, |compared| compared.class);
     channel.days.set_class(number, class);
     compared
@@ -182,20 +224,28 @@ fn raise_if_held(meter: &Meter, at: usize, number: i32, env: &mut Env) {
     let decided = env.groups.get_mut(group).and_then(|g| g.decided.get(&number).copied());
     for rule in [RuleId::VAR_HIGH, RuleId::VAR_LOW] {
         let moved = (number, decided.unwrap_or_default());
-        if holds(rule, &channel.days, number) && stands_out(rule, &channel.days, moved, env) {
+        if holds(rule, &channel.days, number)
+            && stands_out((rule, meter.network_zone), &channel.days, moved, env)
+        {
             raise(meter, at, (rule, number), env);
         }
     }
 }
 
 /// On a day on which the whole group moved, only what differs from the group is strange.
-fn stands_out(rule: RuleId, days: &DayRing, (number, moved): (i32, Moved), env: &Env) -> bool {
+fn stands_out(
+    (rule, area): (RuleId, i32),
+    days: &DayRing,
+    (number, moved): (i32, Moved),
+    env: &Env,
+) -> bool {
     let params = &env.params;
     let still = (moved.median - 1_000).abs() < params.var_moved_pct * 10;
     if still || i64::from(moved.judged) < params.var_crowd_min {
         return true;
     }
-    let (Some(total), Some(compared)) = (days.total(number), compare(days, number, env)) else {
+    let (Some(total), Some(compared)) = (days.total(number), compare(days, number, area, env))
+    else {
         return true;
     };
     let share = i128::from(total) * 1_000 / i128::from(compared.median.max(1));
@@ -288,7 +338,8 @@ pub(crate) fn decide(meters: &[Meter], group_no: u16, number: i32, env: &mut Env
             let Some(meter) = meters.get(meter as usize) else { continue };
             let at = usize::from(channel);
             let still = meter.channels.get(at).is_some_and(|c| {
-                holds(rule, &c.days, number) && stands_out(rule, &c.days, (number, moved), env)
+                holds(rule, &c.days, number)
+                    && stands_out((rule, meter.network_zone), &c.days, (number, moved), env)
             });
             if still {
                 raise(meter, at, (rule, number), env);
@@ -326,7 +377,7 @@ fn notice(
 fn raise(meter: &Meter, at: usize, (rule, number): (RuleId, i32), env: &mut Env) {
     let subject = meter.subject();
     let Some(channel) = meter.channels.get(at) else { return };
-    let Some(compared) = compare(&channel.days, number, env) else { return };
+    let Some(compared) = compare(&channel.days, number, meter.network_zone, env) else { return };
     let day = env.zones.day(meter.zone, number);
     let (cause, first, opens) = if rule == RuleId::VAR_HIGH {
         let Some(first) = holds_high(&channel.days, number) else { return };
@@ -364,7 +415,7 @@ fn evidence(
     let unit = if meter.commodity == Commodity::Electricity { "Wh" } else { "L" };
     let total = channel.days.total(number).unwrap_or_default();
     let z = compared.z_x100;
-    vec![
+    let mut all = vec![
         Evidence::number("channel", i64::from(channel.no), ""),
         Evidence::instant("window_from", seconds(start)),
         Evidence::instant("window_to", seconds(end)),
@@ -373,5 +424,9 @@ fn evidence(
         Evidence::milli("spread", compared.mad, unit),
         Evidence::new("z", z, "hundredths", format!("z {}", milli_text(z * 10))),
         Evidence::number("days_compared", compared.days, "days"),
-    ]
+    ];
+    // The median is that of days of the same temperature.
+    let weather = compared.weather;
+    all.extend(weather.map(|share| Evidence::number("weather_explains", share, "thousandths")));
+    all
 }

@@ -48,6 +48,9 @@ pub mod kind {
     pub const PROLONG_WARN: u8 = 1;
     pub const PROLONG_FAIL: u8 = 2;
     pub const PROLONG_URGENT: u8 = 3;
+    /// Ours: a register that fell by what was fed in, or by a hundredth of a day.
+    pub(crate) const DEC_FED_IN: u8 = 198;
+    pub(crate) const DEC_LITTLE: u8 = 199;
     /// Ours: a device event said so.
     pub(crate) const EVENT: u8 = 200;
     pub(crate) const EVENT_TEST: u8 = 201;
@@ -202,7 +205,13 @@ impl Whose<'_> {
 }
 
 /// A reading that ends at `to` came with the rules that failed it.
-pub(crate) fn reading(whose: Whose<'_>, (from, to): (i64, i64), failed: RuleMask, env: &mut Env) {
+/// `read` is what its register showed.
+pub(crate) fn reading(
+    whose: Whose<'_>,
+    (from, to): (i64, i64),
+    (failed, read): (RuleMask, Option<i64>),
+    env: &mut Env,
+) {
     let judged = env.network.link(whose.place).is_some_and(|link| link.judged);
     if failed.is_empty() && !judged {
         return;
@@ -212,7 +221,11 @@ pub(crate) fn reading(whose: Whose<'_>, (from, to): (i64, i64), failed: RuleMask
             // A wrong stamp says nothing about when it was.
             let wild = matches!(rule, RuleId::ING_TIME | RuleId::ING_CLK);
             let (from, to) = if wild { (env.now, env.now) } else { (from, to) };
-            let fail = Fail { from, to, at: env.now, kind: 0, detail: 0 };
+            let (kind, detail) = match read.filter(|_| rule == RuleId::REG_DEC) {
+                Some(read) => turned_back(whose, (to, read), env),
+                None => (0, 0),
+            };
+            let fail = Fail { from, to, at: env.now, kind, detail };
             fails(whose, rule, fail, env);
             if !wild {
                 passed_since(whose, rule, env);
@@ -224,6 +237,44 @@ pub(crate) fn reading(whose: Whose<'_>, (from, to): (i64, i64), failed: RuleMask
     if judged && !failed.contains(RuleId::ING_FLAG.no) {
         passes(whose, RuleId::ING_FLAG, (from, to), env);
     }
+    forget_if_clean(whose.place, env);
+}
+
+/// Nothing is remembered of the meter any more: its readings need no look.
+fn forget_if_clean(place: u32, env: &mut Env) {
+    let first = (place, 0, i16::MIN);
+    let kept = env.verdicts.kept.range(first..).next().is_some_and(|(key, _)| key.0 == place);
+    if let Some(link) = env.network.link_mut(place).filter(|_| !kept) {
+        link.judged = false;
+    }
+}
+
+/// A register that shows less than before: how much less in milli-units, and what that looks like
+/// (#11). What was fed in at the same time went through a meter that turns both ways; a hundredth
+/// of a day's water or gas went back through it.
+fn turned_back(whose: Whose<'_>, (at, read): (i64, i64), env: &mut Env) -> (u8, i64) {
+    let meter = whose.meter;
+    let own = whose.channel.and_then(|no| meter.channel_at(no.get()));
+    let before = own.map_or(NEVER, |at| meter.channels[at].register);
+    if before == NEVER || read >= before {
+        return (0, 0);
+    }
+    let less = before.saturating_sub(read);
+    if meter.commodity == Commodity::Electricity {
+        let today = env.zones.day_at(meter.zone, at - 1).number;
+        let days = meter.rare().map_or(&[][..], |rare| &rare.reverse);
+        let fed: i64 = days.iter().filter(|(day, _)| today - day <= 1).map(|(_, fed)| fed).sum();
+        let alike = (fed - less).abs() <= less / 10;
+        return (if alike { kind::DEC_FED_IN } else { 0 }, less);
+    }
+    let Some(channel) = meter.channels.iter().find(|channel| channel.used) else {
+        return (0, less);
+    };
+    let today = env.zones.day_at(meter.zone, at - 1).number;
+    let mut days: Vec<i64> =
+        (today - 28..today).filter_map(|day| channel.days.total(day)).collect();
+    let little = !days.is_empty() && less <= crate::stats::median(&mut days) / 100;
+    (if little { kind::DEC_LITTLE } else { 0 }, less)
 }
 
 /// A slot is flagged: test mode that lasts four hours is left on, also over midnight.
@@ -271,6 +322,10 @@ fn is_told_otherwise(whose: Whose<'_>, finding: &Finding, env: &Env) -> bool {
 /// A window was judged.
 pub(crate) fn finding(whose: Whose<'_>, finding: &Finding, env: &mut Env) {
     let Some(rule) = RuleId::from_number(finding.rule.get()) else { return };
+    if rule == RuleId::COM_BACKFILL {
+        backfilled(whose, finding, env);
+        return;
+    }
     if finding.outcome != Outcome::Pass && is_told_otherwise(whose, finding, env) {
         return;
     }
@@ -288,6 +343,24 @@ pub(crate) fn finding(whose: Whose<'_>, finding: &Finding, env: &mut Env) {
         Outcome::Pass => passes(whose, rule, (from, to), env),
         Outcome::NotEvaluable => {}
     }
+}
+
+/// #64: late values took the place of estimates, as the store says; for the record.
+fn backfilled(whose: Whose<'_>, finding: &Finding, env: &mut Env) {
+    let (from, to) = (finding.from.seconds(), finding.to.seconds());
+    let mut report = Report::new(RuleId::COM_BACKFILL, whose.meter.subject(), Cause::DataGap, from);
+    report.channel = whose.channel;
+    report.commodity = Some(whose.meter.commodity);
+    report.severity = Severity::P4;
+    report.until = to;
+    report.annunciate = false;
+    report.evidence = vec![
+        Evidence::number("channel", i64::from(whose.channel.map_or(0, ChannelNo::get)), ""),
+        Evidence::instant("window_from", seconds(from)),
+        Evidence::instant("window_to", seconds(to)),
+        Evidence::number("intervals", finding.detail, "intervals"),
+    ];
+    env.book.past(&report, to, env.at, &mut env.out);
 }
 
 /// A device event speaks for a rule: the clock is wrong, a memory error, test mode.
@@ -486,7 +559,11 @@ fn named(whose: Whose<'_>, rule: RuleId, fails: &[Fail], env: &Env) -> (Cause, S
             _ => (Cause::MeterHardware, P3),
         },
         RuleId::ING_DST => (Cause::DstConfig, P3),
-        RuleId::REG_DEC => (Cause::RegisterDecrease, P2),
+        RuleId::REG_DEC => match newest {
+            kind::DEC_FED_IN => (Cause::ReverseRotation, P2),
+            kind::DEC_LITTLE => (Cause::Backflow, P2),
+            _ => (Cause::RegisterDecrease, P2),
+        },
         RuleId::REG_CAP if several_in_a_week(fails) => (Cause::EncoderFault, P2),
         RuleId::REG_CAP => (Cause::BadRead, P2),
         RuleId::REG_SUM => {
@@ -587,7 +664,8 @@ fn raise(whose: Whose<'_>, rule: RuleId, (first, fails): (Fail, &[Fail]), env: &
 
 fn runner_up(rule: RuleId, cause: Cause) -> Option<(Cause, i16)> {
     let other = match rule {
-        RuleId::REG_DEC => Cause::UnplannedReset,
+        RuleId::REG_DEC if cause == Cause::RegisterDecrease => Cause::UnplannedReset,
+        RuleId::REG_DEC => Cause::RegisterDecrease,
         RuleId::REG_CAP if cause == Cause::BadRead => Cause::EncoderFault,
         RuleId::REG_SUM if cause != Cause::SumMismatch => Cause::SumMismatch,
         RuleId::INT_FLAT => Cause::StoppedMeter,

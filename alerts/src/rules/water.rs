@@ -10,6 +10,7 @@
 use metering::{ChannelNo, CustomerClass, Severity, Tag};
 
 use super::flow::{self, Continuity, Episode, Gush, Window};
+use super::weekly;
 use crate::alerts::{Active, AlertKey, Report, Stage, seconds};
 use crate::cause::Cause;
 use crate::env::Env;
@@ -39,7 +40,7 @@ const SLOW_S: i64 = 48 * HOUR_S;
 const BURST_S: i64 = 4 * HOUR_S;
 const HALF_LIFE_DAYS: i32 = 45;
 /// No limit: nothing is a burst.
-const NO_LIMIT: i64 = i64::MAX / 4;
+pub(super) const NO_LIMIT: i64 = i64::MAX / 4;
 
 /// Slots that are judged: up to `until`, and the end of the newest day but those whose bursts are
 /// measured by the hours of all closed days.
@@ -98,6 +99,9 @@ pub(crate) fn day_closes(meter: &mut Meter, at: usize, day: &OpenDay, env: &mut 
         if bursts_in(meter, at, (first, last), env) {
             judge_bursts(meter, at, horizon, env);
         }
+    }
+    if piped && meter.is_customers() {
+        weekly::note_day(meter, at, day, env);
     }
     let Some(water) = meter.channels.get_mut(at).and_then(|c| c.water.as_deref_mut()) else {
         return;
@@ -487,7 +491,7 @@ pub(crate) fn annunciate(meter: &Meter, key: AlertKey, env: &mut Env) {
 
 /// Flow that is a burst for this meter, in mL/h, by the 95th percentile of its own hours;
 /// [`NO_LIMIT`] while these are too few and its rated flow unknown.
-fn burst_limit(meter: &Meter, p95: u32, env: &Env) -> i64 {
+pub(super) fn burst_limit(meter: &Meter, p95: u32, env: &Env) -> i64 {
     let rated = i64::from(meter.flow_rated_lph) * 1_000;
     if meter.tags.has_any(&THIRSTY_TAGS) {
         return if rated > 0 { rated } else { NO_LIMIT };
@@ -513,6 +517,8 @@ fn gush(meter: &Meter, channel: &Channel, env: &Env) -> Option<Gush> {
         calm: (env.params.burst_clear_s / len_s).max(1),
         limits: [water.p95[1], water.p95[0]].map(|p95| burst_limit(meter, p95, env)),
         edge: i64::MIN,
+        usual: Vec::new(),
+        usual_limit: 0,
         since: i64::MIN,
         until: i64::MAX,
     })
@@ -552,7 +558,8 @@ fn judge_bursts(meter: &mut Meter, at: usize, horizon: Horizon, env: &mut Env) {
     let Some(channel) = meter.channels.get(at) else { return };
     let Some(rule) = gush(meter, channel, env) else { return };
     let Horizon { until, edge, since } = horizon;
-    let rule = Gush { edge, since, until, ..rule };
+    let (usual, usual_limit) = weekly::usual(meter, channel, (since, until), env);
+    let rule = Gush { edge, since, until, usual, usual_limit, ..rule };
     let Some(water) = channel.water.as_deref() else { return };
     let floor = water.floor().max(since);
     let key = key(meter, channel, RuleId::WTR_BURST);

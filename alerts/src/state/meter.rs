@@ -320,10 +320,19 @@ impl Meter {
         i64::from(self.contact_every_s)
     }
 
-    /// Staff look sooner at critical and large customers.
+    /// Commercial and industrial (C&I), and what a municipality runs.
+    pub(crate) fn is_business(&self) -> bool {
+        matches!(
+            self.class,
+            CustomerClass::SmallCommercial
+                | CustomerClass::LargeCommercial
+                | CustomerClass::Municipal
+        )
+    }
+
+    /// Staff look sooner at critical customers and businesses.
     pub(crate) fn silence_severity(&self) -> Severity {
-        let large = self.class == CustomerClass::LargeCommercial;
-        if large || self.tags.has_any(&[Tag::Critical, Tag::Hospital]) {
+        if self.is_business() || self.tags.has_any(&[Tag::Critical, Tag::Hospital]) {
             Severity::P2
         } else {
             Severity::P3

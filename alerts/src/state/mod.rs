@@ -16,6 +16,7 @@ pub(crate) mod rare;
 pub(crate) mod sec;
 pub(crate) mod slots;
 pub(crate) mod water;
+pub(crate) mod weather;
 
 /// "Never": before any instant that is compared with it.
 pub(crate) const NEVER: i64 = i64::MIN / 4;

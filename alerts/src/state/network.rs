@@ -23,6 +23,8 @@ pub(crate) struct Link {
     /// Number of its cohort (maker, model, firmware); 0 = unknown.
     pub(crate) cohort: u16,
     pub(crate) usage_point: i32,
+    /// Number of its street; 0 = unknown.
+    pub(crate) street: i32,
     /// It said that it lost power and nothing came from it since.
     pub(crate) dark: bool,
     /// Something of it is kept in [`crate::rules::verdicts::Verdicts`].
@@ -45,6 +47,7 @@ pub(crate) struct Link {
 snap_struct!(Link {
     cohort,
     usage_point,
+    street,
     dark,
     judged,
     life_ends,
@@ -60,6 +63,7 @@ impl Link {
     const NEW: Self = Self {
         cohort: 0,
         usage_point: 0,
+        street: 0,
         dark: false,
         judged: false,
         life_ends: Sec::NONE,
@@ -207,6 +211,8 @@ pub(crate) struct Area {
     pub(crate) wets: Vec<(i32, i64)>,
     /// CUSUM of the net night flow, in hundredths of its spread.
     pub(crate) cusum_x100: i64,
+    /// Median and MAD that it is measured by; frozen while it grows.
+    pub(crate) night_norm: (i64, i64),
     /// How long nights, gaps and sewage are bad or good by now.
     pub(crate) night: Streak,
     pub(crate) gap: Streak,
@@ -250,6 +256,7 @@ impl Default for Area {
             gaps: Vec::new(),
             wets: Vec::new(),
             cusum_x100: 0,
+            night_norm: (0, 0),
             night: Streak::default(),
             gap: Streak::default(),
             wet: Streak::default(),
@@ -291,6 +298,10 @@ pub(crate) struct Network {
     pub(crate) areas: BTreeMap<ZoneId, Area>,
     pub(crate) dark: BTreeMap<u32, Dark>,
     pub(crate) cohorts: Vec<Cohort>,
+    /// Streets without water: numbers of the meters that said so, the first has the issue.
+    pub(crate) dry_streets: BTreeMap<i32, Vec<i32>>,
+    /// Daily mean temperatures.
+    pub(crate) weather: super::weather::Weather,
     /// Meters that were lost in the last day, of all cohorts: log time.
     pub(crate) lost: Vec<i64>,
     /// Local day up to which winter volumes were added, and the volumes by meter.
@@ -317,6 +328,7 @@ impl Network {
         let link = &mut self.links[at];
         let cohort_before = std::mem::replace(&mut link.cohort, cohort);
         link.usage_point = asset.usage_point.get();
+        link.street = asset.detail.street;
         link.time_of_use = asset.channels.iter().any(|one| one.reading_type.tariff > 0);
         link.demand_billed = asset.detail.contract_demand_mw > 0;
         link.cell_from = asset
@@ -446,7 +458,18 @@ fn insert(members: &mut Vec<u32>, place: u32) {
     }
 }
 
-snap_struct!(Network { links, nodes, areas, dark, cohorts, lost, winter, daily_at });
+snap_struct!(Network {
+    links,
+    nodes,
+    areas,
+    dark,
+    cohorts,
+    dry_streets,
+    weather,
+    lost,
+    winter,
+    daily_at,
+});
 
 impl Snap for Area {
     fn save(&self, to: &mut Writer) {
@@ -461,6 +484,7 @@ impl Snap for Area {
         self.gaps.save(to);
         self.wets.save(to);
         self.cusum_x100.save(to);
+        self.night_norm.save(to);
         self.night.save(to);
         self.gap.save(to);
         self.wet.save(to);
@@ -479,6 +503,7 @@ impl Snap for Area {
             gaps: Snap::load(from)?,
             wets: Snap::load(from)?,
             cusum_x100: Snap::load(from)?,
+            night_norm: Snap::load(from)?,
             night: Snap::load(from)?,
             gap: Snap::load(from)?,
             wet: Snap::load(from)?,

@@ -123,6 +123,9 @@ pub(crate) struct Rare {
     /// Newest supply voltage in mV, and when.
     pub(crate) volt_mv: i64,
     pub(crate) volt_at: i64,
+    /// Local days with hours that drew about as much as a burst, and those hours as bits; oldest
+    /// first.
+    pub(crate) draws: Vec<(i32, i64)>,
     /// When the device said last that a tilt, and that a wrong pressure, was over.
     pub(crate) ended_at: [i64; 2],
     pub(crate) demand: Option<Box<Demand>>,
@@ -155,6 +158,7 @@ snap_struct!(Rare {
     reverse_register,
     volt_mv,
     volt_at,
+    draws,
     ended_at,
     demand,
     cell,
@@ -217,6 +221,7 @@ impl Rare {
             reverse_register: None,
             volt_mv: 0,
             volt_at: NEVER,
+            draws: Vec::new(),
             ended_at: [NEVER; 2],
             demand: None,
             cell: None,

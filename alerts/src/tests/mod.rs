@@ -6,6 +6,7 @@ mod communication;
 mod consumption;
 mod devices;
 mod flows;
+mod guards;
 mod issues;
 mod network;
 mod properties;
@@ -107,6 +108,7 @@ pub(crate) fn meter(text: &str) -> MeterAsset {
             "area" => asset.detail.network_zone = Some(ZoneId::new(value.parse().unwrap())),
             "role" => asset.detail.role = value.parse().unwrap(),
             "cohort" => value.clone_into(&mut asset.detail.cohort),
+            "street" => asset.detail.street = value.parse().unwrap(),
             "premises" => asset.detail.premises = value.parse().unwrap(),
             other => panic!("word {other}"),
         }

@@ -84,6 +84,7 @@ fn detail(device: &Device, installed_at: metering::UtcTime) -> MeterDetail {
         cohort: format!("Trial Meters M-{} 1.0", device.cohort),
         serial: format!("{:08}", 50_000_000 + device.index * 131),
         premises: number(device.index),
+        street: 0,
         battery: (device.commodity != Commodity::Electricity).then_some(BatteryAsset {
             chemistry: Chemistry::LithiumThionyl,
             installed_at,

@@ -13,6 +13,7 @@ use store::views::alarms::{
 };
 use store::views::{meters, names};
 
+use super::issues::subject_page;
 use super::readings::ACTOR;
 use super::{Answer, alarm_words, html};
 use crate::console::chart::{
@@ -42,7 +43,7 @@ struct AlarmsPage {
     svg: String,
     shelves: Vec<ShelfLine>,
     rules: Vec<(u8, String)>,
-    actors: Vec<(String, String, String, String)>,
+    actors: Vec<ActorLine>,
     announced: Vec<AnnouncedLine>,
 }
 
@@ -50,6 +51,15 @@ struct AlarmsPage {
 #[template(path = "alarm_tiles.html")]
 struct Tiles {
     tiles: Vec<Tile>,
+}
+
+struct ActorLine {
+    name: String,
+    /// Its page; empty for a group.
+    href: String,
+    rule: &'static str,
+    announced: String,
+    share: String,
 }
 
 struct Tile {
@@ -250,16 +260,17 @@ fn drawing(console: &ConsoleState, week: &[KpiRow], now: UtcTime) -> String {
     })
 }
 
-fn actor_lines(actors: &[BadActor], all: i64) -> Vec<(String, String, String, String)> {
+fn actor_lines(actors: &[BadActor], all: i64) -> Vec<ActorLine> {
     let line = |actor: &BadActor| {
         let rule = actor.rule_no.and_then(rule_words::of).map_or("", |text| text.title);
         let name = if actor.subject_name.is_empty() { "a group" } else { &actor.subject_name };
-        (
-            name.to_owned(),
-            rule.to_owned(),
-            words::thousands(actor.announced),
-            words::percent(actor.announced, all),
-        )
+        ActorLine {
+            name: name.to_owned(),
+            href: actor.subject.map_or_else(String::new, |one| subject_page(one, name)),
+            rule,
+            announced: words::thousands(actor.announced),
+            share: words::percent(actor.announced, all),
+        }
     };
     actors.iter().map(line).collect()
 }

@@ -54,6 +54,7 @@ struct CollectorLine {
     href: String,
     name: String,
     zone: String,
+    zone_href: String,
     meters: String,
     heard: String,
     heard_low: bool,
@@ -77,6 +78,11 @@ impl CollectorLine {
                 row.zone_code.clone()
             } else {
                 row.zone_name.clone()
+            },
+            zone_href: if row.zone_code.is_empty() {
+                String::new()
+            } else {
+                format!("/zones/{}", segment(&row.zone_code))
             },
             meters: words::thousands(row.meters),
             heard: words::percent(row.meters_reporting, row.meters),
@@ -174,6 +180,8 @@ struct CollectorPage {
 struct CollectorHead {
     level: Option<Level>,
     say: String,
+    zone: String,
+    zone_href: String,
     facts: Vec<(&'static str, String)>,
 }
 
@@ -256,7 +264,6 @@ impl CollectorHead {
             meters => format!("{} of its {meters} meters report.", row.meters_reporting),
         };
         let facts = vec![
-            ("Zone", line.zone),
             (
                 "Heartbeat every",
                 match row.heartbeat_s {
@@ -272,6 +279,8 @@ impl CollectorHead {
         Self {
             level: row.issue.as_ref().map(|issue| issue.severity.into()),
             say: format!("{alive} {hearing}"),
+            zone: line.zone,
+            zone_href: line.zone_href,
             facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
         }
     }

@@ -47,6 +47,8 @@ struct Tiles {
     issues: SeverityCounts,
     issues_sub: String,
     waiting: Waiting,
+    /// Days and proposed estimates.
+    review: i64,
 }
 
 #[derive(Template)]
@@ -158,10 +160,11 @@ impl Parts {
             issue_views::list(db, &open, None, 9, now),
         )
         .await?;
+        let waiting = console.waiting.counts(console).await?;
         let rows = worst.items.iter().map(|row| IssueLine::of(row, now, console)).collect();
         let checked = words::clock(now, calendar.zone());
         Ok(Self {
-            tiles: Tiles::of(&summary),
+            tiles: Tiles::of(&summary, waiting.review()),
             rate: RateCard { svg: chart::draw(&rate_chart(console, &rate, (from, to))) },
             zones: ZoneRows { rows: zones.iter().map(ZoneLine::of).collect() },
             worst: WorstIssues {
@@ -209,7 +212,7 @@ fn ranges(asked: &FleetQuery) -> Vec<Choice> {
 }
 
 impl Tiles {
-    fn of(summary: &FleetSummary) -> Self {
+    fn of(summary: &FleetSummary, review: i64) -> Self {
         let behind = summary.behind_s.map(words::duration).unwrap_or_default();
         let (behind, behind_unit) = split_unit(&behind);
         Self {
@@ -232,6 +235,7 @@ impl Tiles {
             issues: summary.issues,
             issues_sub: format!("{} not acknowledged", summary.waiting.unacknowledged),
             waiting: summary.waiting,
+            review,
         }
     }
 }

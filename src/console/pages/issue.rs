@@ -316,8 +316,7 @@ impl Side {
             rule_href: rule_words::by_id(&detail.rule)
                 .map(|(_, text)| format!("/rules/{}", text.id))
                 .unwrap_or_default(),
-            facts: row
-                .evidence
+            facts: issue_chart::evidence_of(detail)
                 .iter()
                 .filter(|fact| !matches!(fact.key.as_str(), "condition" | "channel"))
                 .map(|fact| evidence_words((&detail.rule, fact), now, console))

@@ -3,7 +3,7 @@
 
 use askama::Template;
 use metering::{ChannelKind, LocalCalendar, QualityStatus, ReadingType, UtcTime};
-use store::views::issues::IssueDetail;
+use store::views::issues::{Evidence, IssueDetail};
 use store::views::meters::{ChannelInfo, MeterDetail};
 use store::views::orders::{self, IssueFacts};
 use store::views::series::Series;
@@ -67,6 +67,8 @@ pub(super) async fn card(
         spec.limits.clear();
     }
     let per = words::duration(i64::from(channel.len_s.max(1)));
+    let goes_on = range.to.plus_seconds(DAY_S) < detail.row.closed_at.unwrap_or(console.now());
+    let first = if goes_on { " · how it began; the meter's page shows the rest" } else { "" };
     let href = QueryText::default()
         .with("from", &range.from.to_string())
         .with("to", &range.to.to_string())
@@ -75,15 +77,24 @@ pub(super) async fn card(
     Ok(Some(EvidenceCard {
         heading: format!("{}, {}", measure::title(channel.reading_type), drawn.unit.symbol),
         said: if channel.len_s > 0 {
-            format!("per {per} · {}", range.zone_name)
+            format!("per {per} · {}{first}", range.zone_name)
         } else {
-            range.zone_name.clone()
+            format!("{}{first}", range.zone_name)
         },
         href,
         svg: chart::draw(&spec),
         lower_heading: lower.as_ref().map(|(heading, _)| heading.clone()).unwrap_or_default(),
         lower: lower.map(|(_, spec)| chart::draw(&spec)).unwrap_or_default(),
     }))
+}
+
+/// What the issue's own rule measured. Rules that join an issue later tell their own numbers, which
+/// are not those that the chart compares.
+pub(super) fn evidence_of(detail: &IssueDetail) -> &[Evidence] {
+    let own = detail.alerts.iter().rev().find(|alert| {
+        alert.rule_no.is_some() && alert.rule_no == detail.rule_no && !alert.evidence.is_empty()
+    });
+    own.map_or(&detail.row.evidence, |alert| &alert.evidence)
 }
 
 /// How long the condition lasts, and what was estimated because of it.
@@ -192,7 +203,7 @@ fn day_totals(
     }
     // The day that runs is not over: its total says nothing yet.
     days.retain(|day| day.end <= console.now());
-    let usual = causes::fact(&detail.row.evidence, "median");
+    let usual = causes::fact(evidence_of(detail), "median");
     let most = days.iter().filter_map(|day| day.value.map(|value| value.max)).max();
     let drawn = Drawn::new(series.clone());
     let mut spec = meter_chart::spec(console, &drawn, range, "Total of the day".to_owned());
@@ -218,7 +229,7 @@ fn lowest_hour(
     channel: &ChannelInfo,
     (range, series): (&Range, &Series),
 ) -> Option<ChartSpec> {
-    let threshold = causes::fact(&detail.row.evidence, "threshold");
+    let threshold = causes::fact(evidence_of(detail), "threshold");
     let hours = hourly(series)?;
     let points = rolling_least(&hours, channel.reading_type);
     let unit = DisplayUnit { symbol: "L/h", milli: 1_000 };

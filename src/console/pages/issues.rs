@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::http::Uri;
-use metering::{Severity, UtcTime};
+use metering::{Severity, Subject, UtcTime};
 use serde::Deserialize;
 use store::views::issues::{self as views, IssueCounts, IssueFilter, IssueRow, IssueSet};
 use store::views::meters as meter_views;
@@ -76,15 +76,19 @@ pub(super) fn state_words(row: &IssueRow, now: UtcTime, console: &ConsoleState) 
 
 /// The page of the subject; empty for the head-end.
 pub(super) fn subject_href(row: &IssueRow) -> String {
-    match row.subject {
-        metering::Subject::Meter(_) => format!("/meters/{}", segment(&row.subject_name)),
-        metering::Subject::Collector(_) => format!("/collectors/{}", segment(&row.subject_name)),
-        metering::Subject::Zone(_) => format!("/zones/{}", segment(&row.subject_name)),
-        metering::Subject::Transformer(_) => {
-            format!("/transformers/{}", segment(&row.subject_name))
-        }
-        metering::Subject::Headend => String::new(),
-    }
+    subject_page(row.subject, &row.subject_name)
+}
+
+/// The page of a subject by the name people know; empty for the head-end.
+pub(super) fn subject_page(subject: Subject, name: &str) -> String {
+    let list = match subject {
+        Subject::Meter(_) => "meters",
+        Subject::Collector(_) => "collectors",
+        Subject::Zone(_) => "zones",
+        Subject::Transformer(_) => "transformers",
+        Subject::Headend => return String::new(),
+    };
+    format!("/{list}/{}", segment(name))
 }
 
 #[derive(Template)]

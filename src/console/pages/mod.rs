@@ -26,6 +26,7 @@ mod meter_tabs;
 pub(super) mod meters;
 pub(super) mod modbus;
 pub(super) mod node;
+pub(super) mod nodes;
 mod payload;
 pub(super) mod payloads;
 pub(super) mod reading_acts;
@@ -47,6 +48,7 @@ use axum::http::Uri;
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use store::views::node_list::NodeKind;
 
 use super::frame::{Section, nav_fragment};
 use super::refusal::Refusal;
@@ -85,6 +87,7 @@ pub(super) enum View {
     Alarms,
     Collectors,
     Collector(String),
+    Nodes(NodeKind, Uri),
     Commissioning(Uri),
     DeadLetters(Uri),
     System,
@@ -116,6 +119,8 @@ impl View {
             "readings" => Self::Readings(uri.clone()),
             "collectors" => Self::Collectors,
             "collector" => Self::Collector(asked.key),
+            "zones" => Self::Nodes(NodeKind::Zone, uri.clone()),
+            "transformers" => Self::Nodes(NodeKind::Transformer, uri.clone()),
             "commissioning" => Self::Commissioning(uri.clone()),
             "dead-letters" => Self::DeadLetters(uri.clone()),
             "system" => Self::System,
@@ -138,6 +143,9 @@ impl View {
             Self::Collectors => (Section::Collectors, collectors::fragments(console).await?),
             Self::Collector(code) => {
                 (Section::Collectors, collectors::detail_fragments(console, code).await?)
+            }
+            Self::Nodes(kind, uri) => {
+                (Section::Fleet, nodes::fragments(console, *kind, uri).await?)
             }
             Self::Commissioning(uri) => {
                 (Section::Commissioning, commissioning::fragments(console, uri).await?)

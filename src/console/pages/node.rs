@@ -24,6 +24,8 @@ const DAY_S: i64 = 86_400;
 struct NodePage {
     frame: Frame,
     kind: &'static str,
+    /// Address of the list of all of its kind.
+    up: &'static str,
     code: String,
     name: String,
     tags: Vec<String>,
@@ -90,10 +92,11 @@ async fn page(console: &ConsoleState, kind: &'static str, code: &str) -> Answer 
     )
     .await?;
     let title = if kind == "zone" { "Zone" } else { "Transformer" };
-    let frame = Frame::of(console, Section::None, format!("{title} {code}")).await?;
+    let frame = Frame::of(console, Section::Fleet, format!("{title} {code}")).await?;
     html(&NodePage {
         frame,
         kind: title,
+        up: if kind == "zone" { "/zones" } else { "/transformers" },
         say: say(&info),
         facts: facts(&info, &members),
         tags: tags(&info),

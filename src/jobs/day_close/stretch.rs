@@ -3,7 +3,7 @@
 use metering::{
     ChannelAsset, ChannelNo, DayShape, EventCode, LocalCalendar, MeterAsset, Quantity, UtcTime,
 };
-use store::day::{ChannelDays, DayRequest, JudgedDay};
+use store::day::{ChannelDays, DayRequest, JudgedDay, YEAR_S};
 use vee::day::{
     Around, DayInput, DaySlot, DaySummary, HISTORY_DAYS, LOOK_BACK_S, RateRegister, RegisterPoint,
 };
@@ -116,6 +116,13 @@ impl<'a> Judge<'a> {
                 differing_at_change: change.map_or(0, |at| differing(known, day, Some(at))),
                 switched_off,
                 switched_off_after,
+                messages_skipped: skipped(known, day),
+                voltage_present: known.live.binary_search(&day.end).is_ok(),
+                inactive_since: known.inactive_since,
+                occupied_since: known.occupied_since,
+                reference_adu: self.last_year(known, day),
+                cycle_days: self.cycle_days(day),
+                before: before_day(&known.slots, day),
                 reactive: reactive.map_or(&[], |other| of_day(&other.slots, day)),
                 rates: &rates,
                 ..Around::default()
@@ -125,6 +132,40 @@ impl<'a> Judge<'a> {
         self.history.push(verdict.summary);
         let len_s = channel.len_s;
         Some(JudgedDay { meter: meter.meter, channel: channel.channel, len_s, verdict })
+    }
+
+    /// Days of the reading cycle that ends with this day; 0 = none does. No billing tells cycles
+    /// yet: they are counted from the installation.
+    fn cycle_days(&self, day: DayShape) -> u16 {
+        let number = |at: UtcTime| at.plus_seconds(metering::time::DAY_S / 2).utc_day();
+        let past = number(day.start) - self.meter.installed_at.utc_day() + 1;
+        let cycle = self.params.hilo_cycle_days;
+        let ends = past > 0 && past % cycle == 0;
+        if ends { u16::try_from(cycle).unwrap_or(0) } else { 0 }
+    }
+
+    /// Average daily use 52 weeks ago over as many days as are averaged now, when the same customer
+    /// was there and enough of these days are valid.
+    fn last_year(&self, known: &ChannelDays, day: DayShape) -> Option<i64> {
+        let params = self.params;
+        let days = match self.cycle_days(day) {
+            0 => params.hilo_days,
+            cycle => i64::from(cycle),
+        };
+        let to = day.end.plus_seconds(2 * 3_600 - YEAR_S);
+        let from = to.plus_seconds(-days * metering::time::DAY_S - 2 * 3_600);
+        let same = |day: &&DaySummary| {
+            from < day.from
+                && day.to <= to
+                && !day.outage
+                && known.occupied_since.is_none_or(|since| since <= day.from)
+        };
+        let of = known.last_year.iter().filter(same);
+        let uses: Vec<i64> = of.filter_map(|day| day.daily_use(params.hilo_valid_pct)).collect();
+        let count = i64::try_from(uses.len()).ok().filter(|count| *count > 0)?;
+        let enough = count * 100 >= days * params.hilo_valid_pct;
+        let sum: i128 = uses.into_iter().map(i128::from).sum();
+        enough.then(|| i64::try_from(sum / i128::from(count)).ok()).flatten()
     }
 
     /// Registers of the rates beside a total.
@@ -169,6 +210,21 @@ fn of_day(slots: &[DaySlot], day: DayShape) -> &[DaySlot] {
         slots.partition_point(|slot| slot.end <= day.end),
     );
     &slots[first..end]
+}
+
+/// The slots before those.
+fn before_day(slots: &[DaySlot], day: DayShape) -> &[DaySlot] {
+    let from = day.start.plus_seconds(-LOOK_BACK_S);
+    &slots[..slots.partition_point(|slot| slot.end <= from)]
+}
+
+/// Most numbers that the device's event counter skipped at once up to an event of the day. A counter
+/// that falls began again.
+fn skipped(known: &ChannelDays, day: DayShape) -> u16 {
+    let numbered: Vec<_> = known.events.iter().filter(|event| event.seq > 0).collect();
+    let skips = numbered.windows(2).filter(|pair| day.start <= pair[1].at && pair[1].at < day.end);
+    let most = skips.map(|pair| i64::from(pair[1].seq) - i64::from(pair[0].seq) - 1).max();
+    u16::try_from(most.unwrap_or(0).max(0)).unwrap_or(u16::MAX)
 }
 
 fn points(known: &ChannelDays, channel: ChannelNo) -> &[RegisterPoint] {

@@ -150,7 +150,7 @@ impl Channel {
     pub(crate) fn ripe(&self) -> Result<Vec<Estimate>, EstimateError> {
         let (mut told, series) = self.repaired(self.around, self.now)?;
         let (series, whole, anew) = self.with_unscaled(series);
-        let mut found = self.windows(&series, whole, self.now);
+        let mut found = self.unheld(&series, whole);
         self.keep_linked(&mut found, &anew);
         told.extend(self.estimated(&series, &found, None)?);
         for one in &mut told {
@@ -213,7 +213,7 @@ impl Channel {
         let open = without(&series, is_stale);
         let mut scaled = vec![true; stale.len()];
         let mut useful = false;
-        for window in self.windows(&open, whole, self.now) {
+        for window in self.unheld(&open, whole) {
             for end in window.gaps.iter().flat_map(|gap| gap.ends(len_s)) {
                 if let Some(at) = of(end) {
                     scaled[at] &= window.registers.is_some();
@@ -313,7 +313,7 @@ impl Channel {
         });
         let len_s = self.facts.len_s();
         let open = |end: UtcTime| !series.at(end).is_some_and(Slot::is_usable);
-        let mut found = self.windows(&series, self.around, self.now);
+        let mut found = self.unheld(&series, self.around);
         found.retain(|window| {
             window.gaps.iter().all(|gap| stale.iter().any(|one| one.holds(gap.to)))
         });
@@ -325,6 +325,44 @@ impl Channel {
             stale.iter().filter(|gap| !gap.ends(len_s).all(covered)).copied().collect();
         told.retain(|one| !torn.iter().any(|gap| gap.overlaps(one.gap.from, one.gap.to)));
         Ok(told)
+    }
+
+    /// Windows that may be filled without a person. What #4, #5 or #13 doubt is left as it is, and a
+    /// register says nothing of what is missing beside it.
+    fn unheld(&self, series: &Series, within: Gap) -> Vec<Window> {
+        let held: BTreeSet<UtcTime> = self
+            .best
+            .values()
+            .filter(|slot| slot.status == QualityStatus::Suspect)
+            .filter(|slot| slot.failed.bits() & vee::rules::STAFF_ONLY.bits() != 0)
+            .map(|slot| slot.end)
+            .collect();
+        if held.is_empty() {
+            return self.windows(series, within, self.now);
+        }
+        let standing = |slot: &Slot| match held.contains(&slot.end) {
+            true => Slot { code: SlotCode::new(QualityStatus::Raw, slot.code.flags()), ..*slot },
+            false => *slot,
+        };
+        let standing = Series::new(series.len_s(), series.slots().iter().map(standing).collect());
+        let mut windows = Vec::new();
+        for window in self.windows(&standing, within, self.now) {
+            let doubtful = window.registers.is_some_and(|registers| {
+                held.range((
+                    std::ops::Bound::Excluded(registers.open_at),
+                    std::ops::Bound::Included(registers.close_at),
+                ))
+                .next()
+                .is_some()
+            });
+            if doubtful {
+                let alone = |gap: &Gap| Window { gaps: vec![*gap], registers: None, ..window };
+                windows.extend(window.gaps.iter().map(alone));
+            } else {
+                windows.push(window);
+            }
+        }
+        windows
     }
 
     fn windows(&self, series: &Series, within: Gap, now: UtcTime) -> Vec<Window> {

@@ -29,7 +29,8 @@ const METERS: &str = "\
             ORDER BY s.source_id), \
         m.role, u.zone_id, u.transformer_id, m.manufacturer, m.model, m.firmware, m.serial, \
         u.premises_id, m.battery_chemistry, m.battery_installed_at, m.battery_design_life_d, \
-        m.battery_capacity_mah, u.dwelling_units, m.contract_demand_mw, m.phases \
+        m.battery_capacity_mah, u.dwelling_units, m.contract_demand_mw, m.phases, \
+        u.address \
     FROM meter m \
     JOIN LATERAL (SELECT * FROM installation i WHERE i.meter_id = m.meter_id \
         ORDER BY i.valid_from DESC LIMIT 1) i ON true \
@@ -200,6 +201,7 @@ fn detail(row: &Row) -> Result<MeterDetail, StoreError> {
         cohort: known.join(" "),
         serial: row.get(20),
         premises: row.get::<_, Option<i32>>(21).unwrap_or(0),
+        street: metering::street_number(row.get(29)),
         battery,
         dwelling_units: row.get(26),
         contract_demand_mw: row.get(27),

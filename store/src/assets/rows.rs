@@ -21,7 +21,13 @@ const USAGE_POINT: &str = "\
         zone_id = excluded.zone_id, route_id = excluded.route_id, \
         transformer_id = excluded.transformer_id, account_active = excluded.account_active, \
         tags = excluded.tags, premises_id = excluded.premises_id, \
-        dwelling_units = excluded.dwelling_units \
+        dwelling_units = excluded.dwelling_units, \
+        inactive_since = CASE WHEN u.account_active AND NOT excluded.account_active \
+            THEN excluded.created_at ELSE u.inactive_since END, \
+        occupied_since = CASE WHEN excluded.account_active AND NOT u.account_active \
+            OR '' NOT IN (excluded.account_no, u.account_no) \
+                AND excluded.account_no <> u.account_no \
+            THEN excluded.created_at ELSE u.occupied_since END \
     WHERE (u.utility_id, u.address, u.account_no, u.commodity, u.class, u.time_zone, u.zone_id, \
         u.route_id, u.transformer_id, u.account_active, u.tags, u.premises_id, u.dwelling_units) \
         IS DISTINCT FROM \

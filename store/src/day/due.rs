@@ -1,5 +1,7 @@
 //! Whose day has ended, and which closed days got data since.
 
+use std::collections::BTreeSet;
+
 use metering::{ChannelNo, MeterId, UtcTime};
 
 use super::{CursorMove, DueChannel, TouchedDay};
@@ -178,6 +180,31 @@ pub(crate) async fn note_touched(
         .await
         .map_err(&query)?;
     fill_old_gaps(client, days, log_time).await
+}
+
+/// Events that days of all channels of the meter are judged by came late.
+const NOTE_METERS: &str = "\
+    INSERT INTO day_touched AS t (meter_id, channel, day, noted_at) \
+    SELECT d.meter_id, d.channel, u.day, $3 \
+    FROM unnest($1::int4[], $2::date[]) AS u(meter_id, day) \
+    JOIN day_cursor d ON d.meter_id = u.meter_id AND d.closed_through > u.day::timestamptz \
+    ON CONFLICT (meter_id, channel, day) DO UPDATE SET touched = t.touched + 1";
+
+/// Notes the days of all channels of these meters; distinct meters and UTC days.
+pub(crate) async fn note_touched_meters(
+    client: &Connection,
+    days: &BTreeSet<(MeterId, i64)>,
+    log_time: UtcTime,
+) -> Result<(), StoreError> {
+    if days.is_empty() {
+        return Ok(());
+    }
+    let query = StoreError::query("noting days that got late events");
+    let statement = client.prepare_cached(NOTE_METERS).await.map_err(&query)?;
+    let meters: Vec<i32> = days.iter().map(|day| day.0.get()).collect();
+    let dates: Vec<Day> = days.iter().map(|day| Day(day.1)).collect();
+    client.execute(&statement, &[&meters, &dates, &Stamp(log_time)]).await.map_err(&query)?;
+    Ok(())
 }
 
 async fn fill_old_gaps(

@@ -83,8 +83,15 @@ pub async fn release_holds(
     client.execute(&statement, values).await.map_err(&query)
 }
 
-/// Leaves out the values that a check holds and nobody has decided: the program's own verdict does
-/// not outweigh its doubt, a person's or an estimate in its place does.
+/// Stretches that open issues of the meter hold back, and closed ones whose hold nobody released.
+const ISSUES: &str = "\
+    SELECT billing_hold_from, coalesce(billing_hold_to, 'infinity') FROM meter_issue \
+    WHERE subject_kind = 'meter' AND subject_id = $1 AND (channel IS NULL OR channel = $2) \
+        AND billing_hold_from < $4 AND coalesce(billing_hold_to, 'infinity') > $3 \
+        AND billing_hold_released_by IS NULL";
+
+/// Leaves out the values that a check or an issue holds and nobody has decided: the program's own
+/// verdict does not outweigh its doubt, a person's or an estimate in its place does.
 pub(crate) async fn without_held(
     database: &Database,
     key: (MeterId, ChannelNo),
@@ -92,11 +99,20 @@ pub(crate) async fn without_held(
     slots: &mut Vec<BestSlot>,
 ) -> Result<(), StoreError> {
     let held = holds(database, key, span).await?;
-    let held: BTreeSet<(UtcTime, UtcTime)> = held
+    let mut held: BTreeSet<(UtcTime, UtcTime)> = held
         .iter()
         .filter(|hold| hold.kind == "interval" && hold.released.is_none())
         .map(|hold| (hold.from, hold.to))
         .collect();
+    let query = StoreError::query(WHAT);
+    let client = database.work_client().await?;
+    let statement = client.prepare_cached(ISSUES).await.map_err(&query)?;
+    let (meter, channel) = (key.0.get(), key.1.get());
+    let rows = client
+        .query(&statement, &[&meter, &channel, &Stamp(span.0), &Stamp(span.1)])
+        .await
+        .map_err(&query)?;
+    held.extend(rows.iter().map(|row| (row.get::<_, Stamp>(0).0, row.get::<_, Stamp>(1).0)));
     slots.retain(|slot| {
         slot.status != QualityStatus::Validated
             || !held.iter().any(|(from, to)| slot.end > *from && slot.end <= *to)

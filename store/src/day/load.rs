@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use vee::day::{DaySlot, DaySummary, HISTORY_DAYS, LOOK_BACK_S, RegisterPoint};
 use vee::estimate::Method;
 
-use super::{ChannelDays, DayEvent, DayRequest, RegisterSeries};
+use super::{ChannelDays, DayEvent, DayRequest, RegisterSeries, beside};
 use crate::database::{Connection, Database};
 use crate::error::StoreError;
 use crate::readings::PROBE_SETTINGS;
@@ -46,7 +46,7 @@ const VERSIONS: &str = concat!(
         ORDER BY e.starts_at, e.version DESC) x"
 );
 
-const HISTORY: &str = concat!(
+pub(super) const HISTORY: &str = concat!(
     "SELECT q.i, d.starts_at, d.ends_at, d.total, d.peak, d.slots, d.actual, d.suspect, \
         d.validated, d.outage, d.failing, d.warned, d.zero_since, d.zero_longest_s, \
         d.flat_since, d.flat_value, d.flat_slots, d.reactive_since, d.pf_permille, \
@@ -57,13 +57,16 @@ const HISTORY: &str = concat!(
         AND h.starts_at >= $5 AND h.starts_at < $6 ORDER BY h.starts_at) d ORDER BY 1, 2"
 );
 
+/// Events with the device's own number where it has one: those that ingest makes have none.
 const EVENTS: &str = concat!(
-    "SELECT q.i, e.occurred_at, e.code ",
+    "SELECT q.i, e.occurred_at, e.code, CASE WHEN e.code IN ('register_rollover', \
+        'register_decrease', 'register_reset', 'clock_error', 'dst_shift', 'battery_low', \
+        'meter_flag', 'value_changed') THEN 0 ELSE e.seq END ",
     asked!(),
-    "CROSS JOIN LATERAL (SELECT v.occurred_at, v.code FROM device_event v \
+    "CROSS JOIN LATERAL (SELECT v.occurred_at, v.code, v.seq FROM device_event v \
         WHERE v.subject_kind = 'meter' AND v.subject_id = q.meter_id \
         AND v.occurred_at >= q.from_at AND v.occurred_at < q.to_at AND v.occurred_at >= $5 \
-        AND v.occurred_at < $6 ORDER BY v.occurred_at LIMIT 2000) e ORDER BY 1, 2"
+        AND v.occurred_at < $6 ORDER BY v.occurred_at, v.seq LIMIT 2000) e ORDER BY 1, 2, e.seq"
 );
 
 const DIFFERING: &str = concat!(
@@ -108,12 +111,13 @@ pub async fn load(
     let client = tx.client();
     client.batch_execute(PROBE_SETTINGS).await.map_err(StoreError::query(WHAT))?;
     let near = Asked::new(requests, LOOK_BACK_S);
-    slots(client, &near, &mut days).await?;
+    let mut known = vec![BTreeMap::new(); days.len()];
+    slots(client, &near, &mut known).await?;
     for row in near.rows(client, EVENTS).await? {
         if let Some(day) = days.get_mut(index(&row))
             && let Ok(code) = row.get::<_, &str>(2).parse::<EventCode>()
         {
-            day.events.push(DayEvent { at: row.get::<_, Stamp>(1).0, code });
+            day.events.push(DayEvent { at: row.get::<_, Stamp>(1).0, code, seq: row.get(3) });
         }
     }
     for row in near.rows(client, DIFFERING).await? {
@@ -128,6 +132,14 @@ pub async fn load(
         }
     }
     registers(client, requests, &mut days).await?;
+    beside::load(client, requests, &mut days).await?;
+    let back = Asked::since_last_read(&days);
+    if !back.meters.is_empty() {
+        slots(client, &back, &mut known).await?;
+    }
+    for (day, slots) in days.iter_mut().zip(known) {
+        day.slots = slots.into_values().collect();
+    }
     tx.rollback().await;
     Ok(days)
 }
@@ -135,12 +147,11 @@ pub async fn load(
 async fn slots(
     client: &Connection,
     asked: &Asked,
-    days: &mut [ChannelDays],
+    days: &mut [BTreeMap<UtcTime, DaySlot>],
 ) -> Result<(), StoreError> {
-    let mut slots: Vec<BTreeMap<UtcTime, DaySlot>> = vec![BTreeMap::new(); days.len()];
     for row in asked.rows(client, ACTUAL).await? {
         let (end, value, code) = (end_of(&row), row.get(3), code(row.get(4))?);
-        if let Some(slots) = slots.get_mut(index(&row)) {
+        if let Some(slots) = asked.of(&row, days) {
             slots.insert(end, DaySlot::arrived(end, value, code, RuleMask::EMPTY));
         }
     }
@@ -148,7 +159,7 @@ async fn slots(
         let (end, best) = (end_of(&row), status_of(row.get(4))?);
         let failed = RuleMask::from_bits(row.get::<_, i64>(5).cast_unsigned());
         let nothing = SlotCode::new(QualityStatus::Missing, metering::DeviceFlags::NONE);
-        if let Some(slots) = slots.get_mut(index(&row)) {
+        if let Some(slots) = asked.of(&row, days) {
             let slot = slots
                 .entry(end)
                 .or_insert_with(|| DaySlot::arrived(end, row.get(3), nothing, RuleMask::EMPTY));
@@ -165,9 +176,6 @@ async fn slots(
                 (slot.value, slot.measured) = (row.get(3), true);
             }
         }
-    }
-    for (day, slots) in days.iter_mut().zip(slots) {
-        day.slots = slots.into_values().collect();
     }
     Ok(())
 }
@@ -206,7 +214,9 @@ async fn registers(
 }
 
 /// The parameters that all questions share.
-struct Asked {
+pub(super) struct Asked {
+    /// Of each stretch: its place among the days that were asked for.
+    places: Vec<usize>,
     meters: Vec<i32>,
     channels: Vec<i16>,
     from: Vec<Stamp>,
@@ -217,29 +227,79 @@ struct Asked {
 
 impl Asked {
     fn new(requests: &[DayRequest], look_back_s: i64) -> Self {
+        Self::shifted(requests, look_back_s, 0)
+    }
+
+    /// From so long before the first day to so long before the last one's end.
+    pub(super) fn shifted(requests: &[DayRequest], look_back_s: i64, back_s: i64) -> Self {
         let from = |request: &DayRequest| Stamp(request.from.plus_seconds(-look_back_s));
+        let to = |request: &DayRequest| Stamp(request.to.plus_seconds(-back_s));
         let least = requests.iter().map(from).min().unwrap_or(Stamp(UtcTime::MAX));
         Self {
+            places: (0..requests.len()).collect(),
             meters: requests.iter().map(|request| request.meter.get()).collect(),
             channels: requests.iter().map(|request| request.channel.get()).collect(),
             from: requests.iter().map(from).collect(),
-            to: requests.iter().map(|request| Stamp(request.to)).collect(),
+            to: requests.iter().map(to).collect(),
             first: least,
-            last: requests.iter().map(|request| Stamp(request.to)).max().unwrap_or(least),
+            last: requests.iter().map(to).max().unwrap_or(least),
         }
     }
 
-    async fn rows(
+    /// Of channels whose register is read within the days and was read before the look-back for the
+    /// last time: from that read to the look-back.
+    fn since_last_read(days: &[ChannelDays]) -> Self {
+        let mut asked = Self {
+            places: Vec::new(),
+            meters: Vec::new(),
+            channels: Vec::new(),
+            from: Vec::new(),
+            to: Vec::new(),
+            first: Stamp(UtcTime::MAX),
+            last: Stamp(UtcTime::MIN),
+        };
+        for (place, day) in days.iter().enumerate() {
+            let request = &day.request;
+            let near = request.from.plus_seconds(-LOOK_BACK_S);
+            let Some(since) = last_read(day).filter(|at| *at < near) else { continue };
+            // The interval in which it was read began before it.
+            let since = since.plus_seconds(-metering::time::DAY_S);
+            asked.places.push(place);
+            asked.meters.push(request.meter.get());
+            asked.channels.push(request.channel.get());
+            asked.from.push(Stamp(since));
+            asked.to.push(Stamp(near));
+            asked.first = Stamp(asked.first.0.min(since));
+            asked.last = Stamp(asked.last.0.max(near));
+        }
+        asked
+    }
+
+    /// What the row belongs to.
+    fn of<'d, T>(&self, row: &Row, days: &'d mut [T]) -> Option<&'d mut T> {
+        days.get_mut(*self.places.get(index(row))?)
+    }
+
+    pub(super) async fn rows(
         &self,
         client: &Connection,
         question: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
         let query = StoreError::query(WHAT);
         let statement = client.prepare_cached(question).await.map_err(&query)?;
-        let Self { meters, channels, from, to, first, last } = self;
+        let Self { meters, channels, from, to, first, last, .. } = self;
         let params: [&(dyn ToSql + Sync); 6] = [meters, channels, from, to, first, last];
         client.query(&statement, &params).await.map_err(&query)
     }
+}
+
+/// The last usable read before the days, when there is one within them.
+fn last_read(day: &ChannelDays) -> Option<UtcTime> {
+    let request = &day.request;
+    let series = day.registers.iter().find(|series| series.channel == request.channel)?;
+    let usable = || series.points.iter().filter(|point| point.usable).map(|point| point.read_at);
+    let within = usable().any(|at| request.from < at && at <= request.to);
+    usable().filter(|at| within && *at <= request.from).max()
 }
 
 fn empty(request: &DayRequest) -> ChannelDays {
@@ -250,11 +310,15 @@ fn empty(request: &DayRequest) -> ChannelDays {
         history: Vec::new(),
         events: Vec::new(),
         differing: Vec::new(),
+        live: Vec::new(),
+        inactive_since: None,
+        occupied_since: None,
+        last_year: Vec::new(),
     }
 }
 
 /// Ordinality counts from 1.
-fn index(row: &Row) -> usize {
+pub(super) fn index(row: &Row) -> usize {
     usize::try_from(row.get::<_, i64>(0) - 1).unwrap_or(usize::MAX)
 }
 
@@ -273,7 +337,7 @@ fn point(row: &Row) -> Result<RegisterPoint, StoreError> {
     })
 }
 
-fn summary(row: &Row) -> DaySummary {
+pub(super) fn summary(row: &Row) -> DaySummary {
     let time = |column: usize| row.get::<_, Option<Stamp>>(column).map(|at| at.0);
     let count = |column: usize| u16::try_from(row.get::<_, i16>(column)).unwrap_or(0);
     let mask = |column: usize| RuleMask::from_bits(row.get::<_, i64>(column).cast_unsigned());

@@ -20,6 +20,8 @@ const OVERLAPPING: &str = concat!(
     "WHERE meter_id = $1 AND channel = $2 AND starts_at < $4 AND ends_at > $3 \
      AND state IN ('PROPOSED', 'APPLIED', 'FINAL', 'EDITED') ORDER BY estimation_no FOR UPDATE"
 );
+/// No clock change is longer.
+const CLOCK_CHANGE_MAX_S: i64 = 2 * 3_600;
 const KNOWN: &str = concat!(stored_columns!(), "WHERE estimation_id = $1");
 
 /// Keeps a record and, unless it is a proposal, makes a version of each of its slots. Records that
@@ -178,7 +180,11 @@ async fn overlapped(
     new: &Values<'_>,
 ) -> Result<Vec<(StoredEstimation, EstimationState)>, StoreError> {
     let is_edit = new.method == Method::Edit;
-    let others: Vec<StoredEstimation> = overlapping(client, (meter, channel), new.range).await?;
+    // The nominal 24 hours of two local days touch when one of them has only 23.
+    let (from, to) = new.range;
+    let daily = i64::from(new.len_s) >= metering::time::DAY_S;
+    let from = if daily { from.plus_seconds(CLOCK_CHANGE_MAX_S) } else { from };
+    let others: Vec<StoredEstimation> = overlapping(client, (meter, channel), (from, to)).await?;
     let mut replaced = Vec::new();
     for old in others.into_iter().filter(|old| old.estimation_no != new.estimation_no) {
         let trigger = match (old.state, is_edit) {

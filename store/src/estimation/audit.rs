@@ -29,14 +29,19 @@ macro_rules! best {
     };
 }
 
-/// I2: a good actual value was there when the estimate was made.
+/// I2: a good actual value was there when the estimate was made, whether it had a version or stood as
+/// it had arrived. What was measured in another shape (method 2) is no estimate of it.
 const I2: &str = concat!(
     "SELECT b.meter_id, b.channel, b.starts_at, b.version FROM ",
     best!(),
-    "JOIN LATERAL (SELECT p.status FROM interval_exception p WHERE p.meter_id = b.meter_id \
+    "LEFT JOIN LATERAL (SELECT p.status FROM interval_exception p WHERE p.meter_id = b.meter_id \
         AND p.channel = b.channel AND p.starts_at = b.starts_at AND p.lane = 0 \
         AND p.version < b.version ORDER BY p.version DESC LIMIT 1) before ON true \
-     WHERE b.status IN (5, 8) AND b.undoes IS NULL AND before.status IN (3, 4) \
+     WHERE b.status IN (5, 8) AND b.undoes IS NULL AND (before.status IN (3, 4) \
+        OR before.status IS NULL AND b.method <> 2 AND EXISTS (SELECT 1 FROM read_interval r \
+            WHERE r.meter_id = b.meter_id AND r.channel = b.channel \
+            AND r.starts_at = b.starts_at AND r.flags & 15 = 1 \
+            AND r.received_at <= b.recorded_at)) \
      ORDER BY 1, 2, 3 LIMIT $2"
 );
 

@@ -1,9 +1,9 @@
 //! The end of an estimate's changes (5.1).
 
 use metering::UtcTime;
-use vee::estimation::{EstimationState, Trigger, next_state};
+use vee::estimation::{EstimationState, Trigger};
 
-use super::rows::{self, Step};
+use super::rows;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::tx::Tx;
@@ -28,19 +28,10 @@ pub async fn finalise(
     let tx = Tx::begin(database).await?;
     let rows =
         tx.client().query(OLD, &[&Stamp(before), &i64::from(limit)]).await.map_err(&query)?;
-    let from = EstimationState::Applied;
-    let Ok(to) = next_state(from, Trigger::Finalise) else { return Ok(0) };
-    let mut count = 0;
-    for row in &rows {
-        let step = Step {
-            from: Some(from.word()),
-            to: to.word(),
-            actor: "engine",
-            reason: "the time for changes of bills is over",
-        };
-        rows::move_to(tx.client(), row.get(0), &step, (at, None)).await?;
-        count += 1;
-    }
+    let numbers: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    let reason = "the time for changes of bills is over";
+    let what = (EstimationState::Applied, Trigger::Finalise, reason);
+    let count = rows::move_all(tx.client(), &numbers, what, at).await?;
     tx.commit().await?;
     Ok(count)
 }

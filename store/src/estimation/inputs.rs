@@ -16,7 +16,8 @@ use crate::types::Stamp;
 const WHAT: &str = "looking for intervals to estimate";
 
 /// Slots that end in `($1, $2]` and have no usable value: due and missing, or suspect or rejected.
-/// Those for which a proposal waits are left out, those that a person took back, and those whose
+/// Those for which a proposal waits or was rejected by a person are left out, those that a person
+/// took back, and those whose
 /// unit, multiplier or sum is in doubt (#4, #5, #13: bits 3, 4 and 12): what was used there is known
 /// once the right factor is, and nothing is made up before. What lies before the first value or
 /// counter of a channel is no hole: nobody was measured there yet.
@@ -46,8 +47,9 @@ const HOLES: &str = "\
         AND NOT (coalesce(best.status, 0) = 2 AND best.rule_mask & 4120 <> 0) \
         AND h.starts_at + make_interval(secs => c.len_s) <= $2 \
         AND NOT EXISTS (SELECT 1 FROM estimation p WHERE p.meter_id = h.meter_id \
-            AND p.channel = h.channel AND p.state = 'PROPOSED' AND p.starts_at <= h.starts_at \
-            AND p.ends_at > h.starts_at) \
+            AND p.channel = h.channel AND (p.state = 'PROPOSED' \
+                OR p.state = 'REJECTED' AND p.reviewed_by IS NOT NULL) \
+            AND p.starts_at <= h.starts_at AND p.ends_at > h.starts_at) \
         AND (best.status IS NOT NULL OR NOT EXISTS (SELECT 1 FROM read_interval r \
             WHERE r.meter_id = h.meter_id AND r.channel = h.channel \
             AND r.starts_at = h.starts_at)) \

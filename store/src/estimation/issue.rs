@@ -35,12 +35,15 @@ const EXPLAINING: &str = "\
             AND x.closed_at > $4::timestamptz - interval '30 days')) \
     ORDER BY x.family = 'DATA', x.subject_kind <> 'meter', x.condition_start, x.number LIMIT 1";
 
-/// What stands in place of measured values is counted anew each time: a value that took the place
+/// As long as the condition may go on, its estimates have no end (4.2). What stands in place of
+/// measured values is counted anew each time: a value that took the place
 /// of another one of this issue is no further volume.
 const NOTE: &str = "\
     UPDATE meter_issue SET updated_at = greatest(updated_at, $2), \
         estimation_started_at = least(coalesce(estimation_started_at, $3), $3), \
-        estimation_ended_at = greatest(coalesce(estimation_ended_at, $4), $4), \
+        estimation_ended_at = CASE WHEN state IN ('DETECTED', 'OPEN', 'WORK_ORDERED', \
+            'REOPENED', 'SNOOZED') THEN NULL \
+            ELSE greatest(coalesce(estimation_ended_at, $4), $4) END, \
         volume_affected = (SELECT least(greatest(coalesce(sum(v.value), 0), \
             -4611686018427387903), 4611686018427387903)::int8 \
             FROM estimation e JOIN interval_exception v ON v.estimation_no = e.estimation_no \

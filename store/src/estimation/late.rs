@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use metering::{ChannelNo, DeviceFlags, MeterId, QualityStatus, UtcTime};
+use metering::{
+    ChannelNo, DeviceFlags, Finding, LogRecord, MeterId, Outcome, QualityStatus, RuleNo, UtcTime,
+};
 use vee::estimation::{EstimationState, Trigger, next_state};
 
 use super::apply::ensure;
@@ -10,16 +12,27 @@ use super::rows::{self, Step};
 use super::slots::{best_slots, is_in_use, locked};
 use crate::database::{Connection, Database};
 use crate::error::StoreError;
+use crate::event_log::{append_records, log_day};
+use crate::partitions::{Table, Touched};
 use crate::tx::Tx;
 use crate::types::Stamp;
 use crate::versions::{Change, Reason, append};
 
+/// COM-BACKFILL.
+const BACKFILL: u8 = 64;
+
 /// Slots whose best value is an estimate although an actual value arrived that did not fail; of
-/// records that end after `$1`. Their day was closed again since, so that the checks have seen it;
+/// records that end after `$1` and of which a day was closed again at `$3` or later: the others were
+/// looked at before. Their day was closed since they came, so that the checks have seen it;
 /// a value that the checks or a person doubted is not late, it is what was estimated instead of.
 const LATE: &str = "\
+    WITH e AS MATERIALIZED (SELECT o.* FROM estimation o \
+        WHERE o.state IN ('APPLIED', 'FINAL') AND o.ends_at > $1 AND EXISTS (\
+            SELECT 1 FROM closed_day k WHERE k.meter_id = o.meter_id AND k.channel = o.channel \
+            AND k.starts_at < o.ends_at AND k.ends_at > o.starts_at \
+            AND k.starts_at > o.starts_at - interval '26 hours' AND k.closed_at >= $3)) \
     SELECT e.estimation_no, e.meter_id, e.channel, r.starts_at, e.len_s, x.value, r.value, r.flags \
-    FROM estimation e \
+    FROM e \
     CROSS JOIN LATERAL (SELECT s.starts_at, s.value, s.flags, s.received_at FROM read_interval s \
         WHERE s.meter_id = e.meter_id AND s.channel = e.channel AND s.starts_at >= e.starts_at \
         AND s.starts_at < e.ends_at AND s.starts_at >= $1::timestamptz - interval '40 days' \
@@ -31,7 +44,7 @@ const LATE: &str = "\
         WHERE h.meter_id = e.meter_id AND h.channel = e.channel AND h.starts_at <= r.starts_at \
         AND h.ends_at > r.starts_at AND h.starts_at > r.starts_at - interval '26 hours' \
         ORDER BY h.starts_at DESC LIMIT 1) d \
-    WHERE e.state IN ('APPLIED', 'FINAL') AND e.ends_at > $1 AND x.status IN (5, 8) \
+    WHERE x.status IN (5, 8) \
         AND x.estimation_no = e.estimation_no AND d.validated AND d.closed_at >= r.received_at \
         AND NOT EXISTS (SELECT 1 FROM interval_exception p WHERE p.meter_id = e.meter_id \
             AND p.channel = e.channel AND p.starts_at = r.starts_at AND p.lane = 0 \
@@ -87,21 +100,23 @@ pub struct LateActual {
     pub flags: DeviceFlags,
 }
 
-/// Actual values that are to take the place of estimates, of records that end after `since`; by
-/// record, ascending, at most `limit`.
+/// Actual values that are to take the place of estimates, of records that end after `since` and of
+/// which a day was closed at `closed` or later; by record, ascending, at most `limit`.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn late_actuals(
     database: &Database,
-    since: UtcTime,
+    (since, closed): (UtcTime, UtcTime),
     limit: u32,
 ) -> Result<Vec<LateActual>, StoreError> {
     let query = StoreError::query("looking for late values of estimated intervals");
     let client = database.work_client().await?;
     let statement = client.prepare_cached(LATE).await.map_err(&query)?;
-    let rows =
-        client.query(&statement, &[&Stamp(since), &i64::from(limit)]).await.map_err(&query)?;
+    let rows = client
+        .query(&statement, &[&Stamp(since), &i64::from(limit), &Stamp(closed)])
+        .await
+        .map_err(&query)?;
     Ok(rows
         .iter()
         .map(|row| LateActual {
@@ -120,7 +135,7 @@ pub async fn late_actuals(
 
 /// Lets actual values take the place of estimates: a Validated version of each slot, a true-up row,
 /// and, once no slot takes its value from the record any more, SUPERSEDED_BY_ACTUAL. Gives the
-/// number of versions.
+/// number of versions. Each record that changed is told in the log (#64).
 ///
 /// # Errors
 /// When the database is away; nothing is changed then.
@@ -140,13 +155,37 @@ pub async fn supersede(
     for actual in late {
         by_record.entry(actual.estimation_no).or_default().push(actual);
     }
+    let mut touched = Touched::default();
+    touched.add(Table::EventLog, log_day(at));
+    database.ensure_partitions(&touched).await?;
     let tx = Tx::begin(database).await?;
-    let mut count = 0;
+    let (mut count, mut news) = (0, Vec::new());
     for (estimation_no, late) in by_record {
-        count += supersede_one(tx.client(), estimation_no, &late, at).await?;
+        let changed = supersede_one(tx.client(), estimation_no, &late, at).await?;
+        count += changed;
+        news.extend((changed > 0).then(|| backfilled(&late, changed)).flatten());
+    }
+    if !news.is_empty() {
+        append_records(tx.client(), at, &news).await?;
     }
     tx.commit().await?;
     Ok(count)
+}
+
+/// #64: the rules keep a record of it.
+fn backfilled(late: &[&LateActual], changed: u64) -> Option<LogRecord> {
+    let (first, last) =
+        (late.iter().min_by_key(|one| one.end)?, late.iter().max_by_key(|one| one.end)?);
+    Some(LogRecord::Finding(Finding {
+        meter: first.meter,
+        channel: Some(first.channel),
+        rule: RuleNo::new(BACKFILL)?,
+        outcome: Outcome::Warn,
+        from: first.end.plus_seconds(-i64::from(first.len_s)),
+        to: last.end,
+        kind: 0,
+        detail: i64::try_from(changed).unwrap_or(i64::MAX),
+    }))
 }
 
 async fn supersede_one(
@@ -247,19 +286,9 @@ pub async fn settle_proposals(
     let query = StoreError::query("looking for proposals that were overtaken");
     let tx = Tx::begin(database).await?;
     let rows = tx.client().query(OVERTAKEN, &[&Stamp(since)]).await.map_err(&query)?;
-    let from = EstimationState::Proposed;
-    let Ok(to) = next_state(from, Trigger::Actual) else { return Ok(0) };
-    let mut count = 0;
-    for row in &rows {
-        let step = Step {
-            from: Some(from.word()),
-            to: to.word(),
-            actor: "engine",
-            reason: "the actual values came",
-        };
-        rows::move_to(tx.client(), row.get(0), &step, (at, None)).await?;
-        count += 1;
-    }
+    let numbers: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    let what = (EstimationState::Proposed, Trigger::Actual, "the actual values came");
+    let count = rows::move_all(tx.client(), &numbers, what, at).await?;
     tx.commit().await?;
     Ok(count)
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use vee::estimate::{Inputs, MethodTrial, Scaling};
-use vee::estimation::Estimation;
+use vee::estimation::{Estimation, EstimationState, Trigger, next_state};
 
 use super::{NewEstimation, StoredEstimation};
 use crate::database::{Connection, Database};
@@ -210,6 +210,21 @@ pub(super) async fn log(
         .await
         .map_err(&query)?;
     Ok(())
+}
+
+/// Moves records that a routine found, all from one state by one trigger; gives their number.
+pub(super) async fn move_all(
+    client: &Connection,
+    numbers: &[i64],
+    (from, trigger, reason): (EstimationState, Trigger, &str),
+    at: UtcTime,
+) -> Result<u64, StoreError> {
+    let Ok(to) = next_state(from, trigger) else { return Ok(0) };
+    let step = Step { from: Some(from.word()), to: to.word(), actor: "engine", reason };
+    for number in numbers {
+        move_to(client, *number, &step, (at, None)).await?;
+    }
+    Ok(numbers.len() as u64)
 }
 
 /// Moves a record and notes it. `reviewer`: the person who decided.

@@ -13,6 +13,7 @@ use super::record::channel_no;
 
 const TAGS_MAX: usize = 64;
 const CHANNELS_MAX: usize = 1_024;
+const STREET_FOLLOWS: u8 = 0x80;
 
 pub(super) fn put_meter(out: &mut Vec<u8>, asset: &MeterAsset) {
     put_zv(out, i64::from(asset.meter.get()));
@@ -62,7 +63,13 @@ fn put_detail(out: &mut Vec<u8>, detail: &MeterDetail) {
     }
     put_zv(out, i64::from(detail.dwelling_units));
     put_zv(out, detail.contract_demand_mw);
-    out.push(detail.phases);
+    // Older frames end with the phases: the high bit says that a street follows.
+    if detail.street == 0 {
+        out.push(detail.phases & !STREET_FOLLOWS);
+    } else {
+        out.push(detail.phases | STREET_FOLLOWS);
+        put_zv(out, i64::from(detail.street));
+    }
 }
 
 fn put_option(out: &mut Vec<u8>, number: Option<i32>) {
@@ -73,13 +80,14 @@ fn put_option(out: &mut Vec<u8>, number: Option<i32>) {
 }
 
 fn take_detail(reader: &mut Reader<'_>) -> Result<MeterDetail, FrameError> {
-    Ok(MeterDetail {
+    let mut detail = MeterDetail {
         role: take_word(reader)?,
         network_zone: take_option(reader)?.map(ZoneId::new),
         transformer: take_option(reader)?.map(TransformerId::new),
         cohort: reader.text()?.to_owned(),
         serial: reader.text()?.to_owned(),
         premises: take_i32(reader)?,
+        street: 0,
         battery: if is_present(reader)? {
             Some(BatteryAsset {
                 chemistry: take_word(reader)?,
@@ -93,7 +101,12 @@ fn take_detail(reader: &mut Reader<'_>) -> Result<MeterDetail, FrameError> {
         dwelling_units: take_i32(reader)?,
         contract_demand_mw: reader.zv()?,
         phases: reader.byte()?,
-    })
+    };
+    if detail.phases & STREET_FOLLOWS != 0 {
+        detail.phases &= !STREET_FOLLOWS;
+        detail.street = take_i32(reader)?;
+    }
+    Ok(detail)
 }
 
 fn take_option(reader: &mut Reader<'_>) -> Result<Option<i32>, FrameError> {

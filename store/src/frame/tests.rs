@@ -72,6 +72,7 @@ fn detail(number: i32, known: bool, installed_at: UtcTime) -> MeterDetail {
         cohort: "maker model 1.2".into(),
         serial: number.to_string(),
         premises: number,
+        street: number,
         battery: Some(BatteryAsset {
             chemistry: Chemistry::LithiumThionyl,
             installed_at,

@@ -34,6 +34,9 @@ const MOVE: &str = "\
         billing_hold_to = CASE WHEN billing_hold_from IS NULL OR $3 IN ('REOPENED', 'OPEN') \
             THEN NULL ELSE coalesce($6, billing_hold_to) END, \
         verified_at = CASE WHEN $3 = 'REOPENED' THEN NULL ELSE verified_at END, \
+        estimation_ended_at = CASE WHEN $3 IN ('REOPENED', 'OPEN', 'WORK_ORDERED') THEN NULL \
+            ELSE (SELECT max(e.ends_at) FROM estimation e \
+                WHERE e.issue_id = meter_issue.issue_id) END, \
         billing_hold_released_by = CASE WHEN $3 = 'REOPENED' THEN NULL \
             ELSE billing_hold_released_by END, \
         billing_hold_released_at = CASE WHEN $3 = 'REOPENED' THEN NULL \

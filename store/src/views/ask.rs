@@ -92,6 +92,12 @@ impl<'a> Columns<'a> {
         Severity::from_number(number).ok_or_else(|| self.corrupt("severity", number))
     }
 
+    pub(super) fn maybe_severity(&mut self) -> Result<Option<Severity>, StoreError> {
+        let number: Option<i16> = self.get()?;
+        let known = |n| Severity::from_number(n).ok_or_else(|| self.corrupt("severity", n));
+        number.map(known).transpose()
+    }
+
     /// A slot code; an unknown status is told, not guessed.
     pub(super) fn code(&mut self) -> Result<SlotCode, StoreError> {
         let number: i16 = self.get()?;

@@ -15,6 +15,7 @@ pub mod issues;
 pub mod live;
 pub mod meters;
 pub mod names;
+pub mod node_list;
 pub mod nodes;
 pub mod orders;
 pub mod page;

@@ -118,6 +118,15 @@ async fn a_check_holds_measured_slots(database: &Database, span: SeriesSpan) {
     let told = ("ann".to_owned(), day_start(6), "the owner was away".to_owned());
     assert_eq!((held.len(), held[0].released.clone()), (1, Some(told)));
     assert_eq!(at(day_start(6)).await.unwrap().len(), 96);
+    // An issue holds a range as well, until it is released.
+    let client = database.client().await.unwrap();
+    let hold = "UPDATE meter_issue SET billing_hold_from = '2026-10-01T01:00Z', \
+        billing_hold_to = '2026-10-01T02:30Z' WHERE subject_id = 1";
+    assert_eq!(client.execute(hold, &[]).await.unwrap(), 1);
+    assert_eq!(at(day_start(6)).await.unwrap().len(), 94);
+    let release = "UPDATE meter_issue SET billing_hold_released_by = 'ann'";
+    client.execute(release, &[]).await.unwrap();
+    assert_eq!(at(day_start(6)).await.unwrap().len(), 96);
 }
 
 #[tokio::test]
@@ -142,7 +151,8 @@ async fn a_hole_is_estimated_owned_shown_and_superseded_by_late_data() {
         &database,
         "SELECT volume_affected FROM meter_issue WHERE cause_detected = 'DATA_GAP' \
          AND estimation_started_at = '2026-10-01T01:00Z' \
-         AND estimation_ended_at = '2026-10-01T02:00Z'",
+         AND (estimation_ended_at = '2026-10-01T02:00Z') \
+             = (state IN ('CLOSED', 'FIXED_PENDING'))",
     )
     .await;
     assert_eq!(sum, 50);
@@ -187,14 +197,16 @@ async fn a_hole_is_estimated_owned_shown_and_superseded_by_late_data() {
     let _ = writer.append(&Batch { intervals, ..batch(day_start(1)) }).await.unwrap();
     assert_eq!(statuses(&database, 4..5).await, [(11, "estimated")], "until the day is judged");
     close(&database, Vec::new()).await;
-    let late = estimation::late_actuals(&database, T0, 100).await.unwrap();
+    let late = estimation::late_actuals(&database, (T0, T0), 100).await.unwrap();
     assert_eq!(late.len(), 4);
+    let unseen = (T0, day_start(100));
+    assert_eq!(estimation::late_actuals(&database, unseen, 100).await.unwrap(), []);
     assert_eq!(estimation::supersede(&database, &late, day_start(4)).await.unwrap(), 4);
     assert_eq!(statuses(&database, 4..5).await, [(20, "validated")]);
     let record = estimation::by_number(&database, kept.estimation_no).await.unwrap().unwrap();
     assert_eq!(record.state, EstimationState::SupersededByActual);
     assert_eq!(record.true_up, Some(30));
-    assert_eq!(estimation::late_actuals(&database, T0, 100).await.unwrap(), []);
+    assert_eq!(estimation::late_actuals(&database, (T0, T0), 100).await.unwrap(), []);
     let page = estimates::by_number(&database, kept.estimation_no).await.unwrap().unwrap();
     assert_eq!((page.log.len(), page.true_ups.len(), page.slots.len()), (2, 4, 4));
 }

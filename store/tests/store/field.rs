@@ -102,7 +102,7 @@ async fn a_work_order_moves_its_issue_and_brings_reads_and_findings() {
 }
 
 fn bundle<'a>(version: &'a str, text: &'a str) -> NewBundle<'a> {
-    NewBundle { version, text, hash: text, actor: "ann", reason: "test" }
+    NewBundle { version, text, hash: text, actor: "ann", approved_by: "", reason: "test" }
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn every_version_of_the_rules_is_kept_and_told_to_the_log() {
     assert_eq!(same.bundle_no, one.bundle_no);
     rules::apply(&database, &bundle("2", "b"), T0).await.unwrap();
     assert!(rules::apply(&database, &bundle("1", "c"), T0).await.is_err(), "another text");
-    let back = rules::rollback(&database, "1", ("bob", "worse"), T0).await.unwrap();
+    let back = rules::rollback(&database, "1", ("bob", "", "worse"), T0).await.unwrap();
     assert_eq!((back.text.as_str(), back.act), ("a", BundleAct::Rollback));
     assert_eq!(rules::active(&database).await.unwrap().unwrap().version, "1");
     assert_eq!(rules::versions(&database, 10).await.unwrap().len(), 3);
@@ -125,7 +125,7 @@ async fn every_version_of_the_rules_is_kept_and_told_to_the_log() {
         let shadow = bundle(version, "unwatched");
         rules::set_shadow(&database, Some(&shadow), ("ann", "test"), T0).await.unwrap();
     }
-    assert!(rules::rollback(&database, "3", ("bob", "x"), T0).await.is_err());
+    assert!(rules::rollback(&database, "3", ("bob", "", "x"), T0).await.is_err());
     let frames = PgLog::new(database.clone()).read(0, 0, 100).await.unwrap();
     let told: Vec<&str> = frames
         .iter()

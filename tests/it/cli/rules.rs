@@ -68,10 +68,46 @@ fn a_bundle_is_applied_and_taken_back() {
     assert_eq!(tried.code, 0, "{}", tried.stderr);
     let history = run(&["history", "--output", "csv"]).stdout;
     assert_eq!(history.lines().count(), 3, "{history}");
+    assert!(history.contains("rollback"), "going back is told as such: {history}");
     let live = BUNDLE.replace("version = \"1\"", "version = \"2\"");
     let live = live.replace("opens =", "mode = \"live\"\nopens =");
     std::fs::write(here.path().join("rules.toml"), live).unwrap();
     let early = run(&["apply", "rules.toml", "--reason", "soon", "--as", "ada"]);
     assert_eq!(early.code, 65, "an operator's rule is watched first");
     assert!(early.stderr.contains("7 days in shadow"), "{}", early.stderr);
+}
+
+/// Rules that hold bills change only when two people want it, also on the way back.
+#[test]
+fn what_holds_bills_needs_a_second_person() {
+    if !has_postgres("what_holds_bills_needs_a_second_person") {
+        return;
+    }
+    let here = TempDir::new("rules-approve");
+    begin(here.path());
+    let text = "[bundle]\nversion = \"h1\"\n[rules.MTR-STOP]\nstop_score_min = 5\n";
+    std::fs::write(here.path().join("rules.toml"), text).unwrap();
+    let run = |args: &[&str]| {
+        let args: Vec<&str> = ["rules"].iter().chain(args).copied().collect();
+        headend(here.path(), &args, &[])
+    };
+    let dry = run(&["apply", "rules.toml", "--dry-run"]);
+    assert!(dry.stderr.contains("MTR-STOP hold bills"), "{}", dry.stderr);
+    let go = ["apply", "rules.toml", "--reason", "fewer", "--as", "ada"];
+    let alone = run(&go);
+    assert_eq!(alone.code, 65, "{}", alone.stderr);
+    let wanted = alone.stderr.contains("MTR-STOP") && alone.stderr.contains("--approved-by NAME");
+    assert!(wanted, "{}", alone.stderr);
+    let same = run(&[&go[..], &["--approved-by", "Ada"]].concat());
+    assert_eq!(same.code, 65);
+    assert!(same.stderr.contains("cannot approve what they do themselves"), "{}", same.stderr);
+    assert_eq!(run(&["history", "--output", "csv"]).stdout.lines().count(), 1, "nothing held");
+    let both = run(&[&go[..], &["--approved-by", "bea"]].concat());
+    assert_eq!(both.code, 0, "{}", both.stderr);
+    let history = run(&["history", "--output", "csv"]).stdout;
+    assert!(history.contains(",ada,bea,fewer,"), "{history}");
+    let back = run(&["rollback", "built-in", "--reason", "noise", "--as", "ada"]);
+    assert_eq!(back.code, 65, "{}", back.stderr);
+    let back = ["rollback", "built-in", "--reason", "noise", "--as", "ada", "--approved-by", "bea"];
+    assert_eq!(run(&back).code, 0);
 }

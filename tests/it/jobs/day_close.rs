@@ -17,30 +17,43 @@ use crate::kit::skip::skip;
 const T0_S: i64 = 1_780_264_800;
 const QUARTER_S: i64 = 900;
 
-struct Rig {
-    database: Database,
-    writer: Writer,
+pub(super) struct Rig {
+    pub(super) database: Database,
+    pub(super) writer: Writer,
     job: DayCloseJob,
-    meter: MeterId,
+    pub(super) meter: MeterId,
 }
 
-fn at(day: i64, slot: i64) -> UtcTime {
+pub(super) fn at(day: i64, slot: i64) -> UtcTime {
     UtcTime::from_seconds(T0_S + day * 86_400 + slot * QUARTER_S)
 }
 
-fn usual(slot: i64) -> i64 {
+pub(super) fn usual(slot: i64) -> i64 {
     (40 + slot * 7919 % 23 + if (70..86).contains(&slot) { 260 } else { 0 }) * 1000
 }
 
 impl Rig {
-    async fn new(test: &str) -> Option<Self> {
+    pub(super) async fn new(test: &str) -> Option<Self> {
+        Self::with(test, meter()).await
+    }
+
+    pub(super) async fn with(test: &str, meter: MeterProvision) -> Option<Self> {
+        Self::entered_at(test, meter, at(0, 0)).await
+    }
+
+    /// With a meter that is known since `now`.
+    pub(super) async fn entered_at(
+        test: &str,
+        meter: MeterProvision,
+        now: UtcTime,
+    ) -> Option<Self> {
         let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let Some(cluster) = store::testing::shared_cluster(base, None).await.unwrap() else {
             skip(test, "no PostgreSQL binaries");
             return None;
         };
         let database = cluster.database().await.unwrap();
-        database.provision(&[meter()], at(0, 0)).await.unwrap();
+        database.provision(&[meter], now).await.unwrap();
         let registry = database.load_registry().await.unwrap();
         let meter = registry.meters[0].meter;
         let (writer, job) = (Writer::new(database.clone()), DayCloseJob::new(database.clone()));
@@ -48,7 +61,7 @@ impl Rig {
     }
 
     /// These slots of a day arrive at `log_time`.
-    async fn arrive(&mut self, day: i64, slots: &[(i64, i64)], log_time: UtcTime) {
+    pub(super) async fn arrive(&mut self, day: i64, slots: &[(i64, i64)], log_time: UtcTime) {
         let row = |(slot, value): &(i64, i64)| IntervalRow {
             reading: JudgedReading {
                 reading: IntervalReading {
@@ -70,7 +83,7 @@ impl Rig {
         let _ = self.writer.append(&batch).await.unwrap();
     }
 
-    async fn read(&mut self, read_at: UtcTime, value: i64, log_time: UtcTime) {
+    pub(super) async fn read(&mut self, read_at: UtcTime, value: i64, log_time: UtcTime) {
         let register = RegisterRow {
             reading: JudgedReading {
                 reading: RegisterReading {
@@ -96,19 +109,19 @@ impl Rig {
     }
 
     /// Time passes up to `now`, then the job looks.
-    async fn close(&mut self, now: UtcTime) -> Closed {
+    pub(super) async fn close(&mut self, now: UtcTime) -> Closed {
         let log = PgLog::new(self.database.clone());
         log.append_now(now, &[LogRecord::Tick]).await.unwrap();
         self.job.once().await.unwrap()
     }
 
-    async fn number(&self, question: &str) -> i64 {
+    pub(super) async fn number(&self, question: &str) -> i64 {
         let client = self.database.client().await.unwrap();
         client.query_one(question, &[]).await.unwrap().get(0)
     }
 
     /// Findings of the log in their order: `day rule outcome kind detail`.
-    async fn told(&self) -> Vec<String> {
+    pub(super) async fn told(&self) -> Vec<String> {
         let frames = PgLog::new(self.database.clone()).read(0, 0, 10_000).await.unwrap();
         let records = frames.iter().flat_map(|frame| &frame.records);
         let finding = |record: &LogRecord| {
@@ -141,7 +154,7 @@ impl Rig {
     }
 }
 
-fn meter() -> MeterProvision {
+pub(super) fn meter() -> MeterProvision {
     MeterProvision {
         commodity: Commodity::Electricity,
         class: CustomerClass::Residential,
@@ -163,7 +176,7 @@ fn meter() -> MeterProvision {
     }
 }
 
-fn whole_day() -> Vec<(i64, i64)> {
+pub(super) fn whole_day() -> Vec<(i64, i64)> {
     (0..96).map(|slot| (slot, usual(slot))).collect()
 }
 

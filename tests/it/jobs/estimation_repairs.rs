@@ -293,7 +293,12 @@ async fn rates_and_holidays_come_from_the_rules_that_hold() {
     let Some(mut rig) = Rig::with(test, &[one], 0).await else { return };
     let text = "[bundle]\nversion = \"rates\"\n[calendar]\nholidays = [\"2026-06-12\"]\n\
                 tou = [\"1 weekday,holiday 06:00-18:00\", \"2 otherwise\"]\n";
-    let person = headend::services::rules::Person { actor: "anna", reason: "t", now: at(0, 0) };
+    let person = headend::services::rules::Person {
+        actor: "anna",
+        approved_by: None,
+        reason: "t",
+        now: at(0, 0),
+    };
     headend::services::rules::apply(&rig.database, text, person, true).await.unwrap();
     // 2026-06-12, a Friday and holiday, from 04:00 to 08:00: two hours of either rate.
     let lost = |day: i64, slot: i64| day == 11 && (16..32).contains(&slot);

@@ -1,6 +1,9 @@
 //! The jobs over a real store, by log time.
 
 mod day_close;
+mod day_inputs;
 mod estimation;
 mod estimation_acts;
 mod estimation_repairs;
+mod local_days;
+mod rules_killed;

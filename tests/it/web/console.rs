@@ -25,7 +25,7 @@ const HOSTILE: &str = include_str!("hostile.sql");
 const HOST: &str = "127.0.0.1:8080";
 
 /// Every kind of page of the seeded utility.
-const PAGES: [&str; 44] = [
+const PAGES: [&str; 48] = [
     "/",
     "/?range=3h",
     "/meters",
@@ -66,7 +66,11 @@ const PAGES: [&str; 44] = [
     "/rules/shadow",
     "/rules/versions",
     "/rules/backtest",
+    "/zones",
+    "/zones?q=nor",
     "/zones/N",
+    "/transformers",
+    "/transformers?q=none-of-these",
     "/system",
     "/modbus",
     "/search?q=mill",
@@ -149,6 +153,42 @@ pub(super) fn words(html: &str) -> String {
         }
     }
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace("&#39;", "'")
+}
+
+#[tokio::test]
+async fn zones_are_listed_with_what_is_wrong_in_them() {
+    let Some(rig) = ConsoleRig::seeded("console zones", "").await else { return };
+    let html = rig.page("/zones").await;
+    let text = words(&html);
+    assert!(text.contains("2 zones; 2 with open issues, the worst first."), "{text}");
+    let (south, north) = (html.find("id=\"node-S\""), html.find("id=\"node-N\""));
+    assert!(south.is_some() && south < north, "the outage of its collector comes first");
+    let none = words(&rig.page("/transformers").await);
+    assert!(none.contains("No transformer is recorded."), "{none}");
+    let up = rig.page("/zones/N").await;
+    assert!(up.contains("<a href=\"/zones\">Zones</a>"), "the way back is a link");
+}
+
+/// What waits is counted once a second for all pages, and anew after a form.
+#[tokio::test]
+async fn a_form_is_seen_in_the_counts_of_the_next_page() {
+    let Some(rig) = ConsoleRig::seeded("console counts", "").await else { return };
+    let waiting = |html: &str| {
+        let at = html.find("id=\"nav-issues\"").unwrap();
+        let entry = &html[at..];
+        let entry = &entry[..entry.find("</li>").unwrap()];
+        words(entry)
+    };
+    let before = waiting(&rig.page("/issues").await);
+    let client = rig.database.client().await.unwrap();
+    client
+        .batch_execute("UPDATE meter_issue SET suppressed = true WHERE issue_id = 'i3'")
+        .await
+        .unwrap();
+    let done = rig.submit("/issues/1/acknowledge", "").await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", words(&done.text()));
+    let after = waiting(&rig.page("/issues").await);
+    assert_ne!(before, after, "the page after a form counts anew");
 }
 
 #[tokio::test]

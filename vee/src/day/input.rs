@@ -95,7 +95,7 @@ pub struct Around<'a> {
     pub switched_off_after: bool,
     /// Voltage was seen during the day.
     pub voltage_present: bool,
-    /// Since when the account is inactive.
+    /// Since when the account is inactive, or was before somebody came.
     pub inactive_since: Option<UtcTime>,
     /// Use before this belongs to another customer or plant.
     pub occupied_since: Option<UtcTime>,
@@ -105,6 +105,9 @@ pub struct Around<'a> {
     pub weather_permille: u16,
     /// A reading cycle ends with this day and began so many days ago; 0 = none ends.
     pub cycle_days: u16,
+    /// Intervals further back than [`LOOK_BACK_S`], ascending and without a hole before the slots
+    /// of the day: those since the last register read, when that is older.
+    pub before: &'a [DaySlot],
     /// The reactive channel's intervals of the same stretch, ascending.
     pub reactive: &'a [DaySlot],
     /// Rate registers beside this total register.

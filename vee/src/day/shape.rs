@@ -121,8 +121,11 @@ fn missing_beside(desk: &Desk<'_>, change: UtcTime) -> (usize, usize) {
     (before, after)
 }
 
-/// #9 ING-MSG.
+/// #9 ING-MSG, while readings arrive.
 fn messages(desk: &mut Desk<'_>) {
+    if !desk.places.iter().any(|place| arrived(place.slot)) {
+        return;
+    }
     let skipped = i64::from(desk.input.around.messages_skipped);
     if skipped > desk.params.msg_skip_max {
         desk.say(Rule::MessageGap, Saying::fail(kind::ONLY, skipped));

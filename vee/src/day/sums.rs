@@ -64,64 +64,90 @@ fn window(points: &[RegisterPoint], start: UtcTime, end: UtcTime) -> Option<Wind
 #[derive(Clone, Copy, Debug)]
 struct IntervalSum {
     scaled: i128,
+    /// Of it: what was measured.
+    measured: i128,
     len_us: i128,
     edges: i64,
     edge_max: i64,
     estimated: bool,
+    /// Time of the window of which nothing is known or may be used, in microseconds.
+    lacking_us: i64,
+    /// Some of it arrived and was doubted.
+    doubted: bool,
 }
 
-/// `None` when an interval is missing, not usable or marked so that the sum cannot be right.
-fn interval_sum_of(slots: &[DaySlot], len_s: i32, window: Window) -> Option<IntervalSum> {
-    let len_us = i64::from(len_s) * 1_000_000;
+impl IntervalSum {
+    fn is_whole(&self) -> bool {
+        self.lacking_us == 0
+    }
+}
+
+/// `None` when an interval is marked so that the sum cannot be right.
+fn interval_sum_of(input: &DayInput<'_>, window: Window) -> Option<IntervalSum> {
+    let len_us = i64::from(input.channel.len_s) * 1_000_000;
     let (from, to) = (window.from.micros(), window.to.micros());
     let mut sum = IntervalSum {
         scaled: 0,
+        measured: 0,
         len_us: i128::from(len_us),
         edges: 0,
         edge_max: 0,
         estimated: false,
+        lacking_us: to - from,
+        doubted: false,
     };
-    let mut reached = None;
-    for slot in slots {
+    let mut reached = from;
+    let before = input.around.before;
+    let before = &before[before.partition_point(|slot| slot.end <= window.from)..];
+    for slot in before.iter().chain(input.slots) {
         let end = slot.end.micros();
         let start = end - len_us;
         if end <= from || start >= to {
             continue;
         }
-        if reached.map_or(start > from, |reached| reached != start) {
+        // Intervals of another length overlap: what they add up to is for their own checks.
+        if start < reached && reached != from {
             return None;
         }
-        reached = Some(end);
+        reached = end;
+        let Some(value) = summed_value(slot)? else {
+            sum.doubted |= slot.arrived.status() != QualityStatus::Missing;
+            continue;
+        };
         let overlap = end.min(to) - start.max(from);
-        let value = summed_value(slot)?;
-        sum.estimated |= slot.arrived.status() == QualityStatus::Missing;
-        sum.scaled += i128::from(value) * i128::from(overlap);
+        let part = i128::from(value) * i128::from(overlap);
+        let estimated = slot.arrived.status() == QualityStatus::Missing && !slot.measured;
+        sum.lacking_us -= overlap;
+        sum.estimated |= estimated;
+        sum.scaled += part;
+        sum.measured += if estimated { 0 } else { part };
         if overlap < len_us {
             sum.edges += 1;
             sum.edge_max = sum.edge_max.max(value.abs());
         }
     }
-    (reached? >= to).then_some(sum)
+    Some(sum)
 }
 
-/// Overflow, partial intervals and edits excuse a sum; so does what nobody may use.
-fn summed_value(slot: &DaySlot) -> Option<i64> {
+/// Overflow, partial intervals and edits excuse a sum (`None`); what nobody may use is no part of
+/// it.
+fn summed_value(slot: &DaySlot) -> Option<Option<i64>> {
     const EXCUSED: DeviceFlags = DeviceFlags::OVERFLOW
         .union(DeviceFlags::PARTIAL)
         .union(DeviceFlags::LONG)
         .union(DeviceFlags::POWER_FAIL)
         .union(DeviceFlags::CLOCK_CHANGED);
-    if slot.arrived.flags().bits() & EXCUSED.bits() != 0 {
+    if slot.arrived.flags().bits() & EXCUSED.bits() != 0 || slot.best == QualityStatus::Edited {
         return None;
     }
-    match slot.best {
+    Some(match slot.best {
         QualityStatus::Estimated | QualityStatus::OutageZero
             if slot.arrived.status() == QualityStatus::Missing =>
         {
             Some(slot.value)
         }
         _ => slot.actual(),
-    }
+    })
 }
 
 /// #13 REG-SUM.
@@ -130,21 +156,27 @@ fn interval_sum(desk: &mut Desk<'_>, spike: Option<usize>) -> SumSaid {
     let Some(window) = window(input.registers, input.day.start, input.day.end) else {
         return SumSaid::NOTHING;
     };
-    let Some(sum) = interval_sum_of(input.slots, input.channel.len_s, window) else {
+    let Some(sum) = interval_sum_of(input, window) else {
         return SumSaid::NOTHING;
     };
     let register = i128::from(window.advance) * sum.len_us;
     let allowed = i128::from(tolerance(window, &sum, desk.params)) * sum.len_us;
     let bounds = (window.from, window.to);
     let within = Some(bounds);
-    if (sum.scaled - register).abs() <= allowed {
+    // No estimate of the rest can put right what was measured already.
+    let hopeless = !can_be_made_up(desk, window, &sum, allowed);
+    if !sum.is_whole() && !hopeless {
+        return SumSaid::NOTHING;
+    }
+    if sum.is_whole() && (sum.scaled - register).abs() <= allowed {
         desk.say_of(Rule::Sum, Saying::PASS, bounds);
         return SumSaid { outcome: Outcome::Pass, within };
     }
-    let kind = sum_kind(sum.scaled, register, i128::from(window.step) * sum.len_us, desk.params);
-    desk.say_of(Rule::Sum, Saying::fail(kind, permille(sum.scaled, register)), bounds);
+    let likely = as_if_whole(window, &sum);
+    let kind = sum_kind(likely, register, i128::from(window.step) * sum.len_us, desk.params);
+    desk.say_of(Rule::Sum, Saying::fail(kind, permille(likely, register)), bounds);
     let alone = spike.is_some_and(|at| is_alone_wrong(desk, at, (window, &sum)));
-    if !sum.estimated && !alone {
+    if (!sum.estimated || hopeless) && !alone {
         desk.hold(HoldKind::Interval, Rule::Sum, bounds);
         let inside: Vec<usize> = (0..desk.places.len())
             .filter(|at| {
@@ -155,6 +187,34 @@ fn interval_sum(desk: &mut Desk<'_>, spike: Option<usize>) -> SumSaid {
         inside.into_iter().for_each(|at| desk.suspect(at, Rule::Sum));
     }
     SumSaid { outcome: Outcome::Fail, within }
+}
+
+/// May the intervals that are missing or estimated bring what was measured to what the register
+/// counted? Use is never negative, and no more than the service carries.
+fn can_be_made_up(desk: &Desk<'_>, window: Window, sum: &IntervalSum, allowed: i128) -> bool {
+    let input = desk.input;
+    if sum.is_whole() && !sum.estimated {
+        return false;
+    }
+    if !input.is_consumption() {
+        return true;
+    }
+    let left = i128::from(window.advance) * sum.len_us - sum.measured;
+    if left < -allowed {
+        return false;
+    }
+    let cap = desk.params.cap(input.channel.cap_per_hour, sum.lacking_us.div_euclid(1_000_000) + 1);
+    sum.is_whole()
+        || sum.doubted
+        || input.channel.cap_per_hour == 0
+        || left <= i128::from(cap) * sum.len_us + allowed
+}
+
+/// The sum with what is missing at the mean of the rest, so that a factor shows.
+fn as_if_whole(window: Window, sum: &IntervalSum) -> i128 {
+    let whole_us = i128::from(window.to.micros() - window.from.micros());
+    let known_us = whole_us - i128::from(sum.lacking_us);
+    if known_us > 0 { sum.scaled * whole_us / known_us } else { sum.scaled }
 }
 
 /// The register leaves for the place `at` a value like the others of the day: then that one is
@@ -173,7 +233,9 @@ fn is_alone_wrong(desk: &Desk<'_>, at: usize, (window, sum): (Window, &IntervalS
     let allowed = i128::from(tolerance(window, sum, desk.params)) * sum.len_us;
     let others = sum.scaled - i128::from(value) * sum.len_us;
     let left = i128::from(window.advance) * sum.len_us - others;
-    left >= -allowed && left <= i128::from(highest) * sum.len_us + allowed
+    // What is missing may be as high as the others.
+    let at_most = i128::from(highest) * (sum.len_us + i128::from(sum.lacking_us));
+    left >= -allowed && left <= at_most + allowed
 }
 
 /// `max(2 steps, edge intervals that were prorated, 0.1 % of the advance)`, in milli-units.
@@ -210,7 +272,6 @@ pub(super) fn nothing_lost(
     hour: (UtcTime, UtcTime),
     params: &Params,
 ) -> bool {
-    let len_s = input.channel.len_s;
     let Some(window) = window(input.registers, input.day.start, input.day.end) else {
         return false;
     };
@@ -218,7 +279,7 @@ pub(super) fn nothing_lost(
         return false;
     }
     let use_of = |from, to, advance| {
-        interval_sum_of(input.slots, len_s, Window { from, to, advance, ..window })
+        interval_sum_of(input, Window { from, to, advance, ..window }).filter(IntervalSum::is_whole)
     };
     let usual = use_of(
         hour.0.plus_seconds(-metering::time::DAY_S),

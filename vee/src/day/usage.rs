@@ -48,7 +48,8 @@ fn inactive(desk: &mut Desk<'_>) {
     if today.actual == 0 {
         return;
     }
-    let account_inactive = !input.meter.account_active && past_grace(input, params);
+    let nobody = !input.meter.account_active || stood_empty(input);
+    let account_inactive = nobody && past_grace(input, params);
     let switched_off = input.around.switched_off;
     let limit = inactive_limit(input, params);
     if today.total > limit && (account_inactive || switched_off) {
@@ -62,6 +63,12 @@ fn inactive(desk: &mut Desk<'_>) {
     } else {
         desk.say(Rule::Inactive, Saying::PASS);
     }
+}
+
+/// Somebody lives there now; on this day nobody did.
+fn stood_empty(input: &DayInput<'_>) -> bool {
+    let (since, until) = (input.around.inactive_since, input.around.occupied_since);
+    since.zip(until).is_some_and(|(since, until)| since < until && input.day.end <= until)
 }
 
 fn past_grace(input: &DayInput<'_>, params: &Params) -> bool {

@@ -1,7 +1,8 @@
 //! What the checks of a closed day say, and the desk on which they say it.
 
 use metering::{
-    DeviceFlags, Finding, Interval, Outcome, QualityStatus, RuleMask, SlotCode, UtcTime,
+    ChannelKind, DeviceFlags, Finding, Interval, Outcome, QualityStatus, RuleMask, SlotCode,
+    UtcTime,
 };
 
 use super::input::{DayInput, DaySlot, DaySummary};
@@ -312,7 +313,8 @@ fn places<'a>(input: &DayInput<'a>) -> Vec<Place<'a>> {
 }
 
 /// Ends of the day's intervals. What is derived from registers lies on the grid of UTC; a device may
-/// count from its local midnight. Where the two differ the channel's own values tell which it is.
+/// count from its local midnight. Where the two differ the channel's own values tell which it is. Of
+/// days on the grid of UTC a local day of 25 hours may hold two, and one of 23 hours none.
 fn expected(input: &DayInput<'_>) -> Vec<UtcTime> {
     let len_s = input.channel.len_s.max(1);
     let (day, len) = (input.day, i64::from(len_s));
@@ -320,11 +322,13 @@ fn expected(input: &DayInput<'_>) -> Vec<UtcTime> {
     let local: Vec<UtcTime> =
         if daily { vec![day.end] } else { day.slots(len_s).map(Interval::end).collect() };
     let on_utc = |end: UtcTime| end.floor_to(len) == end;
-    if local.iter().all(|end| on_utc(*end)) {
+    let derived = daily && input.channel.kind == ChannelKind::Register;
+    if !derived && local.iter().all(|end| on_utc(*end)) {
         return local;
     }
     let off = input.slots.iter().filter(|slot| !on_utc(slot.end)).count();
-    if off > 0 && off * 2 >= input.slots.len() {
+    let silent = daily && input.slots.is_empty();
+    if !derived && (silent || off > 0) && off * 2 >= input.slots.len() {
         return local;
     }
     let first = day.start.floor_to(len).plus_seconds(len);

@@ -17,6 +17,8 @@ use super::{EstimateError, Gap, Method};
 
 /// Longest gap, in slots: bounds the cost of one call (100 days of quarter hours).
 pub const SLOTS_MAX: usize = 9_600;
+/// No clock change is longer.
+const CLOCK_CHANGE_MAX_S: i64 = 2 * 3_600;
 /// A back-test with fewer stretches says nothing. `default`.
 pub const TESTS_MIN: u32 = 8;
 /// A method displaces the ladder's first choice only when its error is below this share of the
@@ -183,17 +185,20 @@ impl<'a> Estimator<'a> {
     ) -> Result<Estimate, EstimateError> {
         let (method, shape) = (one.tried[one.chosen].0, one.chosen());
         let class = GapClass::of(one.gap, input.facts.len_s());
-        let score = self
-            .scores(class, residual.is_ok())
-            .iter()
-            .find(|score| score.method == method && score.tests >= TESTS_MIN)
-            .copied();
+        let scores = self.scores(class, residual.is_ok());
+        let tested = scores.iter().find(|score| score.method == method).copied();
+        let score = tested.filter(|score| score.tests >= TESTS_MIN);
+        let few = tested.filter(|score| (1..TESTS_MIN).contains(&score.tests));
         let zero = method == Method::OutageZero;
         let mut review = reasons(method, one, scaling);
         if zero && one.fill == Some(ZeroFill::Provisional) {
             review.push(Review::ProvisionalZero);
         }
-        let confidence = confidence(method, shape, score, &review);
+        let mut confidence = confidence(method, shape, score, &review);
+        if let Some(few) = few {
+            // Too few to state an error, enough to doubt.
+            confidence.class = confidence.class.max(ConfidenceClass::of_error(few.mape_milli));
+        }
         let profile = (method == Method::ClassProfile).then_some(input.profile).flatten();
         Ok(Estimate {
             gap: one.gap,
@@ -302,7 +307,13 @@ fn check_shape(input: &GapInput<'_>) -> Result<(), EstimateError> {
         let slots = gap.slots(len_s);
         let whole =
             len_s > 0 && gap.len_s() == i64::from(len_s) * i64::try_from(slots).unwrap_or(0);
-        if !whole || slots == 0 || slots > SLOTS_MAX || gap.from < end {
+        // Two local days touch when one of them has only 23 hours.
+        let from = if i64::from(len_s) < metering::time::DAY_S {
+            gap.from
+        } else {
+            gap.from.plus_seconds(CLOCK_CHANGE_MAX_S)
+        };
+        if !whole || slots == 0 || slots > SLOTS_MAX || from < end {
             return Err(EstimateError::Misshapen { len_s });
         }
         if gap.ends(len_s).any(|end| input.series.at(end).is_some_and(super::Slot::is_usable)) {

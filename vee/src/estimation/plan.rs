@@ -57,7 +57,11 @@ pub fn windows(
     let planner = Planner::new(facts, series, counter);
     let read_at: BTreeSet<UtcTime> = counter.reads.iter().map(|read| read.at).collect();
     let exchanged = |at: UtcTime| planner.exchanges.iter().any(|one| one.slot.from == at);
-    let gaps = series.gaps(from, to, |at| read_at.contains(&at) || exchanged(at));
+    let cut = |at: UtcTime| read_at.contains(&at) || exchanged(at);
+    let gaps = match local_days(facts, series) {
+        true => days_without_value(facts, series, (from, to), cut),
+        false => series.gaps(from, to, cut),
+    };
     let ripe = |gap: &Gap| provisional_from(gap.to, &facts.calendar) <= now;
     let mut windows: Vec<Window> = Vec::new();
     for gap in gaps.into_iter().filter(ripe) {
@@ -72,6 +76,37 @@ pub fn windows(
         }
     }
     windows
+}
+
+/// Values of whole days that the device takes at its local midnight: they are no 24 hours apart when
+/// the clocks change.
+fn local_days(facts: &ChannelFacts, series: &Series) -> bool {
+    let daily = i64::from(facts.len_s()) >= metering::time::DAY_S && !facts.is_register_only();
+    let at_midnight = |end: UtcTime| facts.calendar.day_containing(end).start == end;
+    daily && series.slots().last().is_none_or(|slot| at_midnight(slot.end))
+}
+
+/// [`Series::gaps`] over the ends of local days.
+fn days_without_value(
+    facts: &ChannelFacts,
+    series: &Series,
+    (from, to): (UtcTime, UtcTime),
+    cut: impl Fn(UtcTime) -> bool,
+) -> Vec<Gap> {
+    let mut gaps: Vec<Gap> = Vec::new();
+    let first = facts.calendar.day_containing(from).end;
+    let next = |end: &UtcTime| Some(facts.calendar.day_containing(*end).end);
+    for end in std::iter::successors(Some(first), next).take_while(|end| *end <= to) {
+        if series.at(end).is_some_and(Slot::is_usable) {
+            continue;
+        }
+        let start = end.plus_seconds(-i64::from(facts.len_s()));
+        match gaps.last_mut() {
+            Some(last) if last.to == start && !cut(start) => last.to = end,
+            _ => gaps.push(Gap::new(start, end)),
+        }
+    }
+    gaps
 }
 
 impl Window {

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use metering::{DeviceFlags, QualityStatus, RuleMask};
+
+use crate::rules::Rule;
+
 /// IEC 61968-9 quality code `system.category.index`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Iec {
@@ -170,3 +174,39 @@ pub const fn estimated_by(method: u8) -> CodeRow {
         usable: Usable::Yes,
     }
 }
+
+/// The codes of a value: of its status, then of each flag of the device, then of each rule that
+/// failed it. The first one tells NEM12 quality and reason.
+pub fn told(status: QualityStatus, flags: DeviceFlags, failed: RuleMask) -> Vec<CodeRow> {
+    let row = |name: &str| CODES.iter().find(|row| row.name == name).copied();
+    let doubtful = Rule::Spike.mask().bits() | Rule::Cap.mask().bits();
+    let own = match status {
+        QualityStatus::Missing => "missing",
+        QualityStatus::Raw => "raw",
+        QualityStatus::Suspect if failed.bits() & doubtful != 0 => "out_of_range",
+        QualityStatus::Suspect => "suspect",
+        QualityStatus::Validated => "validated",
+        QualityStatus::Verified => "verified",
+        QualityStatus::Estimated => "estimated",
+        QualityStatus::Edited => "edited",
+        QualityStatus::Rejected => "rejected",
+        QualityStatus::OutageZero => "outage_zero",
+    };
+    let of_flags = FLAGS.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, name)| *name);
+    let names = std::iter::once(own).chain(of_flags);
+    names.filter_map(row).chain(failed.rules().map(failed_rule)).collect()
+}
+
+const FLAGS: [(DeviceFlags, &str); 11] = [
+    (DeviceFlags::POWER_FAIL, "power_fail"),
+    (DeviceFlags::DST, "dst_in_effect"),
+    (DeviceFlags::CLOCK_CHANGED, "clock_changed"),
+    (DeviceFlags::OVERFLOW, "overflow"),
+    (DeviceFlags::PARTIAL, "partial"),
+    (DeviceFlags::LONG, "long"),
+    (DeviceFlags::SKIPPED, "skipped"),
+    (DeviceFlags::TEST, "test_mode"),
+    (DeviceFlags::CONFIG_CHANGED, "config_changed"),
+    (DeviceFlags::NOT_RECORDING, "not_recording"),
+    (DeviceFlags::LOW_BATTERY, "battery_low"),
+];

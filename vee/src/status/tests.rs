@@ -1,6 +1,8 @@
 use super::*;
+use crate::rules::Rule;
+use crate::status::told as told_codes;
 use expect_test::expect;
-use metering::RuleNo;
+use metering::{DeviceFlags, RuleMask, RuleNo};
 use proptest::prelude::*;
 
 const ALL: [QualityStatus; 9] = [
@@ -206,4 +208,28 @@ fn a_status_is_billable_when_its_code_is() {
         let billable = matches!(row.usable, Usable::Yes | Usable::Flag);
         assert_eq!(usable(status, Lane::Billing), billable, "{name}");
     }
+}
+
+#[test]
+fn a_value_tells_the_codes_of_its_status_its_flags_and_the_rules_that_failed_it() {
+    let told = |status, flags, failed: &[Rule]| {
+        let failed = failed.iter().fold(0, |bits, rule| bits | rule.mask().bits());
+        let codes = told_codes(status, flags, RuleMask::from_bits(failed));
+        codes.iter().map(|row| row.iec.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    use QualityStatus as Q;
+    assert_eq!(told(Q::Validated, DeviceFlags::NONE, &[]), "3.0.1");
+    assert_eq!(
+        told(Q::Raw, DeviceFlags::POWER_FAIL.union(DeviceFlags::PARTIAL), &[]),
+        "2.0.0 1.2.32 1.4.2"
+    );
+    assert_eq!(told(Q::Suspect, DeviceFlags::OVERFLOW, &[Rule::Flag]), "3.5.258 1.4.1 3.6.1006");
+    assert_eq!(
+        told(Q::Suspect, DeviceFlags::NONE, &[Rule::Sum, Rule::Spike]),
+        "3.5.256 3.6.1013 3.6.1016"
+    );
+    assert_eq!(told(Q::OutageZero, DeviceFlags::NONE, &[]), "1.2.32");
+    let all =
+        ALL.iter().all(|status| told_codes(*status, DeviceFlags::NONE, RuleMask::EMPTY).len() == 1);
+    assert!(all, "every status has a code");
 }

@@ -1,4 +1,4 @@
-use metering::{ChannelKind, DeviceFlags, UtcTime};
+use metering::{ChannelKind, DeviceFlags, QualityStatus, SlotCode, UtcTime};
 use vee::day::{Around, HoldKind, RateRegister, RegisterPoint};
 use vee::{Rule, rules::kind};
 
@@ -65,12 +65,80 @@ fn what_excuses_a_sum_leaves_it_open() {
     let mut gap = Rig::home("2026-06-01");
     gap.arrive(|at| usual(at).filter(|_| at != 30));
     let (start, end) = (gap.day.start, gap.day.end);
-    gap.read(start, 0).read(end, UNIT);
+    let day: i64 = (0..96).filter_map(usual).sum();
+    gap.read(start, 0).read(end, day);
     assert_eq!(of(&gap.close(), Rule::Sum), "");
     let mut rolled = Rig::home("2026-06-01");
     rolled.arrive(usual);
     rolled.read(start, 99_999 * UNIT).read(end, 2_000 * UNIT);
     assert_eq!(of(&rolled.close(), Rule::Sum), "");
+}
+
+/// A day without its slot 30; the register counted `register` of it.
+fn with_a_hole(register: i64, want: &str) {
+    let mut rig = Rig::home("2026-06-01");
+    rig.arrive(|at| usual(at).filter(|_| at != 30));
+    let (start, end) = (rig.day.start, rig.day.end);
+    rig.read(start, 0).read(end, register);
+    let verdict = rig.close();
+    assert_eq!(of(&verdict, Rule::Sum), want, "register {register}");
+    let held = if want.is_empty() { 0 } else { 95 };
+    assert_eq!(suspect(&verdict).len(), held, "register {register}");
+}
+
+#[test]
+fn no_estimate_mends_what_was_measured_beyond_the_register() {
+    let measured: i64 = (0..96).filter(|at| *at != 30).filter_map(usual).sum();
+    with_a_hole(measured, "");
+    with_a_hole(measured - 11 * UNIT, "REG-SUM Fail 3 11");
+    let whole: i64 = (0..96).filter_map(usual).sum();
+    with_a_hole(whole / 10, "REG-SUM Fail 1 8943");
+    // 13.5 kWh in a quarter of an hour, and a quarter more, is what the service carries.
+    with_a_hole(measured + 16_000_000, "");
+    with_a_hole(measured + 18_000_000, "REG-SUM Fail 2 -639");
+}
+
+#[test]
+fn an_estimate_does_not_excuse_what_was_measured_beside_it() {
+    let mut rig = Rig::home("2026-06-01");
+    rig.arrive(usual);
+    let measured: i64 = (0..96).filter(|at| *at != 30).filter_map(usual).sum();
+    let missing = SlotCode::new(QualityStatus::Missing, DeviceFlags::NONE);
+    let slot = rig.slot(30);
+    (slot.arrived, slot.best, slot.value) = (missing, QualityStatus::Estimated, 0);
+    let (start, end) = (rig.day.start, rig.day.end);
+    rig.read(start, 0).read(end, measured - 500 * UNIT);
+    let verdict = rig.judge(Around::default());
+    assert!(of(&verdict, Rule::Sum).starts_with("REG-SUM Fail 3"));
+    assert_eq!((suspect(&verdict).len(), verdict.holds.len()), (95, 1));
+    // What the estimate put there itself is scaled, not held.
+    rig.registers[1].value = measured;
+    rig.slot(30).value = 500 * UNIT;
+    let verdict = rig.judge(Around::default());
+    assert!(of(&verdict, Rule::Sum).starts_with("REG-SUM Fail 3"));
+    assert_eq!((suspect(&verdict).len(), verdict.holds.len()), (0, 0));
+}
+
+#[test]
+fn a_register_that_is_read_once_a_week_judges_its_week() {
+    for (wrong, want) in [(0, ""), (900, "REG-SUM Fail 2 -12")] {
+        let mut rig = Rig::home("2026-06-01");
+        let start = rig.day.start;
+        for _ in 0..6 {
+            rig.arrive(usual).close();
+        }
+        rig.arrive(usual);
+        let week: i64 = 7 * (0..96).filter_map(usual).sum::<i64>();
+        let end = rig.day.end;
+        rig.read(start, 0).read(end, week + wrong * UNIT);
+        let first = rig.day.start.plus_seconds(-vee::day::LOOK_BACK_S);
+        let before: Vec<_> = rig.slots.iter().filter(|s| s.end <= first).copied().collect();
+        assert_eq!(of(&rig.judge(Around::default()), Rule::Sum), "", "the week is not there");
+        let verdict = rig.judge(Around { before: &before, ..Around::default() });
+        assert_eq!(of(&verdict, Rule::Sum), want);
+        let held = verdict.holds.first().map(|hold| (hold.from, hold.to));
+        assert_eq!(held, (wrong > 0).then_some((start, end)));
+    }
 }
 
 #[test]
