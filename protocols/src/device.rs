@@ -10,6 +10,29 @@ use crate::json::{Object, Value};
 use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
 use crate::stamp;
 
+/// What stands before the colon of an identity that a format gives a device. Mappings and layouts
+/// add their own, and a polled unit may be called anything.
+pub const FAMILIES: &[&str] = &[
+    "ami",
+    "ams",
+    "badger",
+    "cmep",
+    "deveui",
+    "ert",
+    "espi",
+    "modbus",
+    "neptune",
+    "nmi",
+    "orion",
+    "p1",
+    "r900",
+    "radix",
+    "sensus",
+    "shelly",
+    "sparkplug",
+    "tasmota",
+    "wmbus",
+];
 /// Epoch stamps before 2020-01-01 are those of a device whose clock is not set yet.
 const CLOCK_SET_FROM: UtcTime = UtcTime::from_seconds(1_577_836_800);
 /// Longest field name that is made of a sender's text, in bytes.

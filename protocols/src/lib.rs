@@ -32,6 +32,7 @@ pub mod p1;
 pub mod sparkplug;
 mod stamp;
 
+pub use device::FAMILIES;
 pub use format::{
     DecodeContext, Format, FormatError, PAYLOAD_BYTES_MAX, RejectReason, Rejected, decode,
     decode_with,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use metering::{EventCode, UtcTime};
+use protocols::sparkplug::{Heard, Nodes};
 use protocols::{
     DecodeContext, DecodeOptions, DeviceReport, Format, Observation, RejectReason, Rejected, decode,
 };
@@ -14,11 +15,15 @@ use serde_json::Value;
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpus/mqtt");
 
-/// `None`, loudly, when the corpus is not there.
 fn corpus(test: &str, file: &str) -> Option<Value> {
+    corpus_bytes(test, file).map(|bytes| serde_json::from_slice(&bytes).unwrap())
+}
+
+/// `None`, loudly, when the corpus is not there.
+fn corpus_bytes(test: &str, file: &str) -> Option<Vec<u8>> {
     let path = PathBuf::from(CORPUS).join(file);
     match std::fs::read(&path) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
+        Ok(bytes) => Some(bytes),
         Err(_) => {
             skip(test, &format!("corpus not found: {}", path.display()));
             None
@@ -149,6 +154,69 @@ fn lorawan_events_of_both_servers() {
         text.push_str(&format!("the_things: {said}\n"));
     }
     expect_test::expect_file!["expect/lorawan.txt"].assert_eq(&text);
+}
+
+#[test]
+fn a_sparkplug_birth_and_data_of_another_encoder() {
+    let test = "a_sparkplug_birth_and_data_of_another_encoder";
+    let Some(birth) = corpus_bytes(test, "sparkplugb_NBIRTH.bin") else { return };
+    let Some(data) = corpus_bytes(test, "sparkplugb_NDATA.bin") else { return };
+    let mut nodes = Nodes::default();
+    let mut heard = |topic: &str, payload: &[u8]| {
+        let context = DecodeContext {
+            topic,
+            received_at: UtcTime::parse_rfc3339("2026-01-01T00:15:05Z").unwrap(),
+            zone: None,
+            collector: None,
+            mapping: None,
+            options: &DecodeOptions::DEFAULT,
+        };
+        nodes.receive(&context, payload, false)
+    };
+    // Without the birth an alias says nothing: the message waits, and the node is asked.
+    let early = heard("spBv1.0/G/NDATA/N", &data);
+    assert_eq!(early.refused.unwrap().reason, RejectReason::NoBirth);
+    assert_eq!(early.ask.unwrap().topic, "spBv1.0/G/NCMD/N");
+
+    let born = heard("spBv1.0/G/NBIRTH/N", &birth);
+    assert!(born.refused.is_none() && born.ask.is_none());
+    let of = born.born.as_ref().map(|born| (born.group.as_str(), born.node.as_str()));
+    assert_eq!(of, Some(("G", "N")));
+    let told = heard("spBv1.0/G/NDATA/N", &data);
+    assert!(told.refused.is_none() && told.ask.is_none(), "{told:?}");
+    let lines = |heard: &Heard| {
+        let of = |report: &DeviceReport| {
+            let seen: Vec<String> = report.observations.iter().map(metric).collect();
+            let events = report.events.iter();
+            let events: Vec<_> =
+                events.map(|event| format!("{} {}", event.code, event.detail)).collect();
+            format!("{} {} {seen:?} {events:?}", report.source_id, report.heard_at.at)
+        };
+        heard.reports.iter().map(of).collect::<Vec<_>>().join("\n")
+    };
+    expect_test::expect![[r#"
+        sparkplug:G/N 2026-01-01T00:00:00Z ["Meter/Energy/Import=12345.678 None 2026-01-01T00:00:00Z", "Meter/Volume=4555831 None 2026-01-01T00:00:00Z"] []
+        collector:G.N 2026-01-01T00:15:05Z [] ["link_up birth"]"#]].assert_eq(&lines(&born));
+    expect_test::expect![[r#"sparkplug:G/N 2026-01-01T00:15:00Z ["Meter/Energy/Import=12345.987 None 2026-01-01T00:15:00Z told later"] []"#]].assert_eq(&lines(&told));
+}
+
+/// `field=value unit` and when it was measured.
+fn metric(seen: &Observation) -> String {
+    match seen {
+        Observation::Register { field, value, unit, time, history, .. } => {
+            let value = value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+            format!(
+                "{field}={value} {unit:?} {}{}",
+                time.at,
+                if *history { " told later" } else { "" }
+            )
+        }
+        Observation::Instant { field, value, unit, time, .. } => {
+            let value = value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+            format!("{field}~{value} {unit:?} {}", time.at)
+        }
+        other => format!("{other:?}"),
+    }
 }
 
 /// `source field=value` of the first register.

@@ -1,8 +1,9 @@
 //! `headend bench protocols`: what one core decodes of each payload format in a second.
 //!
 //! The messages are those of the simulators, a few hundred different ones each, decoded over and
-//! over for a fixed time on one thread: bytes in, reports out, nothing stored. To add a decoder,
-//! add a line to [`lines`].
+//! over for a fixed time on one thread: bytes in, reports out, nothing stored. A Sparkplug host
+//! keeps the births that it heard. Of Modbus, an answer of 100 registers of 16 bits is read. To add
+//! a decoder, add a line to [`lines`].
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -10,10 +11,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::tz::TimeZone;
-use metering::UtcTime;
+use metering::{Unit, UtcTime};
 use protocols::amr::wmbus::{Keys, Receiver};
+use protocols::modbus::frame::{Framing, Received, Request};
+use protocols::modbus::pdu::{Answer, Function, ReadRequest};
+use protocols::modbus::profile::{Register, RegisterType, Scale, Use, WordOrder};
+use protocols::modbus::value::Decoded;
+use protocols::sparkplug::Nodes;
 use protocols::{DecodeContext, DecodeOptions, Format, Mapping, decode_with};
 use serde::Serialize;
+use simulators::edge::{EdgeSpec, sparkplug_nodes};
 use simulators::senders::{SenderKind, SenderSpec, Senders};
 use simulators::{Fleet, FleetSpec, HeardFleet, HeardKind, HeardSpec, SimMessage};
 
@@ -22,6 +29,8 @@ use crate::output::OutputFormat;
 
 const START_S: i64 = 1_790_000_000;
 const METERS: u32 = 60;
+/// Registers of one Modbus answer.
+const REGISTERS: u16 = 100;
 /// Different messages of a line.
 const MESSAGES_MAX: usize = 500;
 const OBJECT: &str = "[mapping]\nname = \"water\"\nformat = \"object\"\n\n[[channel]]\n\
@@ -58,7 +67,14 @@ struct Line {
     format: Format,
     messages: Vec<SimMessage>,
     mapping: Option<Mapping>,
-    receiver: Receiver,
+    reader: Reader,
+}
+
+/// What reads it, and what it keeps between messages.
+enum Reader {
+    Format(Receiver),
+    Sparkplug(Nodes),
+    Modbus(Request, Vec<Register>),
 }
 
 /// Runs every decoder and prints the figures.
@@ -98,7 +114,37 @@ fn lines() -> anyhow::Result<Vec<Line>> {
         let line = Line::new(format, senders(kind, start).into_iter());
         lines.push(Line { mapping: Some(object.clone()), ..line });
     }
+    let spec = EdgeSpec { seed: 7, meters: METERS, start, every_s: 900, faults: false };
+    let nodes = sparkplug_nodes(&spec, 24).messages.into_iter();
+    let reader = Reader::Sparkplug(Nodes::default());
+    lines.push(Line { reader, ..Line::new(Format::Sparkplug, nodes) });
+    lines.push(modbus(start)?);
     Ok(lines)
+}
+
+/// Modbus TCP answers of 100 registers, each a value of its own.
+fn modbus(start: UtcTime) -> anyhow::Result<Line> {
+    let read = ReadRequest::new(Function::Input, 0, REGISTERS).context("a Modbus request")?;
+    let request = Request { unit: 1, read, transaction: 1 };
+    let register = |address| Register {
+        channel: "energy_active_import_total".to_owned(),
+        function: Function::Input,
+        address,
+        kind: RegisterType::U16,
+        unit: Unit::WattHour,
+        use_: Use::Cumulative,
+        order: WordOrder::Big,
+        scale: Scale::Power(-1),
+        absent: Vec::new(),
+        range: None,
+    };
+    let answer = |n: u16| {
+        let mut payload = vec![0, 1, 0, 0, 0, 203, 1, 4, 200];
+        payload.extend((0..REGISTERS).flat_map(|at| (n * 100 + at).to_be_bytes()));
+        SimMessage { sent_at: start, topic: String::new(), payload, reads: REGISTERS.into() }
+    };
+    let reader = Reader::Modbus(request, (0..REGISTERS).map(register).collect());
+    Ok(Line { reader, ..Line::new(Format::ModbusPoll, (0..300).map(answer)) })
 }
 
 fn fleet(start: UtcTime) -> anyhow::Result<Vec<SimMessage>> {
@@ -126,7 +172,7 @@ fn wmbus(start: UtcTime) -> anyhow::Result<Line> {
     let keys = Keys::parse(&fleet.keys()).context("the simulated devices' keys")?;
     let messages = fleet.messages(start, start.plus_seconds(3_600));
     let line = Line::new(Format::Wmbus, messages.into_iter());
-    Ok(Line { receiver: Receiver::new(Arc::new(keys)), ..line })
+    Ok(Line { reader: Reader::Format(Receiver::new(Arc::new(keys))), ..line })
 }
 
 fn senders(kind: SenderKind, start: UtcTime) -> Vec<SimMessage> {
@@ -147,7 +193,8 @@ fn senders(kind: SenderKind, start: UtcTime) -> Vec<SimMessage> {
 impl Line {
     fn new(format: Format, messages: impl Iterator<Item = SimMessage>) -> Self {
         let messages = messages.take(MESSAGES_MAX).collect();
-        Self { format, messages, mapping: None, receiver: Receiver::default() }
+        let reader = Reader::Format(Receiver::default());
+        Self { format, messages, mapping: None, reader }
     }
 
     /// Values in the message; `None` when it was refused.
@@ -161,10 +208,29 @@ impl Line {
             mapping: self.mapping.as_ref(),
             options: &DecodeOptions::DEFAULT,
         };
-        let decoded =
-            decode_with(self.format, &context, &mut self.receiver, &message.payload).ok()?;
-        Some(std::hint::black_box(decoded).iter().map(protocols::DeviceReport::reads).sum())
+        let payload = &message.payload;
+        let reports = match &mut self.reader {
+            Reader::Format(receiver) => {
+                decode_with(self.format, &context, receiver, payload).ok()?
+            }
+            Reader::Sparkplug(nodes) => {
+                let heard = nodes.receive(&context, payload, false);
+                heard.refused.is_none().then_some(heard.reports)?
+            }
+            Reader::Modbus(request, registers) => return registers_of(request, registers, payload),
+        };
+        Some(std::hint::black_box(reports).iter().map(protocols::DeviceReport::reads).sum())
     }
+}
+
+fn registers_of(request: &Request, registers: &[Register], frame: &[u8]) -> Option<u64> {
+    let received = Framing::Tcp.receive(request, frame).ok()?;
+    let Received::Whole(Answer::Registers(words), _) = received else { return None };
+    let value = |register: &&Register| {
+        let decoded = register.decode(|at| words.get(usize::from(at)).copied());
+        matches!(std::hint::black_box(decoded), Decoded::Value(_))
+    };
+    u64::try_from(registers.iter().filter(value).count()).ok()
 }
 
 fn measure(mut line: Line, length: Duration, clock: &dyn Clock) -> anyhow::Result<DecoderFigures> {

@@ -20,7 +20,7 @@ pub const SOURCE_SENT: i16 = 1;
 /// `source` of an interval that we derived from registers.
 pub const SOURCE_DERIVED: i16 = 2;
 /// `source` of an interval that a file told.
-pub const SOURCE_FILE: i16 = 3;
+pub(super) const SOURCE_FILE: i16 = 3;
 
 /// What could not become a reading, in values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

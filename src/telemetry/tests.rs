@@ -29,7 +29,7 @@ fn every_metric_of_the_catalogue_is_shown_and_no_label_names_a_meter() {
     ingest.ack_latency.record(Duration::from_millis(3));
     telemetry.watch_ingest("mqtt", Arc::clone(&ingest)).unwrap();
     telemetry.watch_mqtt(Arc::new(MqttStats::default())).unwrap();
-    telemetry.watch_polls(crate::polling::Watch::default()).unwrap();
+    telemetry.watch_polls(Watch::default()).unwrap();
     telemetry.watch_rules(|| (0, 0), Arc::clone(&ingest)).unwrap();
     let text = telemetry.text().unwrap();
     for metric in METRICS {

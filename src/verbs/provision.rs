@@ -1,9 +1,12 @@
 //! `headend meters provision FILE.csv`: meters become known, and what they sent before comes back.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use metering::{SourceId, UtcTime};
+use protocols::Mapping;
+use protocols::files::layout::Layout;
 use store::assets::{MeterProvision, ProvisionChange, ProvisionOutcome};
 use store::{Database, StoreError};
 
@@ -22,7 +25,8 @@ pub(super) async fn run(
     (path, dry_run, output): (&Path, bool, Output),
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<()> {
-    let mut file = read(path, config)?;
+    let families = families(&opened.database, config).await?;
+    let mut file = read(path, config, families)?;
     let place = Place { database: &opened.database, now: clock.now(), dry_run };
     if !dry_run {
         opened.database.provision_zones(&file.zones, place.now).await?;
@@ -107,13 +111,41 @@ fn is_about_the_meter(error: &StoreError) -> bool {
     matches!(error, StoreError::Refused { .. }) || error.is_data_fault()
 }
 
-fn read(path: &Path, config: &Config) -> anyhow::Result<ProvisionFile> {
+/// Families that mappings, layouts and polled units add to those of formats. What cannot be read
+/// is told where it is used, not here.
+async fn families(database: &Database, config: &Config) -> Result<BTreeSet<String>, StoreError> {
+    let live = store::mappings::live(database).await?;
+    let live = live.iter().filter_map(|row| Mapping::parse(&row.text).ok());
+    let configured = config.mqtt.subscriptions.iter().filter_map(|one| one.mapping.as_deref());
+    let mut families: BTreeSet<String> = live.map(|mapping| mapping.family().to_owned()).collect();
+    families.extend(configured.map(|mapping| mapping.family().to_owned()));
+    let units = store::modbus_units::live(database).await?;
+    let units = units.iter().map(|change| change.unit.source.as_str());
+    let gateways = config.modbus.gateways.iter();
+    let polled = gateways.flat_map(|gateway| gateway.units.iter().map(|unit| unit.source.as_str()));
+    families.extend(units.chain(polled).map(|source| SourceId::parse(source).family().to_owned()));
+    families.extend(config.files.layouts.iter().flat_map(|directory| layout_families(directory)));
+    families.remove("collector");
+    Ok(families)
+}
+
+fn layout_families(directory: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let texts = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter_map(|path| std::fs::read_to_string(path).ok());
+    texts.filter_map(|text| Layout::parse(&text).ok()).map(|layout| layout.family).collect()
+}
+
+fn read(path: &Path, config: &Config, families: BTreeSet<String>) -> anyhow::Result<ProvisionFile> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::because(Exit::Io, format!("cannot read {name}"), error))?;
     let defaults = Defaults {
         utility: config.utility.name.clone(),
         time_zone: config.utility.zone.iana_name().unwrap_or("UTC").to_owned(),
+        families,
     };
     Ok(provision_file::read(&name, &text, &defaults))
 }

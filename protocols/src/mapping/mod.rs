@@ -212,6 +212,11 @@ impl Mapping {
         read::mapping(text)
     }
 
+    /// What stands before the colon of its devices' identities.
+    pub fn family(&self) -> &str {
+        &self.family
+    }
+
     /// The channels in the order written.
     pub fn channels(&self) -> impl Iterator<Item = ChannelFacts<'_>> {
         self.channels.iter().map(|rule| ChannelFacts {

@@ -12,6 +12,7 @@ mod files;
 mod meters;
 mod modbus;
 mod mutate;
+mod payloads;
 mod seeds;
 mod targets;
 

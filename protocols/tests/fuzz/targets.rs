@@ -16,7 +16,7 @@ use metering::UtcTime;
 use protocols::amr::wmbus::{Keys, Receiver};
 use protocols::{DecodeContext, DecodeOptions, DeviceReport, Format, Rejected, decode};
 
-use crate::{files, meters, modbus, seeds};
+use crate::{files, meters, modbus, payloads, seeds};
 
 pub(crate) struct Target {
     pub(crate) name: &'static str,
@@ -27,6 +27,11 @@ pub(crate) struct Target {
 pub(crate) const TARGETS: &[Target] = &[
     Target { name: "modbus-frame", seeds: modbus::FRAME, run: modbus::frame },
     Target { name: "modbus-poll", seeds: modbus::POLL, run: modbus::poll },
+    Target { name: "mapping-text", seeds: payloads::TEXT, run: payloads::text },
+    Target { name: "mapping-json", seeds: payloads::JSON, run: payloads::json },
+    Target { name: "mapping-records", seeds: payloads::RECORDS, run: payloads::records },
+    Target { name: "mapping-csv", seeds: payloads::CSV, run: payloads::csv },
+    Target { name: "sparkplug", seeds: payloads::SPARKPLUG, run: payloads::sparkplug },
     Target { name: "nem12", seeds: files::NEM12, run: files::nem12 },
     Target { name: "cmep", seeds: files::CMEP, run: files::cmep },
     Target { name: "espi", seeds: files::ESPI, run: files::espi },

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use metering::{Commodity, CustomerClass, SourceId, Tag, UtcTime};
+use protocols::FAMILIES;
 use store::assets::MeterProvision;
 
 use super::{COLUMNS, Defaults, INSTALLED_DEFAULT};
@@ -123,7 +124,7 @@ impl<'a> Line<'a> {
         let provision = MeterProvision {
             number: number.to_owned(),
             serial: self.text("serial").unwrap_or_default(),
-            sources: self.sources(number),
+            sources: self.sources(number, defaults),
             commodity,
             class: self.parsed("class").unwrap_or(CustomerClass::Residential),
             address: self.text("address").unwrap_or_default(),
@@ -153,17 +154,19 @@ impl<'a> Line<'a> {
         (provision, heartbeat_s)
     }
 
-    fn sources(&mut self, number: &str) -> Vec<SourceId> {
+    fn sources(&mut self, number: &str, defaults: &Defaults) -> Vec<SourceId> {
         let Some(cell) = self.cell("source") else { return vec![SourceId::new("ami", number)] };
         let mut sources: Vec<SourceId> = Vec::new();
         for word in cell.split_ascii_whitespace() {
             let source = SourceId::parse(word);
             let id = word.split_once(':').map_or("", |(_, id)| id);
-            if id.is_empty() || !is_family(source.family()) || source.as_str() != word {
+            if id.is_empty() || source.as_str() != word {
                 self.fault(
                     "source",
                     format!("`{word}`: write for example ert:44448439 or ami:E-1001"),
                 );
+            } else if !defaults.knows(source.family()) {
+                self.fault("source", no_family(word, source.family(), defaults));
             } else if !sources.contains(&source) {
                 sources.push(source);
             }
@@ -208,9 +211,14 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The family of a wire identity: formats have theirs, and a mapping may name its own
-/// (docs/mapping.md). A collector is no meter.
-fn is_family(family: &str) -> bool {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-    (1..=16).contains(&family.len()) && family.chars().all(plain) && family != "collector"
+/// Why no format, mapping, layout or polled unit calls a device so.
+fn no_family(word: &str, family: &str, defaults: &Defaults) -> String {
+    let known = FAMILIES.iter().copied().chain(defaults.families.iter().map(String::as_str));
+    match crate::config::keys::nearest(family, known) {
+        Some(near) => format!("`{word}`: nothing sends as `{family}`; did you mean `{near}`?"),
+        None => format!(
+            "`{word}`: nothing sends as `{family}`; take its mapping live first \
+             (docs/mapping.md), or lay its layout in files.layouts"
+        ),
+    }
 }

@@ -37,7 +37,7 @@ const fn column(name: &'static str, default: &'static str, about: &'static str) 
 pub const COLUMNS: &[Column] = &[
     column("meter", "required", "The utility's number of the meter."),
     column("serial", "none", "Serial number on the meter."),
-    column("source", "ami:METER", "What the device calls itself on the wire: `ert:ID`, `r900:ID`, `wmbus:ID`, `orion:ID` or `ami:NAME`. Several are separated by spaces."),
+    column("source", "ami:METER", "What the device calls itself on the wire, `FAMILY:ID` as the commissioning list says it: `ert:ID`, `wmbus:ID`, `ami:NAME`, `sparkplug:GROUP/NODE/DEVICE`, or as a live [mapping](mapping.md), a layout of [files](files.md) or a polled Modbus unit says; any other family is taken for a typing error. Several are separated by spaces."),
     column("commodity", "required", "`electricity`, `water`, `gas` or `heat`."),
     column("class", "residential", "`residential`, `small_commercial`, `large_commercial`, `multi_dwelling` or `municipal`."),
     column("address", "none", "Where the meter stands."),
@@ -90,6 +90,15 @@ pub const COLUMNS: &[Column] = &[
 pub struct Defaults {
     pub utility: String,
     pub time_zone: String,
+    /// What devices are called by mappings, layouts and polled units: what stands before the
+    /// colon, beside the families of formats.
+    pub families: BTreeSet<String>,
+}
+
+impl Defaults {
+    fn knows(&self, family: &str) -> bool {
+        protocols::FAMILIES.contains(&family) || self.families.contains(family)
+    }
 }
 
 /// A file, read.

@@ -5,7 +5,11 @@ use super::*;
 const DOCUMENT: &str = include_str!("../../../docs/provisioning.md");
 
 fn of(text: &str) -> ProvisionFile {
-    let defaults = Defaults { utility: "Stadtwerke".into(), time_zone: "Europe/Berlin".into() };
+    let defaults = Defaults {
+        utility: "Stadtwerke".into(),
+        time_zone: "Europe/Berlin".into(),
+        families: ["own".to_owned()].into(),
+    };
     read("meters.csv", text, &defaults)
 }
 
@@ -71,6 +75,23 @@ fn faults_name_line_column_and_way_out_and_refuse_the_whole_meter() {
             meters.csv:9: meter: is empty
             meters.csv:10: unit: `count` says nothing: write the unit of one count, and a multiplier
             accepted ["A"], refused {"", "B", "C", "D", "E", "F"}"#]],
+    );
+}
+
+#[test]
+fn a_family_that_nothing_sends_as_is_refused() {
+    check_faults(
+        "meter,source,commodity,field,reading_type,unit,decimals\n\
+         A,own:7,water,a,volume,m3,0\n\
+         B,sparkplug:G/N/D,water,a,volume,m3,0\n\
+         C,etr:44448439,water,a,volume,m3,0\n\
+         D,plutonium:9,water,a,volume,m3,0\n\
+         E,collector:C-1,water,a,volume,m3,0\n",
+        expect![[r#"
+            meters.csv:4: source: `etr:44448439`: nothing sends as `etr`; did you mean `ert`?
+            meters.csv:5: source: `plutonium:9`: nothing sends as `plutonium`; take its mapping live first (docs/mapping.md), or lay its layout in files.layouts
+            meters.csv:6: source: `collector:C-1`: nothing sends as `collector`; take its mapping live first (docs/mapping.md), or lay its layout in files.layouts
+            accepted ["A", "B"], refused {"C", "D", "E"}"#]],
     );
 }
 

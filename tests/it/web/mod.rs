@@ -5,4 +5,5 @@ mod call;
 mod console;
 mod console_stream;
 mod html;
+mod modbus;
 mod review;

@@ -93,7 +93,7 @@ fn every_preset_is_a_good_layout_and_reads_a_line() {
                 + &at(20, &[(1, "ORDST"), (6, "20260302")])
                 + &at(60, &[(1, "MTRDT"), (6, "2"), (38, "N3")])
                 + &at(100, &[(1, "RDGDT"), (89, "654321")])
-                + &at(20, &[(1, "XXXXX")]),
+                + &at(20, &[(1, "ZZZZZ")]),
         ),
     ];
     let mut all = String::new();
@@ -205,4 +205,12 @@ fn a_bad_layout_says_what_is_wrong() {
         A = "good": column 6: `good` is no quality: actual, estimated, substituted, final_substituted, missing, suspect
         at = [1, 5]: column 1: fixed: `at = [from, to]`, from 1; csv: `index`, from 1, or, with column_names = true, `name`
     "#]].assert_eq(&all);
+}
+
+#[test]
+fn families_of_presets_are_known() {
+    for (name, _) in PRESETS {
+        let family = preset(name).unwrap().family;
+        assert!(crate::FAMILIES.contains(&family.as_str()), "{name}: {family}");
+    }
 }

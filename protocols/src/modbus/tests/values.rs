@@ -116,7 +116,8 @@ proptest! {
     fn floats_give_digits_that_give_them_back(bits in any::<u32>()) {
         let number = f32::from_bits(bits);
         let words = bits.to_be_bytes();
-        let words = [u16::from_be_bytes([words[0], words[1]]), u16::from_be_bytes([words[2], words[3]])];
+        let word = |at: usize| u16::from_be_bytes([words[at], words[at + 1]]);
+        let words = [word(0), word(2)];
         let mut one = register(RegisterType::F32, WordOrder::Big);
         one.channel = "energy_active_net".to_owned();
         one.unit = Unit::WattHour;
@@ -129,10 +130,17 @@ proptest! {
     }
 
     #[test]
-    fn any_registers_decode(words in prop::collection::vec(any::<u16>(), 0..8), at in 0..11_usize, scaled in any::<bool>()) {
+    fn any_registers_decode(
+        words in prop::collection::vec(any::<u16>(), 0..8),
+        at in 0..11_usize,
+        scaled in any::<bool>(),
+    ) {
         use RegisterType as T;
-        let kinds = [T::U16, T::I16, T::U32, T::I32, T::U64, T::I64, T::F32, T::F64, T::Bcd32, T::Acc32, T::Text(6)];
-        for order in [WordOrder::Big, WordOrder::Little, WordOrder::ByteSwapped, WordOrder::BothSwapped] {
+        use WordOrder as W;
+        let whole = [T::U16, T::I16, T::U32, T::I32, T::U64, T::I64];
+        let others = [T::F32, T::F64, T::Bcd32, T::Acc32, T::Text(6)];
+        let kinds = [whole.as_slice(), &others].concat();
+        for order in [W::Big, W::Little, W::ByteSwapped, W::BothSwapped] {
             let mut one = register(kinds[at], order);
             if scaled {
                 one.scale = Scale::Register(104);

@@ -1,0 +1,106 @@
+//! A Modbus meter that nobody foresaw: tried on the page, taken live, polled without a restart, and
+//! ended. The walkthrough of the README, through the router.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use headend::clock::SystemClock;
+use headend::polling::Polling;
+use headend::polling::live::{self, Base};
+use headend::polling::profiles::Profiles;
+use headend::simulate::modbus::{BusFaults, ModbusSimOptions};
+use tokio::sync::watch;
+
+use super::console::{ConsoleRig, words};
+use crate::kit::temp::free_port;
+
+const PROFILE: &str = "name = \"acme-3p\"\nfunction = 4\n[[register]]\n\
+    channel = \"energy_active_import_total\"\naddress = 0x0048\ntype = \"f32\"\nunit = \"kWh\"\n\
+    [[check]]\nrequest = \"04 00 48 00 02\"\nresponse = \"04 04 43 9C 40 00\"\n\
+    expect = \"energy_active_import_total 312.5 kWh\"\n";
+
+/// A form field's text as a browser sends it.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() {
+            out.push(char::from(byte));
+        } else {
+            out += &format!("%{byte:02X}");
+        }
+        out
+    })
+}
+
+fn form(port: u16, own: &str, reason: &str) -> String {
+    format!(
+        "gateway=plant&address={}&unit=2&profile=&own={}&every=1s&reason={}",
+        encoded(&format!("rtutcp://127.0.0.1:{port}")),
+        encoded(own),
+        encoded(reason)
+    )
+}
+
+async fn simulated_bus() -> u16 {
+    let port = free_port();
+    let options = ModbusSimOptions {
+        listen: ([127, 0, 0, 1], port).into(),
+        rtu: true,
+        units: 2,
+        seed: 3,
+        speed: 1,
+        faults: BusFaults::default(),
+        provision_out: None,
+    };
+    tokio::spawn(headend::simulate::modbus::run(options));
+    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    port
+}
+
+#[tokio::test]
+async fn a_modbus_meter_that_nobody_foresaw_is_tried_and_taken_live() {
+    let Some(rig) = ConsoleRig::seeded("modbus", "").await else { return };
+    let port = simulated_bus().await;
+    let empty = words(&rig.get("/modbus").await.text());
+    assert!(empty.contains("No Modbus meter is polled"), "{empty}");
+
+    // A profile whose frames say something else is told, and nothing changes.
+    let wrong = PROFILE.replace("312.5", "312.6");
+    let told = words(&rig.submit("/modbus/try", &form(port, &wrong, "")).await.text());
+    assert!(told.contains("but the frames give energy_active_import_total 312.5 kWh"), "{told}");
+    let tried = words(&rig.submit("/modbus/try", &form(port, PROFILE, "")).await.text());
+    assert!(tried.contains("What the device shows"), "{tried}");
+    let value = tried.split("energy_active_import_total ").nth(1).unwrap();
+    let value: f64 = value.split_whitespace().next().unwrap().parse().unwrap();
+
+    let none = rig.submit("/modbus/apply", &form(port, PROFILE, "")).await;
+    assert!(words(&none.text()).contains("needs a reason"), "{}", none.text());
+    let done = rig.submit("/modbus/apply", &form(port, PROFILE, "new press")).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+
+    // The running head-end takes it over by itself.
+    let base = Base { gateways: Vec::new(), profiles: Profiles::builtin() };
+    let (polling, mut polled) = Polling::new(SystemClock::shared(), Profiles::builtin());
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(live::run(polling, base, rig.database.clone(), stopped));
+    let record = tokio::time::timeout(Duration::from_secs(30), polled.recv()).await.unwrap();
+    let record = record.unwrap();
+    assert_eq!((record.source.as_str(), record.profile.as_str()), ("modbus:plant/2", "acme-3p"));
+    let read: f64 = record.reads[0].values[0].value.unwrap().to_string().parse().unwrap();
+    assert!((read - value).abs() < 1.0, "{read} and {value}");
+
+    let shown = words(&rig.get("/modbus").await.text());
+    assert!(shown.contains("modbus:plant/2") && shown.contains("new press"), "{shown}");
+    let ended = rig.submit("/modbus/end", "source=modbus%3Aplant%2F2&reason=sold").await;
+    assert_eq!(ended.status, StatusCode::SEE_OTHER, "{}", ended.text());
+    let after = words(&rig.get("/modbus").await.text());
+    assert!(after.contains("ended") && after.contains("local operator: sold"), "{after}");
+    // It stops without a restart, too.
+    let quiet = async {
+        while tokio::time::timeout(Duration::from_secs(4), polled.recv()).await.is_ok() {}
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(30), quiet).await.is_ok(), "polled on");
+    stop.send_replace(true);
+    task.await.unwrap();
+}
