@@ -117,7 +117,10 @@ fn compare(report: &DeviceReport, json: &Value) -> (usize, usize, Vec<String>) {
 }
 
 /// What was made of all of them: drivers with their outcome, and how many numbers agree.
-fn run(entries: &[Value]) -> (Vec<(String, Result<(usize, usize), Rejected>)>, String) {
+/// The driver, and the numbers of a telegram with those that agree.
+type Outcome = (String, Result<(usize, usize), Rejected>);
+
+fn run(entries: &[Value]) -> (Vec<Outcome>, String) {
     let mut receiver = Receiver::new(Arc::new(keys(entries)));
     // Short telegrams are understood once a full one of their kind was heard.
     for telegram in entries.iter().flat_map(telegrams) {

@@ -388,7 +388,7 @@ impl<'a> Message<'a> {
                 }
             }
             Some(Identity::Path(path)) => {
-                let record = if path.from_document() { document } else { record };
+                let record = if path.is_of_document() { document } else { record };
                 match path.first(record)? {
                     Some(Value::Text(text)) if !text.trim().is_empty() => {
                         Ok(text.trim().to_owned())

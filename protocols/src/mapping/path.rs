@@ -15,7 +15,7 @@ const FOUND_MAX: usize = 512;
 pub(crate) struct Path {
     text: String,
     /// From the whole document, although the mapping has `records`.
-    from_document: bool,
+    is_of_document: bool,
     steps: Vec<Step>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) enum Record<'a> {
 impl Path {
     /// `""`, `/a/b`, `/list/*/v`; `^/a` is seen from the whole document.
     pub(crate) fn pointer(text: &str) -> Result<Self, String> {
-        let (from_document, rest) = match text.strip_prefix('^') {
+        let (is_of_document, rest) = match text.strip_prefix('^') {
             Some(rest) => (true, rest),
             None => (false, text),
         };
@@ -59,22 +59,22 @@ impl Path {
         if steps.len() > 16 {
             return Err(format!("`{text}` has more than 16 steps"));
         }
-        Ok(Self { text: text.to_owned(), from_document, steps })
+        Ok(Self { text: text.to_owned(), is_of_document, steps })
     }
 
     /// A whole name, for Sparkplug metrics and columns of CSV.
     pub(crate) fn name(text: &str) -> Self {
         let plain = text.strip_prefix('/').filter(|rest| !rest.contains('/')).unwrap_or(text);
         let steps = vec![Step::Key(plain.to_owned())];
-        Self { text: text.to_owned(), from_document: false, steps }
+        Self { text: text.to_owned(), is_of_document: false, steps }
     }
 
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    pub(crate) const fn from_document(&self) -> bool {
-        self.from_document
+    pub(crate) const fn is_of_document(&self) -> bool {
+        self.is_of_document
     }
 
     pub(crate) fn has_any(&self) -> bool {
@@ -153,10 +153,11 @@ fn walk<'a>(
     if text.starts_with('{') {
         let object = Object::parse(text)?;
         match step {
-            Step::Key(key) => match object.get(key) {
-                Some(inner) => walk(inner, rest, suffix, found)?,
-                None => {}
-            },
+            Step::Key(key) => {
+                if let Some(inner) = object.get(key) {
+                    walk(inner, rest, suffix, found)?;
+                }
+            }
             Step::Any => {
                 for (name, inner) in object.members() {
                     let name: String = name.chars().take(40).collect();

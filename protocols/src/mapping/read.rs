@@ -337,7 +337,7 @@ impl Reader<'_> {
         if path.is_none() && one.get("path").is_none() && shape != Shape::Number {
             self.fault(span.start, format!("[[channel]] {field} says no path"));
         }
-        if path.as_ref().is_some_and(Path::from_document) {
+        if path.as_ref().is_some_and(Path::is_of_document) {
             self.fault_at(one, "path", "`^` is for id and time: a channel stands in its record");
         }
         let kind = self.kind(one, span);

@@ -33,7 +33,7 @@ impl TimeRule {
         let (Some(path), false) = (&self.path, self.format == TimeFormat::Arrival) else {
             return sure(otherwise);
         };
-        let record = if path.from_document() { document } else { record };
+        let record = if path.is_of_document() { document } else { record };
         let told = path.first(record)?;
         let parsed = match &told {
             None | Some(Value::Null) => None,

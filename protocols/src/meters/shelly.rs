@@ -110,10 +110,11 @@ fn rpc(
     let mut report = clock.report(context, FAMILY, id);
     for (component, value) in body.members() {
         let (kind, number) = component.split_once(':').unwrap_or((component, ""));
-        if COMPONENTS.contains(&kind) && number.len() < 4 {
-            if let Value::Nested(_) = value {
-                members(&mut report, component, &body.object(component)?, clock.at);
-            }
+        if COMPONENTS.contains(&kind)
+            && number.len() < 4
+            && let Value::Nested(_) = value
+        {
+            members(&mut report, component, &body.object(component)?, clock.at);
         }
     }
     if method.as_deref() == Some("NotifyEvent") {

@@ -154,10 +154,11 @@ fn births_name_what_data_carry_by_number() {
     check(
         rig.tell(2, "spBv1.0/G/DBIRTH/N/W-1", &device_birth(1)),
         expect![[r#"
-        sparkplug:G/N/W-1 via G.N heard 2026-11-22T10:00:01Z device, 2 reads
-          register Volume 4711 (2026-11-22T10:00:01Z device)
-          register Temp -10 (2026-11-22T10:00:01Z device)
-    "#]],
+            born since 2026-11-22T10:00:01Z
+            sparkplug:G/N/W-1 via G.N heard 2026-11-22T10:00:01Z device, 2 reads
+              register Volume 4711 (2026-11-22T10:00:01Z device)
+              register Temp -10 (2026-11-22T10:00:01Z device)
+        "#]],
     );
     let data = vec![
         M::alias(7).field(11, 4_712).at(millis(3)),
@@ -332,11 +333,12 @@ fn a_mapping_names_units_fields_and_events() {
     check(
         rig.tell(2, "spBv1.0/G/DBIRTH/N/W-1", &device_birth(1)),
         expect![[r#"
-        sparkplug:G/N/W-1 via G.N heard 2026-11-22T10:00:01Z device, 2 reads
-          register volume 4711 L mod 4294967296 (2026-11-22T10:00:01Z device)
-          instant temperature -1.0 C (2026-11-22T10:00:01Z device)
-          event leak/0 level `Leak=true` (2026-11-22T10:00:01Z device)
-    "#]],
+            born since 2026-11-22T10:00:01Z
+            sparkplug:G/N/W-1 via G.N heard 2026-11-22T10:00:01Z device, 2 reads
+              register volume 4711 L mod 4294967296 (2026-11-22T10:00:01Z device)
+              instant temperature -1.0 C (2026-11-22T10:00:01Z device)
+              event leak/0 level `Leak=true` (2026-11-22T10:00:01Z device)
+        "#]],
     );
 }
 

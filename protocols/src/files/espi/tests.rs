@@ -113,7 +113,7 @@ fn what_is_refused_and_why() {
         unit: line 61: bad_format: unit code (uom) 250 is not known
         direction: line 61: bad_format: flowDirection 4 is neither forward (1) nor reverse (19)
         behaviour: line 61: bad_format: accumulationBehaviour 9 is none of bulk (1), cumulative (3), delta (4), instantaneous (12)
-        no type: 
+        no type: line 61: bad_format: MeterReading `/espi/1_1/resource/RetailCustomer/C%20%26%20A/UsagePoint/E-1/MeterReading/1` leads to no ReadingType
         value: line 61: bad_value: line 64: value `seven` is no whole number
         no start: line 61: bad_value: line 64: the IntervalReading has no start and duration
     "#]].assert_eq(&told);
