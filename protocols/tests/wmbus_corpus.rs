@@ -116,10 +116,10 @@ fn compare(report: &DeviceReport, json: &Value) -> (usize, usize, Vec<String>) {
     (numbers, same, missing)
 }
 
-/// What was made of all of them: drivers with their outcome, and how many numbers agree.
 /// The driver, and the numbers of a telegram with those that agree.
 type Outcome = (String, Result<(usize, usize), Rejected>);
 
+/// What was made of all of them: drivers with their outcome, and how many numbers agree.
 fn run(entries: &[Value]) -> (Vec<Outcome>, String) {
     let mut receiver = Receiver::new(Arc::new(keys(entries)));
     // Short telegrams are understood once a full one of their kind was heard.

@@ -293,6 +293,7 @@ fn keyed(figures: &RuleFigures) -> [(&'static str, String); 12] {
 
 /// The figures for people: what it is, how much with its unit, and what it should be.
 fn told(figures: &RuleFigures) -> Vec<String> {
+    #[expect(clippy::cast_possible_truncation, reason = "counts and rates stay far below i64")]
     let whole = |number: f64| thousands(number.round() as i64);
     let bytes = |number: usize| thousands(i64::try_from(number).unwrap_or(i64::MAX));
     let silence = &figures.silence;
