@@ -21,8 +21,8 @@ use crate::polling::Watch;
 
 mod fleet;
 mod ingest;
-mod polls;
 pub mod log;
+mod polls;
 mod sampled;
 
 use fleet::FleetState;

@@ -133,8 +133,9 @@ pub(crate) struct AlertBook {
     due: BTreeSet<(i64, AlertKey)>,
     /// Log time before which a resolved alert does not fire again.
     pub(crate) resting: BTreeMap<AlertKey, i64>,
-    /// Leaks that are over, by meter: start and end. For #65, which looks days later.
-    pub(crate) leaks: BTreeMap<Subject, Vec<(i64, i64)>>,
+    /// Leaks of customers that were said and are over: start and end. For #65, which looks days
+    /// later.
+    pub(crate) leaks: BTreeMap<AlertKey, Vec<(i64, i64)>>,
     /// What was said of #27 in a month, and by how much it was too high, in per cent.
     pub(crate) notices: BTreeMap<AlertKey, (i32, i64)>,
     /// What rules in shadow mode said.
@@ -382,11 +383,11 @@ impl AlertBook {
         now: UtcTime,
         out: &mut Vec<AlertTransition>,
     ) {
-        if report.cause.family() == Some(Family::Leak) {
-            self.leaks.entry(report.subject).or_default().push((report.start, end));
-        }
         for (kind, end) in [(TransitionKind::Raised, None), (TransitionKind::Cleared, Some(end))] {
-            self.say_past(report, (kind, end), now, out);
+            let stage = self.say_past(report, (kind, end), now, out);
+            if let Some(end) = end.filter(|_| stage == Some(Stage::Live)) {
+                self.leak_over(report.key(), report.cause, (report.start, end));
+            }
         }
     }
 
@@ -397,7 +398,29 @@ impl AlertBook {
         now: UtcTime,
         out: &mut Vec<AlertTransition>,
     ) {
+        if let Some(leaks) = self.leaks.get_mut(&report.key()) {
+            leaks.retain(|(start, _)| *start != report.start);
+        }
         self.say_past(report, (TransitionKind::Retracted, None), now, out);
+    }
+
+    /// A leak that staff were told is over.
+    fn leak_over(&mut self, key: AlertKey, cause: Cause, (start, end): (i64, i64)) {
+        if cause.is_customers_leak() {
+            let leaks = self.leaks.entry(key).or_default();
+            leaks.retain(|(known, _)| *known != start);
+            leaks.push((start, end));
+        }
+    }
+
+    /// Whether a leak of the meter that staff were told lies between these instants.
+    pub(crate) fn leaked(&self, subject: Subject, (from, to): (i64, i64)) -> bool {
+        let lasts = self.of_subject(subject).any(|(_, active)| {
+            active.stage == Stage::Live && active.cause.is_customers_leak() && active.start < to
+        });
+        let first = AlertKey { subject, rule: FIRST_RULE, channel: i16::MIN };
+        let mut over = self.leaks.range(first..).take_while(|(key, _)| key.subject == subject);
+        lasts || over.any(|(_, leaks)| leaks.iter().any(|(start, end)| *start < to && *end > from))
     }
 
     fn say_past(
@@ -406,13 +429,13 @@ impl AlertBook {
         (kind, end): (TransitionKind, Option<i64>),
         now: UtcTime,
         out: &mut Vec<AlertTransition>,
-    ) {
+    ) -> Option<Stage> {
         let key = report.key();
         let settings = self.params.settings(key.rule);
         let held =
             settings.for_s == 0 || end.is_none_or(|end| end - report.start >= settings.for_s);
         if !settings.enabled || !held {
-            return;
+            return None;
         }
         let severity = settings.severity.unwrap_or(report.severity);
         let family = family_in(report.cause, report.commodity, severity);
@@ -440,6 +463,7 @@ impl AlertBook {
         };
         let stage = if settings.mode == Mode::Shadow { Stage::Shadow } else { Stage::Live };
         self.tell(stage, transition, out);
+        Some(stage)
     }
 
     /// Rests that are over, and leaks that ended before `before`, are forgotten.
@@ -562,8 +586,8 @@ impl AlertBook {
         }
         let channel = (key.channel != 0).then(|| ChannelNo::new(key.channel));
         let family = active.family();
-        if let Some(end) = end.filter(|_| family == Family::Leak && active.stage == Stage::Live) {
-            self.leaks.entry(key.subject).or_default().push((active.start, end));
+        if let Some(end) = end.filter(|_| active.stage == Stage::Live) {
+            self.leak_over(*key, active.cause, (active.start, end));
         }
         let mut evidence = Vec::new();
         if let Some(end) = end {

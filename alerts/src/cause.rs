@@ -65,6 +65,8 @@ words! {
         Battery = "BATTERY",
         Gas = "GAS",
         Data = "DATA",
+        /// No water, or none soon: the pipe is dry or freezes. What leaks is another trouble.
+        Supply = "SUPPLY",
     }
 }
 
@@ -206,10 +208,8 @@ impl Cause {
             | Self::BurstCustomerSide
             | Self::DmaLeak
             | Self::UnaccountedWater
-            | Self::DryPipe
-            | Self::Freeze
-            | Self::FreezeRisk
             | Self::SewerInflow => Some(Family::Leak),
+            Self::DryPipe | Self::Freeze | Self::FreezeRisk => Some(Family::Supply),
             Self::Backflow => Some(Family::Backflow),
             Self::BatteryLow | Self::BatteryDead => Some(Family::Battery),
             Self::GasContinuousFlow | Self::GasHighFlow | Self::GasAnomaly | Self::ValveFailure => {
@@ -224,6 +224,11 @@ impl Cause {
             | Self::WeatherEvent => Some(Family::Data),
             _ => None,
         }
+    }
+
+    /// Water that a customer's meter counted and that nobody used.
+    pub(crate) const fn is_customers_leak(self) -> bool {
+        matches!(self, Self::LeakCustomerSide | Self::LeakIntermittent | Self::BurstCustomerSide)
     }
 
     /// True for the causes that only staff can find: they close an issue without naming a fault.

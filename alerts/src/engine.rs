@@ -253,6 +253,18 @@ impl Engine {
         }
     }
 
+    /// The mean of a day is known: days that closed without it are judged again.
+    fn weather(&mut self, zone: i32, at: i64, centi: i32) {
+        let Some(day) = self.env.network.weather.note(zone, at, centi) else { return };
+        let concerned = |meter: &&mut Meter| zone == EVERYWHERE || meter.network_zone == zone;
+        for meter in self.meters.iter_mut().filter(concerned) {
+            if let Some(place) = self.meter_places.get(&meter.id).copied() {
+                self.env.select(place);
+            }
+            variance::weather_known(meter, day, &mut self.env);
+        }
+    }
+
     fn event(&mut self, subject: Subject, told: Told) {
         let (at, code) = (told.at, told.code);
         match (subject, code) {
@@ -266,10 +278,10 @@ impl Engine {
             (Subject::Headend, EventCode::ClockError) => headend::clock_wrong(at, &mut self.env),
             (Subject::Headend, EventCode::Cleared) => headend::clock_right(at, &mut self.env),
             (Subject::Headend, EventCode::AmbientTemperature) => {
-                self.env.network.weather.note(EVERYWHERE, at, told.detail);
+                self.weather(EVERYWHERE, at, told.detail);
             }
             (Subject::Zone(zone), EventCode::AmbientTemperature) => {
-                self.env.network.weather.note(zone.get(), at, told.detail);
+                self.weather(zone.get(), at, told.detail);
             }
             (Subject::Meter(id), code) => {
                 let Some(place) = self.meter_places.get(&id).copied() else { return };

@@ -4,7 +4,7 @@ use metering::{ChannelNo, Commodity, DeviceFlags, QualityStatus, SlotCode};
 
 use crate::env::Env;
 use crate::rules::{
-    backflow, close, demand, gas, gas_events, leak, reverse, stopped, variance, water,
+    backflow, close, demand, gas, gas_events, leak, reverse, stopped, variance, water, weekly,
 };
 use crate::state::NEVER;
 use crate::state::channel::{Channel, LateSlot, NO_TIMER, Sort};
@@ -105,6 +105,9 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
         backflow::negative(meter, place, (slot.end, digits), env);
     }
     mend_nights(meter, at, &marked, env);
+    if marked.closed && meter.commodity == Commodity::Water {
+        weekly::note_late(meter, at, (number, slot.end, value.unwrap_or(0)), env);
+    }
     let Some(channel) = meter.channels.get_mut(at) else { return };
     let out_of_order = slot.end < channel.last_end.s();
     channel.last_end = Sec::of(channel.last_end.s().max(slot.end));

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 const MAGIC: [u8; 4] = *b"AMIR";
 /// Raised with every change of a stored struct.
-pub(crate) const SCHEMA_VERSION: u64 = 6;
+pub(crate) const SCHEMA_VERSION: u64 = 7;
 const CRC_BYTES: usize = 4;
 
 /// Writes values one after the other.
@@ -229,6 +229,27 @@ impl<K: Snap + Ord, V: Snap> Snap for BTreeMap<K, V> {
     fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let count = from.count()?;
         (0..count).map(|_| Ok((K::load(from)?, V::load(from)?))).collect()
+    }
+}
+
+impl Snap for (i32, i32) {
+    fn save(&self, to: &mut Writer) {
+        self.0.save(to);
+        self.1.save(to);
+    }
+    fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        Ok((i32::load(from)?, i32::load(from)?))
+    }
+}
+
+impl Snap for (i32, i16, u32) {
+    fn save(&self, to: &mut Writer) {
+        self.0.save(to);
+        self.1.save(to);
+        self.2.save(to);
+    }
+    fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        Ok((i32::load(from)?, i16::load(from)?, u32::load(from)?))
     }
 }
 

@@ -78,7 +78,7 @@ impl AlertTransition {
         match self.parent {
             Some(Subject::Transformer(_) | Subject::Zone(_)) => Family::Power,
             // Neighbours in a street without water.
-            Some(Subject::Meter(_)) if matches!(self.family, Family::Leak) => Family::Leak,
+            Some(Subject::Meter(_)) if matches!(self.family, Family::Supply) => Family::Supply,
             _ => Family::Comm,
         }
     }

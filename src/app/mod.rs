@@ -86,8 +86,7 @@ impl App {
         let (address, web) = web::start(&parts, watched, stopped.clone()).await?;
         let intake = tokio::spawn(ingest.run(source, intake_stopped));
         let (stop_polling, polling_stopped) = watch::channel(false);
-        let polling =
-            live::run(polling, parts.polls.clone(), database.clone(), polling_stopped);
+        let polling = live::run(polling, parts.polls.clone(), database.clone(), polling_stopped);
         let polling = tokio::spawn(polling);
 
         let waker = wake_rules(Arc::clone(&stats), rules.clone(), stopped.clone());

@@ -1,6 +1,7 @@
 //! The environment of the process. Nothing else in the program reads it.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Environment variables, read once at the start. Names and values that are not UTF-8 are left
@@ -8,6 +9,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Default, Debug)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
+    /// What the system calls the user of this process.
+    user: Option<String>,
 }
 
 impl Environment {
@@ -16,7 +19,7 @@ impl Environment {
         let text = |word: std::ffi::OsString| word.into_string().ok();
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
-        Self { variables: variables.collect() }
+        Self { variables: variables.collect(), user: user_of_process() }
     }
 
     /// The value of a variable; an empty one counts as not set.
@@ -41,7 +44,8 @@ impl Environment {
 
     /// The account that runs this program, for histories.
     pub fn account(&self) -> &str {
-        self.get("USER").or_else(|| self.get("LOGNAME")).unwrap_or("operator")
+        let told = self.get("USER").or_else(|| self.get("LOGNAME"));
+        told.or(self.user.as_deref()).unwrap_or("operator")
     }
 
     /// `NO_COLOR` (no-color.org): any value that is not empty turns colour off.
@@ -50,9 +54,42 @@ impl Environment {
     }
 }
 
+/// Services and containers often set neither `USER` nor `LOGNAME`.
+fn user_of_process() -> Option<String> {
+    let uid = std::fs::metadata("/proc/self").ok()?.uid();
+    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    Some(name_of(uid, &known).map_or_else(|| format!("uid {uid}"), str::to_owned))
+}
+
+/// The name of a user in the lines of `passwd(5)`: `name:password:uid:...`.
+fn name_of(uid: u32, passwd: &str) -> Option<&str> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    })
+}
+
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
     fn from(pairs: [(&str, &str); N]) -> Self {
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Self { variables: pairs.into_iter().map(own).collect() }
+        Self { variables: pairs.into_iter().map(own).collect(), user: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_user_the_account_is_that_of_the_process() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\nada:x:1000:1000::/home/ada:\n";
+        assert_eq!(name_of(0, passwd), Some("root"));
+        assert_eq!(name_of(1000, passwd), Some("ada"));
+        assert_eq!(name_of(7, passwd), None);
+        let user = Some("ada".to_owned());
+        let bare = Environment { variables: BTreeMap::new(), user };
+        assert_eq!(bare.account(), "ada");
+        assert_eq!(Environment::from([("USER", "eve")]).account(), "eve");
     }
 }

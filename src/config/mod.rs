@@ -29,8 +29,8 @@ pub use modbus::{GatewayAddress, GatewayConfig, ModbusConfig, UnitConfig};
 pub use mqtt::{BrokerUrl, MqttConfig, SubscriptionConfig};
 pub use sample::{Shown, redacted, sample, shown};
 pub use sections::{
-    ConsoleConfig, DataConfig, DatabaseConfig, EmbeddedConfig, FilesConfig, IngestConfig, LogConfig, LogFormat,
-    RulesConfig, UtilityConfig,
+    ConsoleConfig, DataConfig, DatabaseConfig, EmbeddedConfig, FilesConfig, IngestConfig,
+    LogConfig, LogFormat, RulesConfig, UtilityConfig,
 };
 
 use layers::Layers;

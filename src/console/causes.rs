@@ -134,6 +134,7 @@ pub(super) fn findings(family: &str) -> Vec<(&'static str, String)> {
             "REGISTER_DECREASE",
         ],
         "LEAK" => &["LEAK_CUSTOMER_SIDE", "LEAK_INTERMITTENT", "BURST_CUSTOMER_SIDE", "DMA_LEAK"],
+        "SUPPLY" => &["DRY_PIPE", "FREEZE"],
         "BATTERY" => &["BATTERY_LOW", "BATTERY_DEAD"],
         "TAMPER" => &["TAMPER_CONFIRMED", "BYPASS"],
         "POWER" => &["POWER_OUTAGE"],

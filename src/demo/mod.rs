@@ -25,7 +25,7 @@ use crate::app::{App, Parts, Time, stop_signal};
 use crate::clock::{Clock as _, SteppedClock};
 use crate::config::{BrokerUrl, Config, SubscriptionConfig};
 use crate::ingest::stats::IngestStats;
-use crate::verbs::{DemoOptions, database as place_of_data};
+use crate::verbs::{DemoOptions, Exit, Failure, database as place_of_data};
 use driver::{Driver, Ended};
 use publisher::Publisher;
 use report::{Counts, Measured, Report};
@@ -51,6 +51,9 @@ const LINGER: Duration = Duration::from_millis(2);
 /// PostgreSQL is not installed, a port is taken, or the run did not reconcile.
 pub async fn run(options: DemoOptions, base: Config) -> anyhow::Result<()> {
     let stop = stop_on_signal();
+    // Before anything is made: another try finds the directory as it was.
+    let port = console_port(options.port)?;
+    let options = DemoOptions { port, ..options };
     let spec = spec(&options)?;
     let clock = SteppedClock::starting_at(spec.history_start);
     let began = clock.monotonic();
@@ -207,14 +210,23 @@ fn configure(mut config: Config, options: &DemoOptions, broker: u16) -> anyhow::
             options: protocols::DecodeOptions::default(),
         },
     ];
-    config.console.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, console_port(options.port)));
+    config.console.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     Ok(config)
 }
 
 /// The usual port may be taken by another program; one that was asked for may not.
-fn console_port(asked: u16) -> u16 {
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, asked)).is_err();
-    if asked == PORT && taken { 0 } else { asked }
+fn console_port(asked: u16) -> Result<u16, Failure> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, asked)) {
+        Ok(_) => Ok(asked),
+        Err(_) if asked == PORT => Ok(0),
+        Err(error) => {
+            let what = format!(
+                "cannot listen on 127.0.0.1:{asked}: name another port with --port, 0 for any \
+                 that is free"
+            );
+            Err(Failure::because(Exit::Io, what, error))
+        }
+    }
 }
 
 fn stop_on_signal() -> watch::Receiver<bool> {
@@ -272,14 +284,16 @@ impl Place {
             }
         };
         if !own && path.join("pg").exists() {
-            anyhow::bail!(
-                "{} holds a database already: name another directory, or remove it first",
+            let what = format!(
+                "{} holds a database already, and a demo begins with an empty one: name another \
+                 directory with --data-dir, or remove this one first",
                 path.display()
             );
+            return Err(Failure::new(Exit::Usage, what).into());
         }
         std::fs::create_dir_all(&path)
             .with_context(|| format!("make the directory {}", path.display()))?;
-        place_of_data::mark_simulated(&path)?;
+        place_of_data::mark_simulated(&path, ZONE)?;
         Ok(Self { path, own })
     }
 
@@ -291,5 +305,32 @@ impl Place {
         if self.own {
             let _ = std::fs::remove_dir_all(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verbs::exit_of;
+
+    #[test]
+    fn a_taken_port_is_told_with_the_option_that_changes_it() {
+        let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = holder.local_addr().unwrap().port();
+        let told = console_port(port).unwrap_err();
+        assert_eq!(told.exit, Exit::Io);
+        assert!(told.to_string().contains(&format!("127.0.0.1:{port}")), "{told}");
+        assert!(told.to_string().contains("--port"), "{told}");
+        assert_eq!(console_port(0).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_directory_that_holds_a_database_is_a_mistake_of_the_command_line() {
+        let dir = std::env::temp_dir().join(format!("headend-demo-place-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("pg")).unwrap();
+        let told = Place::new(Some(&dir)).err().unwrap();
+        let _ = std::fs::remove_dir_all(&dir);
+        assert_eq!(exit_of(&told), Exit::Usage);
+        assert!(told.to_string().contains("--data-dir"), "{told}");
     }
 }

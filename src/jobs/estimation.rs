@@ -104,14 +104,16 @@ impl EstimationJob {
     pub async fn once(&mut self, now: UtcTime) -> Result<Told, StoreError> {
         self.refresh().await?;
         self.storms = storms(&self.database, now).await?;
-        let mut told = Told { superseded: self.late(now).await?, ..Told::default() };
+        let nightly = self.nightly_at.is_none_or(|at| now.seconds_since(at) >= NIGHTLY_S);
+        let seen = self.late_at.filter(|_| !nightly);
+        let mut told = Told { superseded: self.late(seen, now).await?, ..Told::default() };
         self.late_at = Some(now);
         settle_proposals(&self.database, now.plus_seconds(-LOOK_BACK_S), now).await?;
         let found = holes(&self.database, (now.plus_seconds(-LOOK_BACK_S), now), SLOTS_MAX).await?;
         for channel in found {
             self.fill(channel, now, &mut told).await?;
         }
-        if self.nightly_at.is_none_or(|at| now.seconds_since(at) >= NIGHTLY_S) {
+        if nightly {
             self.nightly(now, &mut told).await?;
             self.nightly_at = Some(now);
         }
@@ -140,11 +142,12 @@ impl EstimationJob {
         Ok(())
     }
 
-    /// Late actual values, batch by batch.
-    async fn late(&self, now: UtcTime) -> Result<u64, StoreError> {
+    /// Late actual values, batch by batch; those of days that were closed since `seen`. Closing
+    /// that takes longer than a look commits days of before it: all are looked at once a day.
+    async fn late(&self, seen: Option<UtcTime>, now: UtcTime) -> Result<u64, StoreError> {
         let mut count = 0;
         // Days are closed by log time, looks are taken at full hours before it.
-        let closed = self.late_at.map_or(UtcTime::default(), |at| at.plus_seconds(-EVERY_S));
+        let closed = seen.map_or(UtcTime::MIN, |at| at.plus_seconds(-EVERY_S));
         loop {
             let since = (now.plus_seconds(-LATE_BACK_S), closed);
             let mut late = late_actuals(&self.database, since, LATE_MAX).await?;

@@ -60,8 +60,9 @@ pub struct FaultHarm {
 pub(super) struct Bills {
     watched: HashSet<MeterId>,
     intervals: u64,
-    suspect: HashMap<(MeterId, UtcTime), Vec<UtcTime>>,
-    /// Of watched meters: ends of what was validated, and whether it is zero.
+    /// Ends of what is held, and whether it is zero.
+    suspect: HashMap<(MeterId, UtcTime), Vec<(UtcTime, bool)>>,
+    /// The same of what was validated, of watched meters.
     released: HashMap<(MeterId, UtcTime), Vec<(UtcTime, bool)>>,
 }
 
@@ -90,20 +91,21 @@ impl Bills {
             self.intervals += verdict.validated.len() as u64;
         }
         let key = (meter, start);
+        let is_zero = |end: UtcTime| {
+            let at = slots.binary_search_by_key(&end, |slot| slot.end);
+            at.is_ok_and(|at| slots[at].value == 0)
+        };
         if verdict.suspect.is_empty() {
             if again {
                 self.suspect.remove(&key);
             }
         } else {
-            self.suspect.insert(key, verdict.suspect.iter().map(|slot| slot.end).collect());
+            let held = verdict.suspect.iter().map(|slot| (slot.end, is_zero(slot.end)));
+            self.suspect.insert(key, held.collect());
         }
         if self.watched.contains(&meter) {
             let ends = (1..).map(|nth: i64| start.plus_seconds(nth * i64::from(len_s)));
             let released = ends.zip(&verdict.validated).filter(|(_, ok)| **ok);
-            let is_zero = |end: UtcTime| {
-                let at = slots.binary_search_by_key(&end, |slot| slot.end);
-                at.is_ok_and(|at| slots[at].value == 0)
-            };
             self.released.insert(key, released.map(|(end, _)| (end, is_zero(end))).collect());
         }
     }
@@ -114,16 +116,19 @@ impl Bills {
         directory: &Directory,
         trial_end: UtcTime,
     ) -> BillingHarm {
-        let windows = windows(faults, directory, trial_end);
+        self.harm(&windows(faults, directory, trial_end))
+    }
+
+    fn harm(&self, windows: &HashMap<MeterId, Vec<Window>>) -> BillingHarm {
         let of = |meter: &MeterId| windows.get(meter).map_or(&[][..], Vec::as_slice);
         let mut harm = BillingHarm { intervals: self.intervals, ..BillingHarm::default() };
         let mut by_fault: BTreeMap<&'static str, (u64, u64)> = BTreeMap::new();
         for ((meter, _), ends) in &self.suspect {
-            for end in ends {
+            for (end, zero) in ends {
                 let windows = of(meter);
                 harm.held += 1;
                 harm.wrongly_held += u64::from(!windows.iter().any(|window| window.excuses(*end)));
-                if let Some(fault) = windows.iter().find_map(|window| window.wrong(*end, false)) {
+                if let Some(fault) = windows.iter().find_map(|window| window.wrong(*end, *zero)) {
                     by_fault.entry(fault).or_default().0 += 1;
                 }
             }
@@ -219,5 +224,26 @@ impl BillingHarm {
         self.by_fault.sort_by_key(|one| (std::cmp::Reverse(one.released), one.fault));
         self.wrong = self.by_fault.iter().map(|one| one.wrong).sum();
         self.wrongly_released = self.by_fault.iter().map(|one| one.released).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_is_right_whether_it_was_held_or_released() {
+        let end = UtcTime::from_seconds(3_600);
+        let (from, to) = (UtcTime::default(), end);
+        let window = Window { fault: "double_count", from, to, has_wrong_values: true };
+        assert_eq!(window.wrong(end, true), None);
+        assert_eq!(window.wrong(end, false), Some("double_count"));
+        let mut bills = Bills::default();
+        let key = (MeterId::new(1), from);
+        bills.suspect.insert(key, vec![(end, true)]);
+        bills.released.insert(key, vec![(end, false)]);
+        let windows = HashMap::from([(MeterId::new(1), vec![window])]);
+        let harm = bills.harm(&windows);
+        assert_eq!((harm.held, harm.wrong, harm.wrongly_released), (1, 1, 1));
     }
 }

@@ -105,12 +105,20 @@ pub fn parse(text: &str) -> Result<Bundle, RulesError> {
 /// # Errors
 /// The database is away.
 pub async fn active(database: &Database) -> Result<(String, Bundle), StoreError> {
-    match store::rules::active(database).await? {
+    let (_, version, bundle) = numbered(database).await?;
+    Ok((version, bundle))
+}
+
+/// The same with its number, 0 where nothing was ever applied.
+async fn numbered(database: &Database) -> Result<(i64, String, Bundle), StoreError> {
+    let row = store::rules::active(database).await?;
+    let number = row.as_ref().map_or(0, |row| row.bundle_no);
+    match row {
         Some(row) if !row.text.is_empty() => {
             let bundle = of_row(&row)?;
-            Ok((row.version, bundle))
+            Ok((number, row.version, bundle))
         }
-        _ => Ok((BUILT_IN.to_owned(), Bundle::default())),
+        _ => Ok((number, BUILT_IN.to_owned(), Bundle::default())),
     }
 }
 
@@ -248,8 +256,9 @@ pub async fn apply(
         watched(database, &bundle, person.now).await?;
     }
     let hash = bundle.hash();
-    let (_, now) = active(database).await?;
+    let (over, _, now) = numbered(database).await?;
     let new = NewBundle {
+        over: Some(over),
         version: &bundle.version,
         text,
         hash: &hash,
@@ -317,29 +326,25 @@ pub async fn rollback(
     person: Person<'_>,
 ) -> Result<BundleRow, RulesError> {
     person.check()?;
-    let (_, now) = active(database).await?;
-    if version == BUILT_IN {
-        let none = Bundle::default();
-        let hash = none.hash();
-        let new = NewBundle {
-            version: BUILT_IN,
-            text: "",
-            hash: &hash,
-            actor: person.actor,
-            approved_by: approved((&now, &none), person)?,
-            reason: person.reason,
-        };
-        return Ok(store::rules::rollback_to(database, &new, person.now).await?);
-    }
-    // An unknown version is refused by the store, with what to do.
-    let known = store::rules::by_version(database, version).await?;
-    let back = known.as_ref().map(of_row).transpose()?;
-    let approved_by = match &back {
-        Some(back) => approved((&now, back), person)?,
-        None => "",
+    let (over, _, now) = numbered(database).await?;
+    let none = Bundle::default();
+    let (text, hash, back) = if version == BUILT_IN {
+        (String::new(), none.hash(), none)
+    } else {
+        let row = store::rules::held_before(database, version).await?;
+        let back = of_row(&row)?;
+        (row.text, row.hash, back)
     };
-    let who = (person.actor, approved_by, person.reason);
-    Ok(store::rules::rollback(database, version, who, person.now).await?)
+    let new = NewBundle {
+        version,
+        text: &text,
+        hash: &hash,
+        actor: person.actor,
+        approved_by: approved((&now, &back), person)?,
+        reason: person.reason,
+        over: Some(over),
+    };
+    Ok(store::rules::rollback(database, &new, person.now).await?)
 }
 
 /// Value of a parameter under a bundle, of validation or of the engine.

@@ -10,16 +10,17 @@ pub(crate) mod draft;
 use std::collections::BTreeSet;
 
 use alerts::bundle::TouTime;
-use metering::{ChannelNo, MeterId, QualityStatus, Ratio, UtcTime};
+use metering::{ChannelNo, MeterId, Outcome, QualityStatus, Ratio, UtcTime};
 use store::estimation::{
     Decision, Kept, NewEstimation, SeriesSpan, SlotRange, apply, decide, in_force, series,
 };
 use store::views::review::{self, ReviewFilter, ReviewRow};
 use store::{Database, StoreError};
+use vee::checks;
 use vee::estimate::share::on_grid;
 use vee::estimate::{
-    Confidence, ConfidenceClass, DayType, Estimate, EstimateError, Gap, Inputs, Method, Scaling,
-    TouRule, TouSchedule, Unscaled,
+    ChannelFacts, Confidence, ConfidenceClass, DayType, Estimate, EstimateError, Gap, Inputs,
+    Method, Scaling, TouRule, TouSchedule, Unscaled,
 };
 use vee::estimation::{Estimation, EstimationState, Origin, Trigger};
 
@@ -37,6 +38,13 @@ pub enum VeeError {
     NoReason,
     #[error("the range must hold whole intervals of the channel ({len_s} s) and at most 100 days")]
     Range { len_s: i32 },
+    #[error("the interval that ends at {end} is not over yet: it is now {now}")]
+    Future { end: UtcTime, now: UtcTime },
+    #[error(
+        "the channel counts one direction only: the value of the interval that ends at {end} \
+         cannot be negative"
+    )]
+    Negative { end: UtcTime },
     #[error("the zone `{0}` of the usage point is unknown")]
     Zone(String),
     #[error("nothing to estimate: every interval there has a usable value")]
@@ -143,7 +151,8 @@ pub async fn estimate(
 /// with its sum kept.
 ///
 /// # Errors
-/// [`VeeError::NoReason`], [`VeeError::Range`]; refused when the database holds something final.
+/// [`VeeError::NoReason`], [`VeeError::Range`], [`VeeError::Future`], [`VeeError::Negative`]; refused
+/// when the database holds something final.
 pub async fn edit(
     db: &Database,
     (meter, channel): (MeterId, ChannelNo),
@@ -151,15 +160,8 @@ pub async fn edit(
     who: Person<'_>,
 ) -> Result<Vec<Kept>, VeeError> {
     let (actor, reason) = who.check()?;
-    let asset = channel::asset(db, meter, channel).await?;
+    let (asset, runs) = runs_to_edit(db, (meter, channel), values, who.now).await?;
     let len_s = asset.channel.len_s;
-    let stands = |end: UtcTime| {
-        i64::from(len_s) >= metering::time::DAY_S || end.floor_to(i64::from(len_s)) == end
-    };
-    if !values.iter().all(|(end, _)| stands(*end)) {
-        return Err(VeeError::Range { len_s });
-    }
-    let runs = draft::runs(values, len_s).ok_or(VeeError::Range { len_s })?;
     let mut kept = Vec::new();
     for (gap, values) in runs {
         let span = SeriesSpan { meter, channel, from: gap.from, to: gap.to };
@@ -190,6 +192,56 @@ pub async fn edit(
         kept.push(apply(db, &new, who.now).await?);
     }
     Ok(kept)
+}
+
+/// Whether [`edit`] would take these values; nothing is kept.
+///
+/// # Errors
+/// As [`edit`], but for a reason.
+pub async fn try_edit(
+    db: &Database,
+    key: (MeterId, ChannelNo),
+    values: &[(UtcTime, i64)],
+    now: UtcTime,
+) -> Result<(), VeeError> {
+    runs_to_edit(db, key, values, now).await.map(|_| ())
+}
+
+async fn runs_to_edit(
+    db: &Database,
+    (meter, channel): (MeterId, ChannelNo),
+    values: &[(UtcTime, i64)],
+    now: UtcTime,
+) -> Result<(ChannelFacts, Vec<(Gap, Vec<i64>)>), VeeError> {
+    let asset = channel::asset(db, meter, channel).await?;
+    let len_s = asset.channel.len_s;
+    let stands = |end: UtcTime| {
+        i64::from(len_s) >= metering::time::DAY_S || end.floor_to(i64::from(len_s)) == end
+    };
+    if !values.iter().all(|(end, _)| stands(*end)) {
+        return Err(VeeError::Range { len_s });
+    }
+    plausible(&asset, values, now)?;
+    let runs = draft::runs(values, len_s).ok_or(VeeError::Range { len_s })?;
+    Ok((asset, runs))
+}
+
+/// What a meter may not say a person may not either: a value of the future, or less than nothing
+/// used where there is one direction.
+fn plausible(
+    facts: &ChannelFacts,
+    values: &[(UtcTime, i64)],
+    now: UtcTime,
+) -> Result<(), VeeError> {
+    for (end, value) in values {
+        if *end > now {
+            return Err(VeeError::Future { end: *end, now });
+        }
+        if checks::negative(*value, facts.channel.reading_type, facts.net) == Outcome::Fail {
+            return Err(VeeError::Negative { end: *end });
+        }
+    }
+    Ok(())
 }
 
 fn edited(gap: Gap, values: Vec<i64>) -> Estimate {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use jiff::tz::TimeZone;
 use store::{Database, DatabaseConfig, EmbeddedOptions, EmbeddedServer, PgLog};
 
 use super::exit::{Exit, Failure};
@@ -19,6 +20,9 @@ const PRIVATE: &str = "pg";
 
 /// Marks a data directory whose time is that of a simulated utility.
 const SIMULATED: &str = "simulated-time";
+
+/// In that file, before the name of the utility's zone.
+const ZONE_LINE: &str = "zone = ";
 
 /// An open database. [`Opened::close`] must be called: it stops a server that was started.
 #[derive(Debug)]
@@ -47,8 +51,8 @@ pub async fn open(config: &Config) -> anyhow::Result<Opened> {
 /// # Errors
 /// As [`open`]; and when there is no database yet.
 pub async fn open_existing(config: &Config) -> anyhow::Result<Opened> {
-    let dir = &config.data.dir;
-    if config.database.url.is_none() && !dir.join(PRIVATE).exists() {
+    if !exists(config) {
+        let dir = &config.data.dir;
         let what = format!(
             "there is no database in {}: name another place with --data-dir or --database-url, or \
              begin one with `headend serve` or `headend meters provision FILE.csv`",
@@ -74,14 +78,25 @@ pub async fn open_to_serve(config: &Config) -> anyhow::Result<Opened> {
     Ok(Opened { database, server: Some(server) })
 }
 
-/// Says that the time in `data_dir` is that of a simulated utility.
+/// Says that the time in `data_dir` is that of a simulated utility in `zone`.
 ///
 /// # Errors
 /// When the directory cannot be written.
-pub fn mark_simulated(data_dir: &Path) -> anyhow::Result<()> {
+pub fn mark_simulated(data_dir: &Path, zone: &str) -> anyhow::Result<()> {
     let path = data_dir.join(SIMULATED);
-    std::fs::write(&path, "The time of this head-end is that of its log.\n")
-        .with_context(|| format!("write {}", path.display()))
+    let text = format!("The time of this head-end is that of its log.\n{ZONE_LINE}{zone}\n");
+    std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+}
+
+fn simulated_zone(data_dir: &Path) -> Option<TimeZone> {
+    let text = std::fs::read_to_string(data_dir.join(SIMULATED)).ok()?;
+    let name = text.lines().find_map(|line| line.strip_prefix(ZONE_LINE))?;
+    TimeZone::get(name).ok()
+}
+
+/// True when the configuration names a database, or its data directory holds one.
+pub fn exists(config: &Config) -> bool {
+    config.database.url.is_some() || config.data.dir.join(PRIVATE).exists()
 }
 
 impl Opened {
@@ -97,6 +112,16 @@ impl Opened {
         }
         let now = PgLog::new(self.database.clone()).last_log_time().await?;
         Ok(SteppedClock::starting_at(now))
+    }
+
+    /// The zone to tell times in: of the configuration; where it names none, that of a simulated
+    /// utility, as its console has it.
+    pub fn zone(&self, config: &Config) -> TimeZone {
+        let own = &config.utility.zone;
+        if config.database.url.is_some() || own.iana_name() != Some("UTC") {
+            return own.clone();
+        }
+        simulated_zone(&config.data.dir).unwrap_or_else(|| own.clone())
     }
 
     /// True when a head-end may be running on the same database.
@@ -145,4 +170,20 @@ pub fn with_url(config: &Config, url: impl Into<String>) -> DatabaseConfig {
     store.work_pool_max = usize::try_from(work).unwrap_or(usize::MAX);
     store.statement_timeout = config.database.statement_timeout;
     store
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_simulated_utility_tells_its_zone() {
+        let dir = std::env::temp_dir().join(format!("headend-zone-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        assert!(simulated_zone(&dir).is_none());
+        mark_simulated(&dir, "Europe/Berlin").unwrap();
+        let zone = simulated_zone(&dir);
+        let _ = std::fs::remove_dir_all(&dir);
+        assert_eq!(zone.unwrap().iana_name(), Some("Europe/Berlin"));
+    }
 }

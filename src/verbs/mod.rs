@@ -143,6 +143,12 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
         | Verb::Dlq(_) => {
             let config = load()?;
             start_log(&quiet(&config))?;
+            if let Verb::Rules(rules) = &verb
+                && rules.knows_the_catalogue()
+                && !database::exists(&config)
+            {
+                return rules::run_built_in(rules, &config);
+            }
             let place = Place { config, account: environment.account().to_owned() };
             runtime()?.block_on(with_database(&verb, &place))
         }
@@ -179,7 +185,7 @@ async fn ask(verb: &Verb, place: &Place, opened: &Opened) -> anyhow::Result<()> 
     let clock = opened.clock(&place.config).await?;
     let database = &opened.database;
     let now = clock.now();
-    let zone = &place.config.utility.zone;
+    let zone = &opened.zone(&place.config);
     match verb {
         Verb::Meters(MetersVerb::List(args)) => meters::list(database, args, zone, now).await,
         Verb::Meters(MetersVerb::Show { number, output }) => {

@@ -94,9 +94,23 @@ fn range_of(
     let to = read("--to", &args.to)?.unwrap_or(now);
     let from = read("--from", &args.from)?.unwrap_or_else(|| to.plus_seconds(-DAY_S));
     if from >= to {
-        return Err(Failure::new(Exit::Usage, "--from: is not before --to"));
+        return Err(Failure::new(Exit::Usage, not_before((from, to), args.to.is_some(), zone)));
     }
     Ok((from, to))
+}
+
+/// Why a range is empty; without `--to` it ends now.
+pub(super) fn not_before(
+    (from, to): (UtcTime, UtcTime),
+    to_was_given: bool,
+    zone: &TimeZone,
+) -> String {
+    let (from, to) = (stamp(from, zone), stamp(to, zone));
+    if to_was_given {
+        format!("--from: {from} is not before --to {to}")
+    } else {
+        format!("--from: {from} is not before now, {to}: without --to the range ends now")
+    }
 }
 
 /// ISO 8601 with the offset in force.

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use alerts::features::FEATURES;
 use alerts::rule::Judge;
-use alerts::{Bundle, CATALOGUE, Mode, PARAMS, Params, RuleId, RuleInfo, RuleSettings};
+use alerts::{Bundle, CATALOGUE, Mode, PARAMS, ParamInfo, Params, RuleId, RuleInfo, RuleSettings};
 use jiff::tz::TimeZone;
 use metering::UtcTime;
 use store::Database;
 
 use super::cli::instant;
 use super::exit::{Exit, Failure};
-use super::reads::stamp;
+use super::reads::{not_before, stamp};
 use super::rules_args::{RulesVerb, ShadowVerb, Who};
 use super::{rules_shadow, rules_weather};
+use crate::config::Config;
 use crate::output::{Cell, List, OutputFormat, Record, remark, say};
 use crate::services::rules::trials::Progress;
 use crate::services::rules::{self, Person, RulesError, backtest};
@@ -32,6 +33,21 @@ pub(super) fn run_offline(verb: &RulesVerb) -> anyhow::Result<()> {
     }
 }
 
+/// What is asked of a head-end that has no database yet: the rules as they are built in.
+pub(super) fn run_built_in(verb: &RulesVerb, config: &Config) -> anyhow::Result<()> {
+    let built_in = (alerts::BUILT_IN.to_owned(), Bundle::default());
+    match verb {
+        RulesVerb::List { output } => list(&built_in, output.format())?,
+        RulesVerb::Show { name, output } => {
+            let id = named(name).ok_or_else(|| unknown(name))?;
+            show_rule(id, &built_in.1, output.format())?;
+        }
+        _ => return Ok(()),
+    }
+    remark!("there is no database in {}: these are the built-in rules", config.data.dir.display());
+    Ok(())
+}
+
 pub(super) async fn run(
     database: &Database,
     verb: &RulesVerb,
@@ -39,7 +55,7 @@ pub(super) async fn run(
     (zone, now): (&TimeZone, UtcTime),
 ) -> anyhow::Result<()> {
     match verb {
-        RulesVerb::List { output } => list(database, output.format()).await,
+        RulesVerb::List { output } => list(&rules::active(database).await?, output.format()),
         RulesVerb::Show { name, output } => show(database, name, output.format()).await,
         RulesVerb::Apply { file, who, dry_run, force, approved_by, output } => {
             let text = read(file)?;
@@ -65,8 +81,12 @@ pub(super) async fn run(
                     .map_err(|what| Failure::new(Exit::Usage, format!("{option}: {what}")))
             };
             let from = at(from, "--from")?;
-            let to = to.as_deref().map_or(Ok(now), |text| at(text, "--to"))?;
-            try_past(database, file, (from, to), (zone, output.format())).await
+            let end = to.as_deref().map_or(Ok(now), |text| at(text, "--to"))?;
+            if end <= from {
+                let what = not_before((from, end), to.is_some(), zone);
+                return Err(Failure::new(Exit::Usage, what).into());
+            }
+            try_past(database, file, (from, end), (zone, output.format())).await
         }
         RulesVerb::Shadow { list: Some(ShadowVerb::List { rule, limit, output }), .. } => {
             let what = (rule.as_deref(), *limit);
@@ -184,8 +204,7 @@ fn mode(settings: RuleSettings) -> &'static str {
     }
 }
 
-async fn list(database: &Database, format: OutputFormat) -> anyhow::Result<()> {
-    let (version, bundle) = rules::active(database).await?;
+fn list((version, bundle): &(String, Bundle), format: OutputFormat) -> anyhow::Result<()> {
     let params = bundle.params(&Params::default());
     let mut list = List::new(&[
         "no",
@@ -246,10 +265,19 @@ fn severity_of(info: &RuleInfo, settings: RuleSettings) -> String {
 
 async fn show(database: &Database, name: &str, format: OutputFormat) -> anyhow::Result<()> {
     let (_, bundle) = rules::active(database).await?;
-    let id = RuleId::from_name(name).or_else(|| RuleId::from_name(&name.to_ascii_uppercase()));
-    let Some(id) = id else {
-        return show_version(database, name).await;
-    };
+    match named(name) {
+        Some(id) => show_rule(id, &bundle, format),
+        None => show_version(database, name).await,
+    }
+}
+
+/// A rule by its name in any case, or by its number as the lists have it: `38`, `#38`.
+fn named(text: &str) -> Option<RuleId> {
+    let number = || RuleId::from_number(text.strip_prefix('#').unwrap_or(text).parse().ok()?);
+    RuleId::from_name(&text.to_ascii_uppercase()).or_else(number)
+}
+
+fn show_rule(id: RuleId, bundle: &Bundle, format: OutputFormat) -> anyhow::Result<()> {
     let Some(info) = id.info() else {
         let own = bundle.custom.iter().find(|own| own.id == id);
         let missing = || Failure::new(Exit::Data, format!("no rule {id} is active"));
@@ -257,7 +285,7 @@ async fn show(database: &Database, name: &str, format: OutputFormat) -> anyhow::
         return Ok(());
     };
     if format == OutputFormat::Table {
-        show_settings(info, &bundle, format)?;
+        show_settings(info, bundle, format)?;
     }
     let mut list =
         List::new(&["parameter", "value", "unit", "min", "max", "default", "mark", "meaning"]);
@@ -266,7 +294,7 @@ async fn show(database: &Database, name: &str, format: OutputFormat) -> anyhow::
     for one in own {
         list.push(vec![
             Cell::text(one.key),
-            Cell::number(rules::value_of(&bundle, one)),
+            Cell::number(rules::value_of(bundle, one)),
             Cell::text(one.unit),
             Cell::number(one.min),
             Cell::number(one.max),
@@ -311,11 +339,19 @@ async fn show_version(database: &Database, version: &str) -> anyhow::Result<()> 
             say!("{}", row.text.trim_end())?;
             Ok(())
         }
-        None => {
-            let what = format!("there is no rule and no version `{version}`");
-            Err(Failure::new(Exit::Data, what).into())
-        }
+        None => Err(unknown(version).into()),
     }
+}
+
+fn unknown(name: &str) -> Failure {
+    let known = CATALOGUE.iter().map(|info| info.id.name);
+    let near = alerts::bundle::nearest(&name.to_ascii_uppercase(), known);
+    let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+    let what = format!(
+        "there is no rule and no version `{name}`{near} (`headend rules list` and `headend rules \
+         history` tell them)"
+    );
+    Failure::new(Exit::Data, what)
 }
 
 async fn rehearse(
@@ -325,13 +361,15 @@ async fn rehearse(
 ) -> anyhow::Result<()> {
     let bundle = rules::ready(text).map_err(|error| failure(file, error))?;
     let (version, active) = rules::active(database).await?;
-    let mut list = List::new(&["rule", "key", "before", "after"]);
+    let mut list = List::new(&["rule", "key", "before", "after", "unit"]);
+    let checks = rules::checks();
     for one in rules::differences(&active, &bundle) {
         list.push(vec![
-            Cell::text(one.rule),
-            Cell::text(one.key),
-            Cell::text(one.before),
-            Cell::text(one.after),
+            Cell::text(&one.rule),
+            Cell::text(&one.key),
+            Cell::text(&one.before),
+            Cell::text(&one.after),
+            Cell::text(unit_of(&one, &checks)),
         ]);
     }
     list.print(format)?;
@@ -343,6 +381,14 @@ async fn rehearse(
         }
     }
     Ok(())
+}
+
+/// The unit of what differs; settings such as the mode have none.
+fn unit_of(one: &rules::Difference, checks: &[ParamInfo]) -> &'static str {
+    let known = PARAMS.iter().chain(checks);
+    let own = known.into_iter().find(|info| info.rule == one.rule && info.key == one.key);
+    let seconds = matches!(one.key.as_str(), "for_s" | "keep_for_s" | "rearm_s");
+    own.map_or(if seconds { "s" } else { "" }, |info| info.unit)
 }
 
 async fn history(
@@ -374,9 +420,6 @@ async fn try_past(
     (from, to): (UtcTime, UtcTime),
     (zone, format): (&TimeZone, OutputFormat),
 ) -> anyhow::Result<()> {
-    if to <= from {
-        return Err(Failure::new(Exit::Usage, "--to must be later than --from").into());
-    }
     let text = read(file)?;
     let bundle = rules::ready(&text).map_err(|error| failure(file, error))?;
     let row = store::rules::active(database).await?;

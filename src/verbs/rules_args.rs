@@ -15,7 +15,7 @@ pub(super) enum RulesVerb {
     },
     /// Shows a rule with its parameters, or the text of a version.
     Show {
-        /// Such as WTR-CONT, OP-0007 or 2026-11-21.1.
+        /// Such as WTR-CONT, 38, OP-0007 or 2026-11-21.1.
         name: String,
         #[command(flatten)]
         output: Output,
@@ -134,6 +134,11 @@ pub(super) struct Who {
 }
 
 impl RulesVerb {
+    /// Answered from the built-in rules where there is no database yet.
+    pub(super) const fn knows_the_catalogue(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Show { .. })
+    }
+
     /// Answered from the file alone, without a database.
     pub(super) const fn is_offline(&self) -> bool {
         matches!(self, Self::Features { .. } | Self::Check { .. } | Self::Test { .. })

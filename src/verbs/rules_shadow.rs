@@ -38,7 +38,8 @@ pub(super) async fn run(
     }
     let (actor, reason) = by;
     let (version, approved_by) = (&*bundle.version, "");
-    let new = NewBundle { version, text: &text, hash: &hash, actor, approved_by, reason };
+    let (text, hash, over) = (&*text, &*hash, None);
+    let new = NewBundle { version, text, hash, actor, approved_by, reason, over };
     store::rules::set_shadow(database, Some(&new), by, now).await?;
     say!("rules {} run in shadow; their alerts open no issue", bundle.version)?;
     Ok(())

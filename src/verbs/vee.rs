@@ -12,7 +12,7 @@ use vee::estimate::Estimate;
 
 use super::cli::{Output, PageArgs, instant};
 use super::exit::{Exit, Failure};
-use super::reads::{channel_of, stamp, zone_named};
+use super::reads::{channel_of, not_before, stamp, zone_named};
 use super::vee_args::{DecideArgs, Stretch, VeeVerb};
 use crate::output::{Cell, List, OutputFormat, say};
 use crate::services::vee::{self as service, Person, VeeError};
@@ -48,7 +48,7 @@ pub(super) async fn run(
                 return would(db, &found, "accept", &[QualityStatus::Suspect]).await;
             }
             let count = service::accept(db, &found.range, person(args, account, now)).await;
-            say!("accepted {} intervals", count.map_err(failed)?)?;
+            say!("accepted {}", intervals(count.map_err(failed)?))?;
             Ok(())
         }
         VeeVerb::Reject(args) => {
@@ -57,7 +57,7 @@ pub(super) async fn run(
                 return would(db, &found, "reject", &[QualityStatus::Suspect]).await;
             }
             let count = service::reject(db, &found.range, person(args, account, now)).await;
-            say!("rejected {} intervals", count.map_err(failed)?)?;
+            say!("rejected {}", intervals(count.map_err(failed)?))?;
             Ok(())
         }
         VeeVerb::Estimate { act, method, output } => {
@@ -84,7 +84,7 @@ pub(super) async fn run(
                 return Ok(());
             }
             let count = service::undo(db, &found.range, person(args, account, now)).await;
-            say!("took back {} intervals", count.map_err(failed)?)?;
+            say!("took back {}", intervals(count.map_err(failed)?))?;
             Ok(())
         }
     }
@@ -171,7 +171,8 @@ async fn find(db: &Database, stretch: &Stretch, now: UtcTime) -> anyhow::Result<
         None => next_midnight(from, &zone),
     };
     if from >= to {
-        return Err(Failure::new(Exit::Usage, "--from: is not before --to").into());
+        let what = not_before((from, to), true, &zone);
+        return Err(Failure::new(Exit::Usage, what).into());
     }
     let len_s = length_of(db, (meter.meter, channel)).await?;
     for (option, at) in [("--from", from), ("--to", to)] {
@@ -237,8 +238,14 @@ async fn would(
         );
         return Err(Failure::new(Exit::Data, what).into());
     }
-    say!("would {what} {count} intervals; nothing was changed")?;
+    say!("would {what} {}; nothing was changed", intervals(count))?;
     Ok(())
+}
+
+fn intervals(count: impl ToString) -> String {
+    let count = count.to_string();
+    let word = if count == "1" { "interval" } else { "intervals" };
+    format!("{count} {word}")
 }
 
 /// `INT-ZERO`.
@@ -338,11 +345,12 @@ async fn edit(
         };
         given.push((*end, value));
     }
+    let key = (found.range.meter, found.range.channel);
     if act.dry_run {
-        say!("would edit {} intervals; nothing was changed", given.len())?;
+        service::try_edit(db, key, &given, who.now).await.map_err(failed)?;
+        say!("would edit {}; nothing was changed", intervals(given.len()))?;
         return Ok(());
     }
-    let key = (found.range.meter, found.range.channel);
     let kept = service::edit(db, key, &given, who).await.map_err(failed)?;
     estimations(&kept)
 }

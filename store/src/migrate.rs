@@ -94,3 +94,18 @@ async fn sabotage(client: &Client) -> Result<(), StoreError> {
 async fn sabotage(_: &Client) -> Result<(), StoreError> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::embedded;
+
+    #[test]
+    fn migrations_are_numbered_without_holes() {
+        let runner = embedded::migrations::runner();
+        let mut numbers: Vec<i64> =
+            runner.get_migrations().iter().map(|one| i64::from(one.version())).collect();
+        numbers.sort_unstable();
+        // A number that is filled in later is refused by databases that are beyond it.
+        assert_eq!(numbers, (1..).take(numbers.len()).collect::<Vec<i64>>());
+    }
+}

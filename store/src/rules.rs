@@ -85,6 +85,9 @@ pub struct NewBundle<'a> {
     /// The second person, where bills are held otherwise than before; empty: nobody was needed.
     pub approved_by: &'a str,
     pub reason: &'a str,
+    /// Number of the rules that held when this was wanted, 0 for the built-in ones: it is refused
+    /// over others. `None`: whichever hold.
+    pub over: Option<i64>,
 }
 
 /// A version as it was made active or shadow.
@@ -158,31 +161,23 @@ pub async fn apply(
     activate(database, new, BundleAct::Apply, at).await
 }
 
-/// Makes an earlier version active again.
+/// The newest row with which that version held; what only stood in shadow did not.
 ///
 /// # Errors
 /// `Refused` when there is no such version; else when the database is away.
-pub async fn rollback(
-    database: &Database,
-    version: &str,
-    (actor, approved_by, reason): (&str, &str, &str),
-    at: UtcTime,
-) -> Result<BundleRow, StoreError> {
+pub async fn held_before(database: &Database, version: &str) -> Result<BundleRow, StoreError> {
     let held = one(&database.client().await?, HELD_BEFORE, &[&version]).await?;
-    let known = held.ok_or_else(|| StoreError::Refused {
+    held.ok_or_else(|| StoreError::Refused {
         what: "going back to earlier rules",
         detail: format!("no version `{version}` ever held: `headend rules history` lists them"),
-    })?;
-    let (version, text, hash) = (&*known.version, &*known.text, &*known.hash);
-    let back = NewBundle { version, text, hash, actor, approved_by, reason };
-    activate(database, &back, BundleAct::Rollback, at).await
+    })
 }
 
-/// Makes rules active again that are no row of their own, as the built-in ones.
+/// Makes earlier rules active again: those of [`held_before`], or the built-in ones.
 ///
 /// # Errors
 /// `Refused` when the version was used for another text; else when the database is away.
-pub async fn rollback_to(
+pub async fn rollback(
     database: &Database,
     new: &NewBundle<'_>,
     at: UtcTime,
@@ -193,7 +188,7 @@ pub async fn rollback_to(
 /// Sets or ends (`None`) the shadow rules.
 ///
 /// # Errors
-/// When the database is away.
+/// `Refused` when a version of that name held with another text; else when the database is away.
 pub async fn set_shadow(
     database: &Database,
     new: Option<&NewBundle<'_>>,
@@ -203,11 +198,12 @@ pub async fn set_shadow(
     let tx = Tx::begin(database).await?;
     match new {
         Some(new) => {
+            own_name(tx.client(), new).await?;
             insert(tx.client(), new, BundleAct::Shadow, (at, 0)).await?;
         }
         None => {
             let (version, text, hash, approved_by) = ("", "", "", "");
-            let none = NewBundle { version, text, hash, actor, approved_by, reason };
+            let none = NewBundle { version, text, hash, actor, approved_by, reason, over: None };
             insert(tx.client(), &none, BundleAct::EndShadow, (at, 0)).await?;
         }
     }
@@ -230,7 +226,9 @@ async fn activate(
         .batch_execute("LOCK TABLE rule_bundle IN SHARE ROW EXCLUSIVE MODE")
         .await
         .map_err(StoreError::query("changing the rules"))?;
-    if let Some(now) = one(client, ACTIVE, &[]).await?
+    let now = one(client, ACTIVE, &[]).await?;
+    let holds = now.as_ref().map_or(0, |now| now.bundle_no);
+    if let Some(now) = now
         && now.version == new.version
         && now.hash == new.hash
         && now.text == new.text
@@ -238,13 +236,11 @@ async fn activate(
         tx.rollback().await;
         return Ok(now);
     }
-    if let Some(known) = one(client, BY_VERSION, &[&new.version]).await?
-        && known.hash != new.hash
-        && known.act != BundleAct::Shadow
-    {
-        let detail = format!("version `{}` names other rules: raise the version", new.version);
+    if new.over.is_some_and(|over| over != holds) {
+        let detail = "others were made to hold meanwhile: look at them and try again".to_owned();
         return Err(StoreError::Refused { what: "changing the rules", detail });
     }
+    own_name(client, new).await?;
     let bundle = RuleBundle { version: new.version.to_owned(), text: new.text.to_owned() };
     let span = append_records(client, at, &[LogRecord::Rules(Box::new(bundle))]).await?;
     let log_seq = span.map_or(0, |(first, _)| first);
@@ -264,6 +260,17 @@ async fn activate(
     })
 }
 
+/// One name, one text: a version that held names no other rules.
+async fn own_name(client: &Connection, new: &NewBundle<'_>) -> Result<(), StoreError> {
+    match one(client, HELD_BEFORE, &[&new.version]).await? {
+        Some(known) if known.hash != new.hash => {
+            let detail = format!("version `{}` names other rules: raise the version", new.version);
+            Err(StoreError::Refused { what: "changing the rules", detail })
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn insert(
     client: &Connection,
     new: &NewBundle<'_>,
@@ -272,7 +279,7 @@ async fn insert(
 ) -> Result<i64, StoreError> {
     let query = StoreError::query("keeping a version of the rules");
     let statement = client.prepare_cached(INSERT).await.map_err(&query)?;
-    let NewBundle { version, text, hash, actor, approved_by, reason } = new;
+    let NewBundle { version, text, hash, actor, approved_by, reason, over: _ } = new;
     let row = client
         .query_one(
             &statement,

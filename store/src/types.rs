@@ -19,10 +19,16 @@ pub struct Stamp(pub UtcTime);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Day(pub i64);
 
-/// The wire value of an instant. [`UtcTime::MAX`] and later become `infinity`.
+/// 4714-11-24 BC: PostgreSQL refuses what is before, finite as it may be.
+const FIRST_WIRE: i64 = -211_813_488_000_000_000;
+
+/// The wire value of an instant. [`UtcTime::MAX`] and later become `infinity`, what lies before the
+/// first instant of the database `-infinity`.
 pub(crate) const fn stamp_to_wire(at: UtcTime) -> i64 {
     if at.micros() >= UtcTime::MAX.micros() {
         i64::MAX
+    } else if at.micros() < FIRST_WIRE + EPOCH_2000_US {
+        i64::MIN
     } else {
         at.micros().saturating_sub(EPOCH_2000_US)
     }
@@ -94,5 +100,11 @@ mod tests {
             assert_eq!(stamp_from_wire(stamp_to_wire(at)), at);
         }
         assert_eq!(stamp_from_wire(stamp_to_wire(UtcTime::MAX)), UtcTime::MAX);
+        // What PostgreSQL cannot hold is before everything that it can.
+        let before = UtcTime::MIN.plus_seconds(3_600);
+        assert_eq!(stamp_to_wire(before), i64::MIN);
+        assert_eq!(stamp_from_wire(stamp_to_wire(UtcTime::MIN)), UtcTime::MIN);
+        let first = UtcTime::from_micros(FIRST_WIRE + EPOCH_2000_US);
+        assert_eq!(stamp_from_wire(stamp_to_wire(first)), first);
     }
 }

@@ -31,10 +31,7 @@ impl fmt::Display for BundleErrors {
 impl std::error::Error for BundleErrors {}
 
 /// The known word that a wrong one is nearest to, when it is near at all.
-pub(crate) fn nearest(
-    wrong: &str,
-    known: impl Iterator<Item = &'static str>,
-) -> Option<&'static str> {
+pub fn nearest(wrong: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let wrong: String = wrong.chars().take(64).collect();
     known
         .map(|word| (distance(&wrong, word), word))

@@ -47,8 +47,7 @@ use crate::params::{Mode, ParamInfo, Params};
 use crate::rule::RuleId;
 
 pub use asset::Conditions;
-pub(crate) use error::nearest;
-pub use error::{BundleError, BundleErrors};
+pub use error::{BundleError, BundleErrors, nearest};
 pub use tou::{TouError, TouTime};
 pub use trial::Failed;
 

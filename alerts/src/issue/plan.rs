@@ -120,6 +120,9 @@ pub fn plan(
     parent: Option<&IssueView>,
 ) -> Vec<IssueChange> {
     let active = current.filter(|view| view.state.is_active());
+    if transition.rule == RuleId::COM_BACKFILL {
+        return active.map(|view| backfilled(transition, view)).unwrap_or_default();
+    }
     match (transition.kind, active) {
         (TransitionKind::Raised | TransitionKind::Updated, Some(view)) => {
             hit(transition, view, parent)
@@ -137,6 +140,14 @@ pub fn plan(
         (TransitionKind::Cleared, Some(view)) => cleared(transition, view),
         (TransitionKind::Retracted, Some(view)) => retracted(transition, view),
         (TransitionKind::Cleared | TransitionKind::Retracted, None) => Vec::new(),
+    }
+}
+
+/// Some late values came: a fact about the issue, which other holes may keep open.
+fn backfilled(transition: &AlertTransition, view: &IssueView) -> Vec<IssueChange> {
+    match transition.kind {
+        TransitionKind::Raised => vec![worse_or_more(transition, view)],
+        _ => Vec::new(),
     }
 }
 
@@ -228,7 +239,11 @@ fn hit(
         changes.push(IssueChange::Resumed { issue_id: view.issue_id.clone() });
     }
     match parent.filter(|parent| parent.state.is_active()) {
-        Some(parent) if !view.suppressed && view.state == State::Detected => {
+        // In a street without water another meter may come to lead.
+        Some(parent)
+            if view.state == State::Detected
+                && (!view.suppressed || matches!(transition.parent, Some(Subject::Meter(_)))) =>
+        {
             changes.push(IssueChange::Suppress {
                 issue_id: view.issue_id.clone(),
                 parent_issue_id: parent.issue_id.clone(),

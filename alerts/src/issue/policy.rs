@@ -16,7 +16,7 @@ pub const fn verify_after_s(family: Family, cause: Cause, severity: Severity) ->
         // A single long gap: 24 h of delivery.
         (Family::Comm | Family::Clock, _) => Some(DAY_S),
         (Family::Power, _) => Some(HOUR_S),
-        (Family::Leak, _) => Some(DAY_S),
+        (Family::Leak | Family::Supply, _) => Some(DAY_S),
         (Family::Battery, _) => Some(30 * DAY_S),
         (Family::Gas, _) => match severity {
             Severity::P1 => None,
@@ -34,7 +34,7 @@ pub const fn verify_after_s(family: Family, cause: Cause, severity: Severity) ->
 /// A closed issue is the same trouble when it comes back within this time, in seconds.
 pub const fn reopen_within_s(family: Family) -> i64 {
     match family {
-        Family::Leak => 7 * DAY_S,
+        Family::Leak | Family::Supply => 7 * DAY_S,
         _ => 30 * DAY_S,
     }
 }

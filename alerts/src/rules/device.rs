@@ -13,6 +13,7 @@ use crate::rules::{
 };
 use crate::state::channel::Sort;
 use crate::state::meter::Meter;
+use crate::state::sec::Sec;
 use crate::timer::TimerKey;
 
 const DAY_S: i64 = 86_400;
@@ -74,7 +75,9 @@ pub(crate) fn instant(meter: &mut Meter, channel: i16, (at, value): (i64, i64), 
     let Some(channel) = meter.channel_at(channel).map(|place| &mut meter.channels[place]) else {
         return;
     };
-    channel.register = value;
+    if at >= channel.register_at.s() {
+        (channel.register, channel.register_at) = (value, Sec::of(at));
+    }
     let sort = channel.sort;
     match sort {
         Sort::Export => reverse::register(meter, (at, value), env),

@@ -22,6 +22,7 @@ pub(crate) mod peer;
 pub(crate) mod pipe;
 pub(crate) mod power;
 pub(crate) mod projection;
+pub(crate) mod registers;
 pub(crate) mod reset;
 pub(crate) mod reverse;
 pub(crate) mod sewer;

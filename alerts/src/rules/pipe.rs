@@ -4,7 +4,7 @@
 use metering::{Commodity, EventCode, MeterId, Severity, Subject, Tag};
 
 use super::device::{Told, key, look_at, report};
-use crate::alerts::{AlertKey, Report};
+use crate::alerts::{Active, AlertKey, Report, Stage};
 use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
@@ -41,6 +41,8 @@ pub(crate) fn told(meter: &mut Meter, place: u32, told: Told, env: &mut Env) {
         let key = key(meter, rule);
         if env.book.get(&key).is_some_and(|active| active.start > spell.from) {
             env.book.retract(&key, env.at, &mut env.out);
+            // Its issue goes: the neighbours stand without it until it leads again.
+            regroup(street_of(meter, place, env), env);
         }
         let mut report = report(meter, (rule, Cause::DryPipe), (spell.from, spell.to), env);
         report.severity = Severity::P3;
@@ -48,6 +50,7 @@ pub(crate) fn told(meter: &mut Meter, place: u32, told: Told, env: &mut Env) {
         report.evidence.push(Evidence::number("duration", hours, "h"));
         join_street(meter, place, &mut report, env);
         env.book.assert(report, env.at, &mut env.out);
+        regroup(street_of(meter, place, env), env);
     }
     look_at(place, RuleId::WTR_DRY, env.now + clear_s, env);
 }
@@ -66,60 +69,88 @@ pub(crate) fn look(meter: &mut Meter, place: u32, env: &mut Env) {
             look_at(place, RuleId::WTR_DRY, env.now + DAY_S, env);
         } else {
             env.book.clear(&key, spell.to.max(start), env.at, &mut env.out);
-            leave_street(meter, place, env);
+            regroup(street_of(meter, place, env), env);
         }
     }
 }
 
 const RULES: [RuleId; 2] = [RuleId::WTR_DRY, RuleId::WTR_EMPTY];
 
-fn is_dry(id: i32, env: &Env) -> bool {
-    let subject = Subject::Meter(MeterId::new(id));
-    RULES.iter().any(|rule| env.book.get(&AlertKey::of(subject, *rule, None)).is_some())
+/// It was said, and does not wait to be taken back.
+fn stands(active: &Active) -> bool {
+    active.stage != Stage::Pending && active.clear_end == NEVER
 }
 
-/// A street without water is one issue, on the meter that said so first; its neighbours are
+/// Since when a meter is dry, as staff were told, with its number: the least of a street leads it.
+fn dry_since(id: i32, env: &Env) -> Option<(i64, i32)> {
+    let subject = Subject::Meter(MeterId::new(id));
+    let active = RULES.iter().filter_map(|rule| env.book.get(&AlertKey::of(subject, *rule, None)));
+    let told = active.filter(|active| stands(active));
+    told.map(|active| (active.start, id)).min()
+}
+
+/// Network zone and street of a meter. `None` when these leave in doubt who its neighbours are.
+fn street_of(meter: &Meter, place: u32, env: &Env) -> Option<(i32, i32)> {
+    let street = env.network.link(place).map_or(0, |link| link.street);
+    let known = street > 0 || (street < 0 && meter.network_zone != 0);
+    known.then_some((meter.network_zone, street))
+}
+
+/// A street without water is one issue, on the meter that is dry for longest; its neighbours are
 /// children of it.
 fn join_street(meter: &Meter, place: u32, report: &mut Report, env: &mut Env) {
-    let street = env.network.link(place).map_or(0, |link| link.street);
-    if street == 0 {
-        return;
+    let Some(street) = street_of(meter, place, env) else { return };
+    let id = meter.id.get();
+    let own = dry_since(id, env).map_or(report.start, |known| known.0.min(report.start));
+    let dry = env.network.dry_streets.entry(street).or_default();
+    dry.retain(|other| *other != id);
+    let others = dry.clone();
+    dry.push(id);
+    let others: Vec<(i64, i32)> = others.iter().filter_map(|id| dry_since(*id, env)).collect();
+    match others.iter().min() {
+        Some(first) if *first < (own, id) => {
+            report.parent = Some(Subject::Meter(MeterId::new(first.1)));
+            report.annunciate = false;
+            let told = i64::try_from(others.len()).unwrap_or(0);
+            report.evidence.push(Evidence::number("neighbours", told, "meters"));
+        }
+        // Old news that explains what staff know is told to them.
+        _ => report.annunciate |= others.iter().any(|(_, id)| is_annunciated(*id, env)),
     }
-    let mut dry = env.network.dry_streets.remove(&street).unwrap_or_default();
-    dry.retain(|id| is_dry(*id, env) && *id != meter.id.get());
-    let first = dry.first().copied();
-    let known = is_dry(meter.id.get(), env);
-    let leads = known && env.book.get(&report.key()).is_some_and(|active| active.parent.is_none());
-    if let Some(first) = first.filter(|_| !leads) {
-        report.parent = Some(Subject::Meter(MeterId::new(first)));
-        report.annunciate = false;
-        let told = i64::try_from(dry.len()).unwrap_or(0);
-        report.evidence.push(Evidence::number("neighbours", told, "meters"));
-        dry.push(meter.id.get());
-    } else {
-        dry.insert(0, meter.id.get());
-    }
-    env.network.dry_streets.insert(street, dry);
 }
 
-/// Its water is back. When the others of the street had it as their parent, the next one is it.
-fn leave_street(meter: &Meter, place: u32, env: &mut Env) {
-    let street = env.network.link(place).map_or(0, |link| link.street);
+fn is_annunciated(id: i32, env: &Env) -> bool {
+    let subject = Subject::Meter(MeterId::new(id));
+    RULES.iter().any(|rule| {
+        env.book.get(&AlertKey::of(subject, *rule, None)).is_some_and(|active| active.annunciated)
+    })
+}
+
+/// Who is dry in the street has changed: the one that is dry for longest leads, the others are its
+/// children.
+fn regroup(street: Option<(i32, i32)>, env: &mut Env) {
+    let Some(street) = street else { return };
     let Some(mut dry) = env.network.dry_streets.remove(&street) else { return };
-    let led = dry.first() == Some(&meter.id.get());
-    dry.retain(|id| is_dry(*id, env));
-    let Some(first) = dry.first().copied() else { return };
-    for id in dry.iter().filter(|_| led) {
+    dry.retain(|id| dry_since(*id, env).is_some());
+    dry.sort_unstable();
+    let Some((_, first)) = dry.iter().filter_map(|id| dry_since(*id, env)).min() else { return };
+    let leader = Subject::Meter(MeterId::new(first));
+    // The leader first: its issue is there when the others come under it.
+    for id in std::iter::once(first).chain(dry.iter().copied().filter(|id| *id != first)) {
+        let subject = Subject::Meter(MeterId::new(id));
+        let parent = (id != first).then_some(leader);
         for rule in RULES {
-            let subject = Subject::Meter(MeterId::new(*id));
             let key = AlertKey::of(subject, rule, None);
             let Some(active) = env.book.get(&key).copied() else { continue };
+            if active.parent == parent || !stands(&active) {
+                continue;
+            }
             let mut report = Report::new(rule, subject, active.cause, active.start);
             report.commodity = active.commodity;
             report.severity = active.severity;
             report.until = active.until;
-            report.parent = (*id != first).then(|| Subject::Meter(MeterId::new(first)));
-            report.annunciate = *id == first;
+            report.parent = parent;
+            report.annunciate = parent.is_none();
             env.book.assert(report, env.at, &mut env.out);
         }
     }

@@ -11,7 +11,7 @@ use metering::{Commodity, MeterRole, Severity};
 
 use super::transformer::day_total;
 use crate::alerts::{AlertKey, Report, seconds};
-use crate::cause::{Cause, Family};
+use crate::cause::Cause;
 use crate::env::Env;
 use crate::local::month_of;
 use crate::rule::RuleId;
@@ -82,15 +82,7 @@ fn add(number: i32, meters: &[Meter], env: &mut Env) {
         if !is_customers_water(meter) || !meter.account_active {
             continue;
         }
-        let lasting = env
-            .book
-            .of_subject(meter.subject())
-            .any(|(_, a)| a.cause.family() == Some(Family::Leak) && a.start < day_end);
-        let over = env.book.leaks.get(&meter.subject());
-        let leaks = lasting
-            || over.is_some_and(|leaks| {
-                leaks.iter().any(|(start, end)| *start < day_end && *end > day_end - DAY_S)
-            });
+        let leaks = env.book.leaked(meter.subject(), (day_end - DAY_S, day_end));
         let total = day_total(meter, number);
         let place = u32::try_from(place).unwrap_or(u32::MAX);
         let own = env.network.winter.meters.entry(place).or_default();

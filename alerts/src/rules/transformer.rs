@@ -110,9 +110,16 @@ fn judge(
     let enough = i64::try_from(own.len()).unwrap_or(0) >= env.params.xfmr_days_min;
     let (median, mad) = median_mad(&mut own);
     // What is not known does not count against the members.
-    let least = loss - doubt;
-    let z_x100 = (least - median) * 6_745 / (mad.max(SPREAD_MIN_X100) * 100);
-    let bad = least > env.params.xfmr_loss_max_x100 || (enough && z_x100 > env.params.xfmr_z_x100);
+    let z_x100 = |loss: i64| (loss - median) * 6_745 / (mad.max(SPREAD_MIN_X100) * 100);
+    let is_bad = |loss: i64| {
+        loss > env.params.xfmr_loss_max_x100 || (enough && z_x100(loss) > env.params.xfmr_z_x100)
+    };
+    let bad = is_bad(loss - doubt);
+    if !bad && is_bad(loss + doubt) {
+        // Nor does it speak for them, or make theft the usual loss.
+        return;
+    }
+    let z_x100 = z_x100(loss - doubt);
     node.bad = (node.bad << 1 | u8::from(bad)) & WEEK;
     if !bad {
         node.losses.push((day, loss));

@@ -257,6 +257,9 @@ fn stands_out(
     })
 }
 
+/// A temperature that comes later than this after its day changes no alert.
+const WEATHER_DAYS: i32 = 8;
+
 /// Days with holes close when their data are due, at the next tick: all must be in before the group
 /// decides, or each would be judged alone.
 const TOGETHER_S: i64 = 900;
@@ -310,6 +313,20 @@ pub(crate) fn day_repaired(meter: &mut Meter, at: usize, number: i32, env: &mut 
         env.groups.get_mut(group).is_some_and(|group| group.decided.contains_key(&newest));
     if newest.saturating_sub(number) < 4 && decided {
         raise_if_held(meter, at, newest, env);
+    }
+}
+
+/// The temperature of a day came after the day closed: it is judged as if it had been known. A day
+/// of which the group decides nothing any more stays as it is.
+pub(crate) fn weather_known(meter: &mut Meter, number: i32, env: &mut Env) {
+    for at in 0..meter.channels.len() {
+        let used = |channel: &&Channel| {
+            let newest = channel.closed_through;
+            channel.used && number <= newest && number > newest - WEATHER_DAYS
+        };
+        if meter.is_customers() && meter.channels.get(at).as_ref().is_some_and(used) {
+            day_repaired(meter, at, number, env);
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::cause::{Cause, Family};
 use crate::env::Env;
 use crate::rule::RuleId;
 use crate::rules::device::Told;
-use crate::rules::headend;
+use crate::rules::{headend, registers};
 use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
 use crate::state::NEVER;
 use crate::state::meter::Meter;
@@ -222,7 +222,7 @@ pub(crate) fn reading(
             let wild = matches!(rule, RuleId::ING_TIME | RuleId::ING_CLK);
             let (from, to) = if wild { (env.now, env.now) } else { (from, to) };
             let (kind, detail) = match read.filter(|_| rule == RuleId::REG_DEC) {
-                Some(read) => turned_back(whose, (to, read), env),
+                Some(read) => registers::turned_back(whose, (to, read), env),
                 None => (0, 0),
             };
             let fail = Fail { from, to, at: env.now, kind, detail };
@@ -247,34 +247,6 @@ fn forget_if_clean(place: u32, env: &mut Env) {
     if let Some(link) = env.network.link_mut(place).filter(|_| !kept) {
         link.judged = false;
     }
-}
-
-/// A register that shows less than before: how much less in milli-units, and what that looks like
-/// (#11). What was fed in at the same time went through a meter that turns both ways; a hundredth
-/// of a day's water or gas went back through it.
-fn turned_back(whose: Whose<'_>, (at, read): (i64, i64), env: &mut Env) -> (u8, i64) {
-    let meter = whose.meter;
-    let own = whose.channel.and_then(|no| meter.channel_at(no.get()));
-    let before = own.map_or(NEVER, |at| meter.channels[at].register);
-    if before == NEVER || read >= before {
-        return (0, 0);
-    }
-    let less = before.saturating_sub(read);
-    if meter.commodity == Commodity::Electricity {
-        let today = env.zones.day_at(meter.zone, at - 1).number;
-        let days = meter.rare().map_or(&[][..], |rare| &rare.reverse);
-        let fed: i64 = days.iter().filter(|(day, _)| today - day <= 1).map(|(_, fed)| fed).sum();
-        let alike = (fed - less).abs() <= less / 10;
-        return (if alike { kind::DEC_FED_IN } else { 0 }, less);
-    }
-    let Some(channel) = meter.channels.iter().find(|channel| channel.used) else {
-        return (0, less);
-    };
-    let today = env.zones.day_at(meter.zone, at - 1).number;
-    let mut days: Vec<i64> =
-        (today - 28..today).filter_map(|day| channel.days.total(day)).collect();
-    let little = !days.is_empty() && less <= crate::stats::median(&mut days) / 100;
-    (if little { kind::DEC_LITTLE } else { 0 }, less)
 }
 
 /// A slot is flagged: test mode that lasts four hours is left on, also over midnight.

@@ -1,7 +1,7 @@
 //! #40's guard by the meter's own week: a pool that is filled or a garden that is watered on the
 //! same day of each week draws as much as a burst and is none.
 //!
-//! For each closed local day the hours are kept that drew at least half of a burst. An hour of a
+//! For each closed local day of a channel the hours are kept that drew at least half of a burst. An hour of a
 //! later day is usual when it, or the one before or after it, was such an hour on the same day of
 //! most of the four weeks before. Only more than the meter is made for is a burst there.
 
@@ -31,16 +31,40 @@ pub(super) fn note_day(meter: &mut Meter, at: usize, day: &OpenDay, env: &Env) {
             hours |= 1 << ((slot - 1) * len_s / HOUR_S).min(31);
         }
     }
-    let kept = day.number - WEEK * WEEKS;
+    note(meter, at, (day.number, hours));
+}
+
+/// A slot of a day that is closed came: `value` in mL up to `end`.
+pub(crate) fn note_late(
+    meter: &mut Meter,
+    at: usize,
+    (number, end, value): (i32, i64, i64),
+    env: &mut Env,
+) {
+    let Some(channel) = meter.channels.get(at) else { return };
+    let Some(water) = channel.water.as_deref() else { return };
+    let len_s = channel.len();
+    let half = burst_limit(meter, water.p95[0], env) / 2;
+    let start = env.zones.day(meter.zone, number).start;
+    if number >= channel.closed_through - WEEK * WEEKS && value * HOUR_S / len_s >= half {
+        note(meter, at, (number, 1 << ((end - len_s - start) / HOUR_S).clamp(0, 31)));
+    }
+}
+
+/// Adds hours that drew much to those of the channel's day.
+fn note(meter: &mut Meter, at: usize, (number, hours): (i32, u32)) {
+    let Some(channel) = meter.channels.get(at) else { return };
+    let (no, kept) = (channel.no, channel.closed_through.max(number) - WEEK * WEEKS);
     let known = meter.rare().is_some_and(|rare| !rare.draws.is_empty());
     if hours == 0 && !known {
         return;
     }
     let draws = &mut meter.rare_mut().draws;
-    draws.retain(|(number, _)| *number >= kept && *number != day.number);
-    if hours != 0 && hours.count_ones() <= HOURS_MAX {
-        draws.push((day.number, i64::from(hours)));
-        draws.sort_unstable();
+    draws.retain(|(number, ..)| *number >= kept);
+    match draws.binary_search_by_key(&(number, no), |(number, no, _)| (*number, *no)) {
+        Ok(known) => draws[known].2 |= hours,
+        Err(gap) if hours != 0 => draws.insert(gap, (number, no, hours)),
+        Err(_) => {}
     }
 }
 
@@ -65,12 +89,19 @@ pub(super) fn usual(
     let to = env.zones.day_at(meter.zone, last * len_s - 1).number;
     for number in from..=to {
         let weeks: Vec<i64> = (1..=WEEKS)
-            .filter_map(|week| draws.iter().find(|(day, _)| *day == number - week * WEEK))
-            .map(|(_, hours)| hours | hours << 1 | hours >> 1)
+            .filter_map(|week| {
+                let own = |(day, no, hours): &&(i32, i16, u32)| {
+                    *day == number - week * WEEK
+                        && *no == channel.no
+                        && hours.count_ones() <= HOURS_MAX
+                };
+                draws.iter().find(own).map(|(.., hours)| i64::from(*hours))
+            })
+            .map(|hours| hours | hours << 1 | hours >> 1)
             .collect();
         let start = env.zones.day(meter.zone, number).start;
         for hour in 0..25 {
-            let seen = weeks.iter().filter(|hours| **hours >> hour & 1 == 1).count();
+            let seen = weeks.iter().filter(|hours| *hours >> hour & 1 == 1).count();
             if i64::try_from(seen).unwrap_or(0) >= env.params.burst_weeks {
                 let before = (start + hour * HOUR_S).div_euclid(len_s);
                 spans.push((before, (start + (hour + 1) * HOUR_S).div_euclid(len_s)));

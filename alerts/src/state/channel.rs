@@ -67,6 +67,8 @@ pub(crate) struct Channel {
     resolution: u32,
     /// Newest good reading of its register, in milli-units; [`super::NEVER`] before the first.
     pub(crate) register: i64,
+    /// When that was.
+    pub(crate) register_at: Sec,
     pub(crate) last_end: Sec,
     /// End of the newest slot with consumption.
     pub(crate) last_flow: Sec,
@@ -103,6 +105,7 @@ snap_struct!(Channel {
     lag_s,
     resolution,
     register,
+    register_at,
     last_end,
     last_flow,
     zeros,
@@ -143,6 +146,7 @@ impl Channel {
             lag_s: asset.delivery_lag_s,
             resolution: 0,
             register: super::NEVER,
+            register_at: Sec::NEVER,
             last_end: Sec::NEVER,
             last_flow: Sec::NEVER,
             zeros: 0,

@@ -23,7 +23,7 @@ pub(crate) struct Link {
     /// Number of its cohort (maker, model, firmware); 0 = unknown.
     pub(crate) cohort: u16,
     pub(crate) usage_point: i32,
-    /// Number of its street; 0 = unknown.
+    /// Number of its street; 0 = unknown, negative = only within its network zone.
     pub(crate) street: i32,
     /// It said that it lost power and nothing came from it since.
     pub(crate) dark: bool,
@@ -298,8 +298,8 @@ pub(crate) struct Network {
     pub(crate) areas: BTreeMap<ZoneId, Area>,
     pub(crate) dark: BTreeMap<u32, Dark>,
     pub(crate) cohorts: Vec<Cohort>,
-    /// Streets without water: numbers of the meters that said so, the first has the issue.
-    pub(crate) dry_streets: BTreeMap<i32, Vec<i32>>,
+    /// Streets without water, by network zone and street: numbers of the meters that said so.
+    pub(crate) dry_streets: BTreeMap<(i32, i32), Vec<i32>>,
     /// Daily mean temperatures.
     pub(crate) weather: super::weather::Weather,
     /// Meters that were lost in the last day, of all cohorts: log time.

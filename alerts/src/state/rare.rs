@@ -125,7 +125,7 @@ pub(crate) struct Rare {
     pub(crate) volt_at: i64,
     /// Local days with hours that drew about as much as a burst, and those hours as bits; oldest
     /// first.
-    pub(crate) draws: Vec<(i32, i64)>,
+    pub(crate) draws: Vec<(i32, i16, u32)>,
     /// When the device said last that a tilt, and that a wrong pressure, was over.
     pub(crate) ended_at: [i64; 2],
     pub(crate) demand: Option<Box<Demand>>,

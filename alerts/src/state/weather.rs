@@ -22,14 +22,16 @@ pub(crate) struct Weather {
 snap_struct!(Weather { zones });
 
 impl Weather {
-    /// The mean of the day in which `at` lies; a later word for the same day holds.
-    pub(crate) fn note(&mut self, zone: i32, at: i64, centi: i32) {
-        let Ok(day) = i32::try_from(at.div_euclid(DAY_S)) else { return };
+    /// The mean of the day in which `at` lies; a later word for the same day holds. The day, when
+    /// something else was known of it.
+    pub(crate) fn note(&mut self, zone: i32, at: i64, centi: i32) -> Option<i32> {
+        let day = i32::try_from(at.div_euclid(DAY_S)).ok()?;
         let days = self.zones.entry(zone).or_default();
-        days.insert(day, centi);
+        let before = days.insert(day, centi);
         while days.len() > KEPT {
             days.pop_first();
         }
+        (before != Some(centi)).then_some(day)
     }
 
     /// Of the zone, else of everywhere.

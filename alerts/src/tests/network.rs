@@ -206,6 +206,30 @@ fn balanced(hour: i64, customers: i64, loss: i64) -> i64 {
     customers * (100 + 10 * ((hour / 24) % 3)) + loss
 }
 
+/// Three of twenty meters fall silent when the loss rises from 3 % to 7.5 %, which is less than any
+/// transformer may lose; four weeks later they are heard again.
+#[test]
+fn days_of_which_little_is_known_make_theft_no_usual_loss() {
+    let assets = fleet(&[
+        (20, "electricity 1h node=1"),
+        (1, "electricity 1h node=1 role=transformer_supply"),
+    ]);
+    let mut log = begin(&assets, "09-01");
+    hours(&mut log, &assets, ("09-01 00:00", 24 * 60), |id, hour| {
+        let day = (hour - 1) / 24;
+        let used = if day < 20 { 970 } else { 925 };
+        match id {
+            21 => Some(20 * 1_000_000 / used),
+            18.. if (20..48).contains(&day) => None,
+            _ => Some(1_000),
+        }
+    });
+    let said = log.text();
+    let raised: Vec<&str> = said.lines().filter(|l| l.contains("raised TMP-XFMR")).collect();
+    assert_eq!(raised.len(), 1, "{said}");
+    assert!(raised[0].ends_with("since 10-19 00:00"), "{}", raised[0]);
+}
+
 #[test]
 fn a_transformer_that_loses_more_than_its_meters_count_is_told_with_suspects() {
     let assets = fleet(&[

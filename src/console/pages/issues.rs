@@ -153,7 +153,7 @@ const SETS: [(IssueSet, &str, &str); 8] = [
 ];
 
 /// Cause families in words.
-pub(super) const FAMILIES: [(&str, &str); 11] = [
+pub(super) const FAMILIES: [(&str, &str); 12] = [
     ("COMM", "communication"),
     ("POWER", "power"),
     ("METROLOGY", "metering part"),
@@ -165,6 +165,7 @@ pub(super) const FAMILIES: [(&str, &str); 11] = [
     ("BATTERY", "battery"),
     ("GAS", "gas"),
     ("DATA", "data"),
+    ("SUPPLY", "no water"),
 ];
 
 impl IssuesQuery {

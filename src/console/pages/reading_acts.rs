@@ -46,7 +46,7 @@ pub(in crate::console) async fn act(
             format!("rejected, {} to be estimated", count(slots))
         }
         "estimate" => {
-            let method = field(&form, "method").parse().ok().and_then(Method::from_number);
+            let method = method(field(&form, "method"))?;
             let kept = vee::estimate(&console.db, &range, method, who).await.map_err(refusal)?;
             estimated(&kept)
         }
@@ -96,6 +96,18 @@ async fn next(console: &ConsoleState, target: &Target, did: &str) -> Result<Stri
     let next = rows.iter().map(day_href).find(|href| *href != here);
     let was = QueryText::default().with("was", &here).with("did", did);
     Ok(was.on(&next.unwrap_or(here)))
+}
+
+/// The method of the form; nothing leaves the choice to the ladder.
+fn method(text: &str) -> Result<Option<Method>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let known = text.parse().ok().and_then(Method::from_number);
+    known.map(Some).ok_or_else(|| {
+        let what = words::shortened(text, 30);
+        Refusal::bad_request(format!("There is no method “{what}”. Nothing was changed."))
+    })
 }
 
 /// The values of the form by interval end, in milli-units; empty fields stay out.

@@ -153,11 +153,12 @@ impl<'a> Judge<'a> {
             cycle => i64::from(cycle),
         };
         let to = day.end.plus_seconds(2 * 3_600 - YEAR_S);
-        let from = to.plus_seconds(-days * metering::time::DAY_S - 2 * 3_600);
+        let from = to.plus_seconds(-days * metering::time::DAY_S - 4 * 3_600);
         let same = |day: &&DaySummary| {
             from < day.from
                 && day.to <= to
                 && !day.outage
+                && day.tells_use()
                 && known.occupied_since.is_none_or(|since| since <= day.from)
         };
         let of = known.last_year.iter().filter(same);

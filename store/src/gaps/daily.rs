@@ -1,7 +1,10 @@
 //! Expected days of devices that count them from their local midnight: 23 or 25 hours apart when the
 //! clocks change.
 
+use std::collections::BTreeMap;
+
 use metering::{LocalCalendar, UtcTime};
+use tokio_postgres::Row;
 
 use crate::database::Connection;
 use crate::error::StoreError;
@@ -11,7 +14,11 @@ const WHAT: &str = "checking the calendar of expected days";
 /// A check catches up so much at a time.
 const CATCH_UP_S: i64 = 40 * metering::time::DAY_S;
 
-/// Channels of whole days with the end of what was checked, and when they were entered.
+/// Channels that are read at a time.
+const CHANNELS_MAX: i64 = 10_000;
+
+/// Channels of whole days after `$2` and `$3`, of which a day may have fallen due: with the end of
+/// what was checked, and when they were entered. A day of 23 hours is seen an hour later.
 const CHANNELS: &str = "\
     SELECT c.meter_id, c.channel, c.len_s, u.time_zone, e.through, \
         greatest(c.valid_from, m.created_at), \
@@ -24,9 +31,10 @@ const CHANNELS: &str = "\
     JOIN LATERAL (SELECT i.usage_point_id FROM installation i WHERE i.meter_id = c.meter_id \
         ORDER BY i.valid_from DESC LIMIT 1) i ON true \
     JOIN usage_point u ON u.usage_point_id = i.usage_point_id \
-    WHERE c.kind = 'interval' AND c.len_s >= 86400 \
-        AND coalesce(e.through, '-infinity') < $1::timestamptz \
-            - make_interval(secs => c.delivery_lag_s)";
+    WHERE c.kind = 'interval' AND c.len_s >= 86400 AND (c.meter_id, c.channel) > ($2, $3) \
+        AND coalesce(e.through, '-infinity') <= least($1::timestamptz, c.valid_to) \
+            - make_interval(secs => c.delivery_lag_s) - interval '24 hours' \
+    ORDER BY c.meter_id, c.channel LIMIT $4";
 
 const NOTE: &str = "\
     INSERT INTO read_gap (starts_at, meter_id, channel, due_at) \
@@ -46,37 +54,65 @@ const MOVE: &str = "\
 pub(super) async fn note(client: &Connection, now: UtcTime) -> Result<u64, StoreError> {
     let query = StoreError::query(WHAT);
     let statement = client.prepare_cached(CHANNELS).await.map_err(&query)?;
-    let rows = client.query(&statement, &[&Stamp(now)]).await.map_err(&query)?;
-    let (mut due, mut moves) = (Columns::default(), Columns::default());
-    for row in &rows {
-        let key: (i32, i16) = (row.get(0), row.get(1));
-        let time = |column| row.get::<_, Option<Stamp>>(column).map(|at| at.0);
-        // A zone that is not known is told by the job that closes days.
-        let Ok(calendar) = LocalCalendar::new(row.get(3)) else { continue };
-        let (Some(entered), Some(to)) = (time(5), time(6)) else { continue };
-        let len_s = i64::from(row.get::<_, i32>(2));
-        let from = time(4).unwrap_or(entered);
-        let to = to.min(from.plus_seconds(CATCH_UP_S));
-        let local = time(7).is_none_or(|start| {
-            let end = start.plus_seconds(len_s);
-            calendar.day_containing(end).start == end
-        });
-        let next = |end: UtcTime| match local {
-            true => calendar.day_containing(end).end,
-            false => end.floor_to(len_s).plus_seconds(len_s),
-        };
-        let starts = std::iter::successors(Some(next(from)), |end| Some(next(*end)))
-            .take_while(|end| *end <= to)
-            .map(|end| end.plus_seconds(-len_s))
-            .filter(|start| time(4).is_some() || *start >= entered);
-        starts.for_each(|start| due.push(key, start));
-        if from < to {
-            moves.push(key, to);
+    let mut zones: BTreeMap<String, Option<LocalCalendar>> = BTreeMap::new();
+    let (mut noted, mut last) = (0, (0_i32, 0_i16));
+    loop {
+        let rows = client
+            .query(&statement, &[&Stamp(now), &last.0, &last.1, &CHANNELS_MAX])
+            .await
+            .map_err(&query)?;
+        let (mut due, mut moves) = (Columns::default(), Columns::default());
+        for row in &rows {
+            last = (row.get(0), row.get(1));
+            let zone: &str = row.get(3);
+            if !zones.contains_key(zone) {
+                zones.insert(zone.to_owned(), LocalCalendar::new(zone).ok());
+            }
+            // A zone that is not known is told by the job that closes days.
+            let Some(Some(calendar)) = zones.get(zone) else { continue };
+            one(row, calendar, (&mut due, &mut moves));
+        }
+        moves.run(client, MOVE, &[]).await?;
+        if let Some((first, end)) = due.bounds() {
+            noted += due.run(client, NOTE, &[&Stamp(now), &first, &end]).await?;
+        }
+        if i64::try_from(rows.len()).is_ok_and(|count| count < CHANNELS_MAX) {
+            return Ok(noted);
         }
     }
-    moves.run(client, MOVE, &[]).await?;
-    let Some((first, last)) = due.bounds() else { return Ok(0) };
-    due.run(client, NOTE, &[&Stamp(now), &first, &last]).await
+}
+
+/// The days of one channel that fell due, and the end of the last of them. Of the day in which a
+/// channel was entered nothing is expected.
+fn one(row: &Row, calendar: &LocalCalendar, (due, moves): (&mut Columns, &mut Columns)) {
+    let key: (i32, i16) = (row.get(0), row.get(1));
+    let time = |column| row.get::<_, Option<Stamp>>(column).map(|at| at.0);
+    let (Some(entered), Some(to)) = (time(5), time(6)) else { return };
+    let len_s = i64::from(row.get::<_, i32>(2));
+    let local = time(7).is_none_or(|start| {
+        let end = start.plus_seconds(len_s);
+        calendar.day_containing(end).start == end
+    });
+    let (begin, next): (UtcTime, &dyn Fn(UtcTime) -> UtcTime) = match local {
+        true => (calendar.day_containing(entered).start, &|end| calendar.day_containing(end).end),
+        false => (entered.floor_to(len_s), &|end| end.floor_to(len_s).plus_seconds(len_s)),
+    };
+    let from = time(4).unwrap_or(begin);
+    let to = to.min(from.plus_seconds(CATCH_UP_S));
+    let mut through = from;
+    for end in std::iter::successors(Some(next(from)), |end| Some(next(*end))) {
+        if end > to {
+            break;
+        }
+        through = end;
+        let start = end.plus_seconds(-len_s);
+        if start >= entered {
+            due.push(key, start);
+        }
+    }
+    if time(4) != Some(through) {
+        moves.push(key, through);
+    }
 }
 
 /// Rows on their way to the database.

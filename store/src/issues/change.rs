@@ -32,7 +32,9 @@ const MOVE: &str = "\
         closed_at = CASE WHEN $3 IN ('CLOSED', 'DISMISSED', 'FALSE_POSITIVE', 'MERGED', \
             'CLOSED_WITH_PARENT') THEN $4 WHEN $3 = 'REOPENED' THEN NULL ELSE closed_at END, \
         billing_hold_to = CASE WHEN billing_hold_from IS NULL OR $3 IN ('REOPENED', 'OPEN') \
-            THEN NULL ELSE coalesce($6, billing_hold_to) END, \
+            THEN NULL WHEN $3 IN ('CLOSED', 'DISMISSED', 'FALSE_POSITIVE', 'MERGED', \
+            'CLOSED_WITH_PARENT') THEN coalesce($6, billing_hold_to, $4) \
+            ELSE coalesce($6, billing_hold_to) END, \
         verified_at = CASE WHEN $3 = 'REOPENED' THEN NULL ELSE verified_at END, \
         estimation_ended_at = CASE WHEN $3 IN ('REOPENED', 'OPEN', 'WORK_ORDERED') THEN NULL \
             ELSE (SELECT max(e.ends_at) FROM estimation e \
@@ -305,9 +307,13 @@ pub(super) async fn move_issue(
         if step.actor == Actor::Engine {
             execute(client, VERIFIED, &[&issue_id, &Stamp(at)]).await?;
         }
-        hold::after_close(client, issue_id, at).await?;
     }
-    Ok(())
+    match step.to {
+        State::Closed | State::ClosedWithParent => hold::after_close(client, issue_id, at).await,
+        // Nothing was wrong: what the checks doubt they hold themselves.
+        State::Dismissed | State::FalsePositive => hold::unfounded(client, issue_id, at).await,
+        _ => Ok(()),
+    }
 }
 
 /// Writes down what the field found; closing with another cause than the detected one shows in the

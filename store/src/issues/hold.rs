@@ -120,3 +120,19 @@ pub(super) async fn after_close(
     release(client, issue_id, one).await?;
     Ok(())
 }
+
+/// The issue was none: its hold ends with it. Suspect intervals are held by what judged them.
+pub(super) async fn unfounded(
+    client: &Connection,
+    issue_id: &str,
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    if !is_held(client, issue_id).await? {
+        return Ok(());
+    }
+    let suspect = suspect(client, issue_id, at).await?;
+    let reason = "the issue was unfounded";
+    let one = Release { kind: "system", who: "system", reason, at, suspect };
+    release(client, issue_id, one).await?;
+    Ok(())
+}

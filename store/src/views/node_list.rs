@@ -86,13 +86,14 @@ const NODES: &str = concat!(
          AND t.transformer_id = x.subject_id \
        WHERE NOT x.suppressed AND x.state IN ",
     active_states!(),
-    "), trouble AS (SELECT id, count(*) AS issues, min(severity) AS worst FROM open GROUP BY 1) \
+    "), trouble AS (SELECT id, count(*) AS issues, min(severity) AS worst FROM open GROUP BY 1), \
+     own AS (SELECT DISTINCT ON (id) id, number, severity, cause FROM open WHERE own \
+       ORDER BY id, severity, condition_start, number) \
      SELECT n.code, n.name, n.kind, n.zone, coalesce(c.meters, 0), coalesce(c.reporting, 0), \
        coalesce(c.measuring, 0), coalesce(x.issues, 0), x.worst, o.number, o.severity, o.cause, \
        count(*) OVER (), count(x.issues) OVER () FROM n \
      LEFT JOIN on_it c ON c.id = n.id LEFT JOIN trouble x ON x.id = n.id \
-     LEFT JOIN LATERAL (SELECT * FROM open w WHERE w.own AND w.id = n.id \
-       ORDER BY w.severity, w.condition_start, w.number LIMIT 1) o ON true \
+     LEFT JOIN own o ON o.id = n.id \
      WHERE $3::text IS NULL OR n.code ILIKE $3 OR n.name ILIKE $3 \
      ORDER BY x.worst NULLS LAST, \
        coalesce(c.reporting * 1000000 / nullif(c.meters, 0), 1000000), n.code, n.id \

@@ -102,7 +102,8 @@ async fn a_work_order_moves_its_issue_and_brings_reads_and_findings() {
 }
 
 fn bundle<'a>(version: &'a str, text: &'a str) -> NewBundle<'a> {
-    NewBundle { version, text, hash: text, actor: "ann", approved_by: "", reason: "test" }
+    let (actor, approved_by, reason, over) = ("ann", "", "test", None);
+    NewBundle { version, text, hash: text, actor, approved_by, reason, over }
 }
 
 #[tokio::test]
@@ -116,16 +117,22 @@ async fn every_version_of_the_rules_is_kept_and_told_to_the_log() {
     assert_eq!(same.bundle_no, one.bundle_no);
     rules::apply(&database, &bundle("2", "b"), T0).await.unwrap();
     assert!(rules::apply(&database, &bundle("1", "c"), T0).await.is_err(), "another text");
-    let back = rules::rollback(&database, "1", ("bob", "", "worse"), T0).await.unwrap();
+    // What was approved over other rules than those that hold now is refused.
+    let first = NewBundle { over: Some(one.bundle_no), ..bundle("1", "a") };
+    assert!(rules::rollback(&database, &first, T0).await.is_err(), "over 1, but 2 holds");
+    let held = rules::held_before(&database, "1").await.unwrap();
+    let first = NewBundle { over: None, ..bundle("1", &held.text) };
+    let back = rules::rollback(&database, &first, T0).await.unwrap();
     assert_eq!((back.text.as_str(), back.act), ("a", BundleAct::Rollback));
     assert_eq!(rules::active(&database).await.unwrap().unwrap().version, "1");
     assert_eq!(rules::versions(&database, 10).await.unwrap().len(), 3);
     // What only stood in shadow cannot be made to hold, whatever its name.
-    for version in ["3", "2"] {
+    for (version, is_new) in [("3", true), ("2", false)] {
         let shadow = bundle(version, "unwatched");
-        rules::set_shadow(&database, Some(&shadow), ("ann", "test"), T0).await.unwrap();
+        let set = rules::set_shadow(&database, Some(&shadow), ("ann", "test"), T0).await;
+        assert_eq!(set.is_ok(), is_new, "a version that held names no other rules");
     }
-    assert!(rules::rollback(&database, "3", ("bob", "", "x"), T0).await.is_err());
+    assert!(rules::held_before(&database, "3").await.is_err());
     let frames = PgLog::new(database.clone()).read(0, 0, 100).await.unwrap();
     let told: Vec<&str> = frames
         .iter()

@@ -207,3 +207,46 @@ async fn closing_ends_a_hold_only_when_nothing_in_it_is_suspect() {
     let facts = orders::facts(&database, 1, T0.plus_seconds(900)).await.unwrap();
     assert!(facts.is_held(), "{facts:?}");
 }
+
+/// The issue of the stopped meter after it was retracted, called false, or closed with its parent.
+async fn ended(test: &str, want: &str) -> Option<orders::IssueFacts> {
+    let (database, issues) = two(test).await?;
+    let at = T0.plus_seconds(900);
+    assert!(orders::facts(&database, 1, at).await.unwrap().is_held());
+    let cleared = said(STOPPED, TransitionKind::Cleared, 400);
+    match want {
+        "DISMISSED" => {
+            apply(&issues, 2, &[said(STOPPED, TransitionKind::Retracted, 400)]).await;
+        }
+        "FALSE_POSITIVE" => {
+            let act = UserAct::FalsePositive { note: "it turns".to_owned() };
+            issues.act(1, None, &act, ("Ann", at)).await.unwrap();
+        }
+        _ => {
+            let client = database.client().await.unwrap();
+            let sql = "UPDATE meter_issue c SET parent_issue_id = p.issue_id, suppressed = true \
+                       FROM meter_issue p WHERE c.number = 1 AND p.number = 2";
+            client.batch_execute(sql).await.unwrap();
+            drop(client);
+            apply(&issues, 2, &[cleared]).await;
+            let cause = Cause::LeakCustomerSide;
+            let close = UserAct::Close { cause, note: "mended".to_owned() };
+            issues.act(2, None, &close, ("Ann", at)).await.unwrap();
+            issues.apply_due(at.plus_seconds(60), 3).await.unwrap();
+        }
+    }
+    assert_eq!(state(&database, 1).await, want);
+    let id = views::row(&database, 1).await.unwrap().unwrap().issue_id;
+    assert_eq!(issues.verify_chain(&id).await.unwrap(), None);
+    Some(orders::facts(&database, 1, at).await.unwrap())
+}
+
+#[tokio::test]
+async fn an_issue_that_ends_holds_no_bill_for_ever() {
+    let test = "an_issue_that_ends_holds_no_bill_for_ever";
+    for want in ["DISMISSED", "FALSE_POSITIVE", "CLOSED_WITH_PARENT"] {
+        let Some(facts) = ended(test, want).await else { return };
+        assert_eq!(facts.billing_hold_released_by.as_deref(), Some("system"), "{want}");
+        assert!(facts.billing_hold_to.is_some(), "{want}");
+    }
+}

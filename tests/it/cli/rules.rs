@@ -42,6 +42,24 @@ fn a_file_is_checked_and_tested_without_a_database() {
 }
 
 #[test]
+fn the_built_in_rules_are_listed_without_a_database() {
+    let here = TempDir::new("rules-catalogue");
+    let run = |args: &[&str]| headend(here.path(), args, &[]);
+    let listed = run(&["rules", "list", "--output", "csv"]);
+    assert_eq!(listed.code, 0, "{}", listed.stderr);
+    assert!(listed.stdout.contains("WTR-CONT"), "{}", listed.stdout);
+    assert!(listed.stderr.contains("the built-in rules"), "{}", listed.stderr);
+    let by_name = run(&["rules", "show", "wtr-cont", "--output", "csv"]);
+    assert!(by_name.stdout.contains("cont_min_mlph,3800,mL/h"), "{}", by_name.stdout);
+    let by_number = run(&["rules", "show", "#38", "--output", "csv"]);
+    assert_eq!((by_number.code, by_number.stdout), (0, by_name.stdout));
+    let wrong = run(&["rules", "show", "WTR-CONTT"]);
+    assert_eq!(wrong.code, 65);
+    assert!(wrong.stderr.contains("did you mean WTR-CONT?"), "{}", wrong.stderr);
+    assert!(!here.path().join("data").exists());
+}
+
+#[test]
 fn a_bundle_is_applied_and_taken_back() {
     if !has_postgres("a_bundle_is_applied_and_taken_back") {
         return;
@@ -54,7 +72,7 @@ fn a_bundle_is_applied_and_taken_back() {
         headend(here.path(), &args, &[])
     };
     let dry = run(&["apply", "rules.toml", "--dry-run", "--output", "csv"]);
-    assert!(dry.stdout.contains("WTR-CONT,cont_min_mlph,3800,5000"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("WTR-CONT,cont_min_mlph,3800,5000,mL/h"), "{}", dry.stdout);
     assert_eq!(run(&["apply", "rules.toml"]).code, 64, "a change has a reason");
     let done = run(&["apply", "rules.toml", "--reason", "leaks", "--as", "ada"]);
     assert_eq!(done.code, 0, "{}", done.stderr);

@@ -149,6 +149,31 @@ async fn use_is_compared_with_the_same_weeks_of_last_year() {
     week_of_last_year(true, &[]).await;
 }
 
+/// The check of a seventh day that uses as much as a tenth of what last year's did.
+async fn against_last_year(first_times: i64, spoil: &str, want: &str) {
+    let early = MeterProvision { installed_at: at(-400, 0), ..meter() };
+    let test = "all_seven_days_of_last_year_count_that_can_be_trusted";
+    let Some(mut rig) = Rig::entered_at(test, early, at(-400, 0)).await else { return };
+    rig.days(-364..-363, first_times).await;
+    rig.days(-363..-357, 10).await;
+    let client = rig.database.client().await.unwrap();
+    client.batch_execute(spoil).await.unwrap();
+    drop(client);
+    rig.days(0..7, 1).await;
+    let told = rig.told().await;
+    let of_seventh = said(&told, 17).into_iter().find(|line| line.starts_with("6 "));
+    assert_eq!(of_seventh, Some(want), "{told:?}");
+}
+
+#[tokio::test]
+async fn all_seven_days_of_last_year_count_that_can_be_trusted() {
+    // Of (3 + 6 x 10) / 7 = 9 times, and of the six days that did not fail #13.
+    against_last_year(3, "SELECT 1", "6 #17 Fail 2 11").await;
+    let spoil = "UPDATE closed_day SET failing = failing | (1::int8 << 12), total = total * 100 \
+                 WHERE starts_at >= '2025-06-04T00:00Z' AND starts_at < '2025-06-05T00:00Z'";
+    against_last_year(10, spoil, "6 #17 Fail 2 10").await;
+}
+
 #[tokio::test]
 async fn at_the_end_of_a_cycle_its_use_holds_the_bill_for_review() {
     let test = "at_the_end_of_a_cycle_its_use_holds_the_bill_for_review";

@@ -257,6 +257,23 @@ async fn truth_that_comes_late_takes_the_place_of_an_estimate() {
 }
 
 #[tokio::test]
+async fn days_that_a_long_close_commits_late_are_looked_at_all_the_same() {
+    let test = "days_that_a_long_close_commits_late_are_looked_at_all_the_same";
+    let Some(mut rig) = Rig::new(test).await else { return };
+    rig.history(13, |day, slot| day == 12 && (70..78).contains(&slot)).await;
+    assert_eq!(rig.pass(at(13, 24)).await.applied, 1);
+    let late: Vec<(UtcTime, i64)> =
+        (70..78).map(|slot| (at(12, slot + 1), usual(12, slot) + 3000)).collect();
+    rig.arrive(&late, QualityStatus::Raw, at(13, 40)).await;
+    // A close that began now ends two hours later; meanwhile there was a look.
+    assert_eq!(rig.job.once(at(13, 49)).await.unwrap().superseded, 0);
+    PgLog::new(rig.database.clone()).append_now(at(13, 41), &[LogRecord::Tick]).await.unwrap();
+    rig.days.once().await.unwrap();
+    assert_eq!(rig.job.once(at(13, 53)).await.unwrap().superseded, 0);
+    assert_eq!(rig.job.once(at(14, 25)).await.unwrap().superseded, 8);
+}
+
+#[tokio::test]
 async fn an_estimate_is_scaled_once_its_register_comes() {
     let Some(mut rig) = Rig::new("an_estimate_is_scaled_once_its_register_comes").await else {
         return;

@@ -1,7 +1,7 @@
 //! What the checks and people decided holds against every later look of the estimation job, and
 //! everything can be taken back to what the meter sent.
 
-use headend::services::vee as service;
+use headend::services::vee::{self as service, VeeError};
 use metering::{QualityStatus, UtcTime};
 use store::estimation::by_number;
 use vee::estimate::Method;
@@ -142,6 +142,12 @@ async fn an_edit_of_one_interval_leaves_the_rest_of_the_estimate() {
     let (db, now) = (rig.database.clone(), at(13, 25));
     let off = [(at(12, 71).plus_seconds(7), 1_000)];
     assert!(service::edit(&db, (rig.meter, CHANNEL), &off, who("x", now)).await.is_err());
+    let ahead = [(at(13, 26), 1_000)];
+    let told = service::edit(&db, (rig.meter, CHANNEL), &ahead, who("x", now)).await;
+    assert!(matches!(told, Err(VeeError::Future { .. })), "{told:?}");
+    let less = [(at(12, 71), -1)];
+    let told = service::edit(&db, (rig.meter, CHANNEL), &less, who("x", now)).await;
+    assert!(matches!(told, Err(VeeError::Negative { .. })), "{told:?}");
     let one = [(at(12, 71), 90_000)];
     service::edit(&db, (rig.meter, CHANNEL), &one, who("seen", now)).await.unwrap();
     assert_eq!(rig.text(STATES).await, "APPLIED 6; APPLIED 12");

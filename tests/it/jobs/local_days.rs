@@ -119,6 +119,35 @@ async fn days_around(zone: &str, change: &str, kind: ChannelKind, lost: Option<u
 }
 
 #[tokio::test]
+async fn of_the_day_in_which_a_meter_was_entered_nothing_is_expected() {
+    let test = "of_the_day_in_which_a_meter_was_entered_nothing_is_expected";
+    let zone = "Europe/Berlin";
+    let local = LocalCalendar::new(zone).unwrap();
+    let ten = UtcTime::parse_rfc3339("2026-06-10T08:00:00Z").unwrap();
+    let midnight = local.day_containing(ten).end;
+    let meter = daily(zone, ChannelKind::Interval, ten);
+    let Some(rig) = Rig::entered_at(test, meter, ten).await else { return };
+    let mut seen = Vec::new();
+    // Each hour of three days; the days themselves end at 8, 32 and 56 h after the midnight before.
+    for hours in 0..80 {
+        calendar::once(&rig.database, ten.plus_seconds(hours * 3_600)).await.unwrap();
+        let count = "SELECT count(*) FROM read_gap";
+        seen.push(rig.number(count).await);
+    }
+    let (first, last) = (seen[20], seen[79]);
+    assert_eq!((first, last), (0, 2), "{seen:?}");
+    let early = "SELECT count(*) FROM read_gap WHERE starts_at < $1";
+    let client = rig.database.client().await.unwrap();
+    let early: i64 = client.query_one(early, &[&store::Stamp(midnight)]).await.unwrap().get(0);
+    assert_eq!(early, 0);
+    // The calendar stands where the last day ended, not where time does.
+    let through = "SELECT count(*) FROM expected_through WHERE through = $1";
+    let end = store::Stamp(midnight.plus_seconds(2 * DAY_S));
+    let through: i64 = client.query_one(through, &[&end]).await.unwrap().get(0);
+    assert_eq!(through, 1);
+}
+
+#[tokio::test]
 async fn no_day_is_missed_or_made_up_where_the_clocks_change() {
     for zone in ["Europe/London", "Europe/Lisbon", "Europe/Berlin", "America/New_York", "UTC"] {
         let changes = match zone {

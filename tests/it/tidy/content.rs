@@ -98,8 +98,7 @@ fn nothing_is_left_to_do() {
 fn unsafe_code_stands_in_one_place() {
     // The fuzz test watches its own allocator, which no safe code can.
     let counts = |path: &str| path != "protocols/tests/fuzz/allocation.rs";
-    let found: Vec<String> =
-        findings(&[".rs"], counts, |line| line.contains("expect(unsafe_code"));
+    let found: Vec<String> = findings(&[".rs"], counts, |line| line.contains("expect(unsafe_code"));
     assert!(found.len() <= 1, "one exemption in the tree, found:\n{}", found.join("\n"));
 }
 

@@ -4,6 +4,8 @@ use metering::{
     ChannelAsset, DayShape, MeterAsset, QualityStatus, Quantity, RuleMask, SlotCode, UtcTime,
 };
 
+use crate::rules::Rule;
+
 /// An interval of which something is known. The checks judge what arrived; estimates and edits that
 /// stand in its place never change what a check says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -165,6 +167,11 @@ impl DaySummary {
         }
         let scaled = i128::from(self.total) * i128::from(slots) / i128::from(actual);
         i64::try_from(scaled).ok()
+    }
+
+    /// A day that failed #13 REG-SUM or #21 INT-FLAT tells nothing of the customer's use.
+    pub const fn tells_use(&self) -> bool {
+        self.failing.bits() & (Rule::Sum.mask().bits() | Rule::Flat.mask().bits()) == 0
     }
 
     /// True when the day before `day` is this one.

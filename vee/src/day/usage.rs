@@ -1,6 +1,6 @@
 //! Use against what it was and against who should be there: #17, #19, #24.
 
-use metering::{Commodity, RuleMask, Tag};
+use metering::{Commodity, Tag};
 
 use super::input::{DayInput, DaySummary};
 use super::verdict::{Desk, HoldKind, Saying};
@@ -158,7 +158,7 @@ fn both_uses(desk: &Desk<'_>, days: i64) -> Option<(i128, i128)> {
 fn average(known: &[&DaySummary], days: i64, params: &Params) -> Option<i128> {
     let uses: Vec<i64> = known
         .iter()
-        .filter(|day| day.failing.bits() & unreliable().bits() == 0)
+        .filter(|day| day.tells_use())
         .filter_map(|day| day.daily_use(params.hilo_valid_pct))
         .collect();
     let count = i64::try_from(uses.len()).ok().filter(|count| *count > 0)?;
@@ -166,11 +166,6 @@ fn average(known: &[&DaySummary], days: i64, params: &Params) -> Option<i128> {
         return None;
     }
     Some(uses.iter().copied().map(i128::from).sum::<i128>() / i128::from(count))
-}
-
-/// A day that failed one of these tells nothing of the customer's use.
-const fn unreliable() -> RuleMask {
-    RuleMask::from_bits(Rule::Sum.mask().bits() | Rule::Flat.mask().bits())
 }
 
 /// #24 INT-PROLONG: days without actuals, whatever stands in their place.
