@@ -10,19 +10,19 @@ pub(crate) mod draft;
 use std::collections::BTreeSet;
 
 use alerts::bundle::TouTime;
-use metering::{ChannelNo, MeterId, Outcome, QualityStatus, Ratio, UtcTime};
+use metering::{ChannelAsset, ChannelNo, MeterId, Outcome, QualityStatus, Ratio, UtcTime};
+use store::assets::RegistryChannel;
 use store::estimation::{
     Decision, Kept, NewEstimation, SeriesSpan, SlotRange, apply, decide, in_force, series,
 };
 use store::views::review::{self, ReviewFilter, ReviewRow};
 use store::{Database, StoreError};
-use vee::checks;
-use vee::estimate::share::on_grid;
 use vee::estimate::{
     ChannelFacts, Confidence, ConfidenceClass, DayType, Estimate, EstimateError, Gap, Inputs,
     Method, Scaling, TouRule, TouSchedule, Unscaled,
 };
 use vee::estimation::{Estimation, EstimationState, Origin, Trigger};
+use vee::{Params, checks};
 
 use channel::{Ask, Channel, UtilityCalendar};
 
@@ -45,6 +45,21 @@ pub enum VeeError {
          cannot be negative"
     )]
     Negative { end: UtcTime },
+    #[error("the interval that ends at {end} lies before the channel's first day: it began {from}")]
+    BeforeFirst { end: UtcTime, from: UtcTime },
+    #[error("the interval that ends at {end} lies after the channel's end at {to}")]
+    AfterLast { end: UtcTime, to: UtcTime },
+    #[error(
+        "the value of the interval that ends at {end} is more than the meter's connection lets \
+         through ({most_milli} thousandths in {len_s} s); where it lets through more, provision \
+         the meter with the right `cap_per_hour` first"
+    )]
+    OverCap { end: UtcTime, most_milli: i64, len_s: i32 },
+    #[error(
+        "the value of the interval that ends at {end} is no whole number of the channel's steps \
+         ({step_milli} thousandths each)"
+    )]
+    OffStep { end: UtcTime, step_milli: i64 },
     #[error("the zone `{0}` of the usage point is unknown")]
     Zone(String),
     #[error("nothing to estimate: every interval there has a usable value")]
@@ -96,7 +111,7 @@ pub async fn queue(
 /// # Errors
 /// [`VeeError::NoReason`]; refused when none is suspect.
 pub async fn accept(db: &Database, range: &SlotRange, who: Person<'_>) -> Result<u64, VeeError> {
-    within_bounds(range)?;
+    within_bounds(db, range, who.now).await?;
     Ok(decide(db, range, Decision::Accept, who.check()?, who.now).await?)
 }
 
@@ -105,7 +120,7 @@ pub async fn accept(db: &Database, range: &SlotRange, who: Person<'_>) -> Result
 /// # Errors
 /// As [`accept`].
 pub async fn reject(db: &Database, range: &SlotRange, who: Person<'_>) -> Result<u64, VeeError> {
-    within_bounds(range)?;
+    within_bounds(db, range, who.now).await?;
     Ok(decide(db, range, Decision::Reject, who.check()?, who.now).await?)
 }
 
@@ -147,12 +162,13 @@ pub async fn estimate(
 }
 
 /// Puts a person's values in place of whatever stands there. Values are milli-units by interval
-/// end; each run of adjoining intervals becomes one record, rounded to the register's resolution
-/// with its sum kept.
+/// end; each run of adjoining intervals becomes one record. Nothing is rounded: a value is taken as
+/// it is or refused.
 ///
 /// # Errors
-/// [`VeeError::NoReason`], [`VeeError::Range`], [`VeeError::Future`], [`VeeError::Negative`]; refused
-/// when the database holds something final.
+/// [`VeeError::NoReason`], [`VeeError::Range`]; [`VeeError::Future`], [`VeeError::BeforeFirst`],
+/// [`VeeError::AfterLast`], [`VeeError::Negative`], [`VeeError::OverCap`] (rule REG-CAP) or
+/// [`VeeError::OffStep`] of a value that cannot be; refused when the database holds something final.
 pub async fn edit(
     db: &Database,
     (meter, channel): (MeterId, ChannelNo),
@@ -166,7 +182,6 @@ pub async fn edit(
     for (gap, values) in runs {
         let span = SeriesSpan { meter, channel, from: gap.from, to: gap.to };
         let stood = series(db, span).await?;
-        let values = on_grid(&values, asset.channel.resolution)?;
         let before = if stood.len() < values.len() {
             QualityStatus::Missing
         } else {
@@ -221,25 +236,32 @@ async fn runs_to_edit(
     if !values.iter().all(|(end, _)| stands(*end)) {
         return Err(VeeError::Range { len_s });
     }
-    plausible(&asset, values, now)?;
+    let info = registered(db, (meter, channel)).await?;
+    for (end, value) in values {
+        over(*end, now)?;
+        not_before(*end, &info)?;
+        not_after(*end, &info)?;
+        plausible(&asset, *end, *value)?;
+    }
     let runs = draft::runs(values, len_s).ok_or(VeeError::Range { len_s })?;
     Ok((asset, runs))
 }
 
-/// What a meter may not say a person may not either: a value of the future, or less than nothing
-/// used where there is one direction.
-fn plausible(
-    facts: &ChannelFacts,
-    values: &[(UtcTime, i64)],
-    now: UtcTime,
-) -> Result<(), VeeError> {
-    for (end, value) in values {
-        if *end > now {
-            return Err(VeeError::Future { end: *end, now });
-        }
-        if checks::negative(*value, facts.channel.reading_type, facts.net) == Outcome::Fail {
-            return Err(VeeError::Negative { end: *end });
-        }
+/// What a meter may not say a person may not either: less than nothing used where there is one
+/// direction, more than the connection lets through, or a part of a step.
+fn plausible(facts: &ChannelFacts, end: UtcTime, value: i64) -> Result<(), VeeError> {
+    let ChannelAsset { reading_type, len_s, cap_per_hour, resolution, .. } = facts.channel;
+    if checks::negative(value, reading_type, facts.net) == Outcome::Fail {
+        return Err(VeeError::Negative { end });
+    }
+    let params = Params::default();
+    if checks::interval_cap(value.saturating_abs(), len_s, cap_per_hour, &params) == Outcome::Fail {
+        let most_milli = params.cap(cap_per_hour, i64::from(len_s));
+        return Err(VeeError::OverCap { end, most_milli, len_s });
+    }
+    let step_milli = resolution.max(1);
+    if value % step_milli != 0 {
+        return Err(VeeError::OffStep { end, step_milli });
     }
     Ok(())
 }
@@ -265,13 +287,24 @@ fn edited(gap: Gap, values: Vec<i64>) -> Estimate {
     }
 }
 
-/// Takes the newest version of each interval of the range back: a new version that points back.
+/// Takes the newest act in the range back, each of its intervals by a new version that points back;
+/// what was decided before it stands. Gives the number of intervals.
 ///
 /// # Errors
-/// [`VeeError::NoReason`]; refused when nothing can be taken back.
+/// [`VeeError::NoReason`], [`VeeError::Future`], [`VeeError::BeforeFirst`],
+/// [`VeeError::AfterLast`]; refused when nothing can be taken back.
 pub async fn undo(db: &Database, range: &SlotRange, who: Person<'_>) -> Result<u64, VeeError> {
-    within_bounds(range)?;
+    within_bounds(db, range, who.now).await?;
     Ok(store::estimation::undo(db, range, who.check()?, who.now).await?)
+}
+
+/// How many intervals [`undo`] would change; nothing is kept.
+///
+/// # Errors
+/// As [`undo`], but for a reason.
+pub async fn undoable(db: &Database, range: &SlotRange, now: UtcTime) -> Result<usize, VeeError> {
+    within_bounds(db, range, now).await?;
+    Ok(store::estimation::undoable(db, range).await?)
 }
 
 /// Bills may use what checks of closed days hold in `[from, to)` of the channel. Gives the number of
@@ -316,9 +349,43 @@ pub fn range(
     SlotRange { meter, channel, from, to, ends }
 }
 
-fn within_bounds(range: &SlotRange) -> Result<(), VeeError> {
+/// A range in which something can have been decided: the channel measured in it, and at least its
+/// first interval is over.
+async fn within_bounds(db: &Database, range: &SlotRange, now: UtcTime) -> Result<(), VeeError> {
+    let info = registered(db, (range.meter, range.channel)).await?;
     let span = range.to.seconds_since(range.from);
-    (1..=RANGE_MAX_S).contains(&span).then_some(()).ok_or(VeeError::Range { len_s: 0 })
+    if !(1..=RANGE_MAX_S).contains(&span) {
+        return Err(VeeError::Range { len_s: info.len_s });
+    }
+    let first = range.from.plus_seconds(i64::from(info.len_s)).min(range.to);
+    over(first, now)?;
+    not_before(range.to, &info)?;
+    not_after(first, &info)
+}
+
+async fn registered(
+    db: &Database,
+    (meter, channel): (MeterId, ChannelNo),
+) -> Result<RegistryChannel, VeeError> {
+    let found = db.load_meter(meter).await?;
+    let mut channels = found.into_iter().flat_map(|meter| meter.channels);
+    let info = channels.find(|one| one.channel == channel);
+    info.ok_or(VeeError::NoChannel(meter, channel))
+}
+
+fn over(end: UtcTime, now: UtcTime) -> Result<(), VeeError> {
+    (end <= now).then_some(()).ok_or(VeeError::Future { end, now })
+}
+
+fn not_before(end: UtcTime, info: &RegistryChannel) -> Result<(), VeeError> {
+    let from = info.valid_from;
+    (end > from).then_some(()).ok_or(VeeError::BeforeFirst { end, from })
+}
+
+fn not_after(end: UtcTime, info: &RegistryChannel) -> Result<(), VeeError> {
+    let to = info.valid_to;
+    let start = end.plus_seconds(-i64::from(info.len_s));
+    (start < to).then_some(()).ok_or(VeeError::AfterLast { end, to })
 }
 
 async fn open(db: &Database, range: &SlotRange, now: UtcTime) -> Result<Channel, VeeError> {
@@ -333,6 +400,9 @@ async fn open(db: &Database, range: &SlotRange, now: UtcTime) -> Result<Channel,
     if len_s <= 0 || !(1..=RANGE_MAX_S).contains(&span) || span % i64::from(len_s) != 0 {
         return Err(VeeError::Range { len_s });
     }
+    over(range.to, now)?;
+    not_before(range.from.plus_seconds(i64::from(len_s)), info)?;
+    not_after(range.to, info)?;
     let utility = utility(db).await?;
     let gap = Gap::new(range.from, range.to);
     let ask = Ask { meter: &meter, channel: range.channel, gap, now, utility: &utility };
@@ -365,3 +435,49 @@ pub(crate) async fn utility(db: &Database) -> Result<UtilityCalendar, StoreError
 /// In the order of a bundle's line.
 const DAY_TYPES: [DayType; 4] =
     [DayType::Weekday, DayType::Saturday, DayType::Sunday, DayType::Holiday];
+
+#[cfg(test)]
+mod tests {
+    use metering::{ChannelKind, Commodity, LocalCalendar, ReadingType};
+
+    use super::*;
+
+    fn facts(net: bool) -> ChannelFacts {
+        ChannelFacts {
+            channel: ChannelAsset {
+                channel: ChannelNo::new(1),
+                reading_type: ReadingType::VOLUME,
+                kind: ChannelKind::Interval,
+                len_s: 900,
+                resolution: 1_000,
+                cap_per_hour: 4_000_000,
+                delivery_lag_s: 0,
+            },
+            commodity: Commodity::Water,
+            calendar: LocalCalendar::new("UTC").unwrap(),
+            holidays: BTreeSet::new(),
+            net,
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_is_refused_by_name() {
+        let end = UtcTime::from_seconds(900);
+        let told = |net, value| plausible(&facts(net), end, value);
+        assert!(told(false, 39_000).is_ok() && told(false, 1_250_000).is_ok());
+        assert!(matches!(told(false, -5_000), Err(VeeError::Negative { .. })));
+        assert!(told(true, -5_000).is_ok(), "a net meter counts both ways");
+        let most = VeeError::OverCap { end, most_milli: 1_250_000, len_s: 900 }.to_string();
+        assert_eq!(told(false, 999_999_999_000).unwrap_err().to_string(), most);
+        assert!(matches!(told(true, -999_999_999_000), Err(VeeError::OverCap { .. })));
+        let step = told(false, 39_500).unwrap_err().to_string();
+        assert!(step.contains("no whole number of the channel's steps (1000"), "{step}");
+    }
+
+    #[test]
+    fn what_is_not_over_cannot_be_decided() {
+        let (now, later) = (UtcTime::from_seconds(900), UtcTime::from_seconds(1_800));
+        assert!(over(now, now).is_ok());
+        assert!(matches!(over(later, now), Err(VeeError::Future { .. })));
+    }
+}

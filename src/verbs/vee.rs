@@ -78,9 +78,8 @@ pub(super) async fn run(
         VeeVerb::Undo(args) => {
             let found = find(db, &args.stretch, now).await?;
             if args.dry_run {
-                let all = standing(db, &found).await?;
-                let versions = all.iter().filter(|slot| slot.version > 1).count();
-                say!("would take back the newest version of {versions} intervals at most")?;
+                let count = service::undoable(db, &found.range, now).await.map_err(failed)?;
+                say!("would take back the newest act, of {}", intervals(count))?;
                 return Ok(());
             }
             let count = service::undo(db, &found.range, person(args, account, now)).await;

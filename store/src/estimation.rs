@@ -36,7 +36,7 @@ pub use late::{LateActual, late_actuals, settle_proposals, supersede};
 pub use outages::circumstances;
 pub use repair::{Measured, move_measured, reshape, second_values};
 pub use rows::by_number;
-pub use slots::{Decision, SlotRange, decide, undo};
+pub use slots::{Decision, SlotRange, decide, undo, undoable};
 
 /// A record that is to be kept.
 #[derive(Clone, Debug)]

@@ -153,7 +153,12 @@ fn milli(text: &str, unit: DisplayUnit) -> Result<i64, Refusal> {
     let decimals = if unit.milli == 1_000_000 { 6 } else { 3 };
     let read = plain.parse::<Exact>().and_then(|exact| exact.to_decimals(decimals));
     match read {
-        Ok((value, _)) => Ok(value),
+        Ok((value, true)) => Ok(value),
+        Ok(_) => Err(Refusal::bad_request(format!(
+            "“{}” has more decimals than can be kept in {}. Nothing was changed.",
+            words::shortened(text, 30),
+            unit.symbol
+        ))),
         Err(error) => Err(Refusal::bad_request(format!(
             "“{}” is no value in {}: {error}. Nothing was changed.",
             words::shortened(text, 30),
@@ -172,5 +177,6 @@ mod tests {
         assert_eq!(milli("9.32", unit(1_000_000)).unwrap(), 9_320_000);
         assert_eq!(milli(" 0,5 ", unit(1_000)).unwrap(), 500);
         assert!(milli("abc", unit(1_000)).is_err());
+        assert!(milli("0.0005", unit(1_000)).is_err(), "nothing is rounded away");
     }
 }

@@ -434,7 +434,9 @@ fn drawing(
 fn edits(facts: &Facts, target: &Target, now: UtcTime) -> Vec<EditLine> {
     let len_s = i64::from(target.channel.len_s);
     let proposed = methods::proposed(&facts.estimates, target.channel.len_s);
-    let mut ends: Vec<UtcTime> = facts.suspect().map(|slot| slot.end).collect();
+    // What was edited can be mistyped, and be edited again.
+    let edited = facts.slots.iter().filter(|slot| slot.status == QualityStatus::Edited);
+    let mut ends: Vec<UtcTime> = facts.suspect().chain(edited).map(|slot| slot.end).collect();
     ends.extend(proposed.keys().copied());
     ends.sort_unstable();
     ends.dedup();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use metering::{ChannelNo, DeviceFlags, MeterId, QualityStatus, RuleMask, UtcTime};
+use vee::estimate::Method;
 use vee::estimation::{EstimationState, Trigger, next_state};
 
 use super::apply::ensure;
@@ -39,10 +40,11 @@ pub(super) const BEST: &str = "\
 /// Every version of the slots, oldest first, and the received value as version 0.
 const HISTORY: &str = "\
     SELECT starts_at, 0::int2, value, (flags & 15)::int2, (flags & 32752)::int2, 0::int8, 0::int2, \
-        NULL::int8, NULL::int2 \
+        NULL::int8, NULL::int2, received_at, ''::text, ''::text \
     FROM read_interval WHERE meter_id = $1 AND channel = $2 AND starts_at >= $3 AND starts_at < $4 \
     UNION ALL \
-    SELECT starts_at, version, value, status, flags, rule_mask, method, estimation_no, undoes \
+    SELECT starts_at, version, value, status, flags, rule_mask, method, estimation_no, undoes, \
+        recorded_at, coalesce(actor, ''), coalesce(note, '') \
     FROM interval_exception WHERE meter_id = $1 AND channel = $2 AND starts_at >= $3 \
         AND starts_at < $4 AND lane = 0 ORDER BY 1, 2";
 
@@ -183,7 +185,7 @@ async fn length(client: &Connection, range: &SlotRange) -> Result<i32, StoreErro
 }
 
 /// One version as the undo sees it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Past {
     version: i16,
     value: i64,
@@ -193,12 +195,27 @@ struct Past {
     method: i16,
     estimation_no: Option<i64>,
     undoes: Option<i16>,
+    /// When it was recorded (log time), by whom and why.
+    act: (UtcTime, String, String),
 }
 
-/// Takes a version of each slot of the range back: a new version with what stood before the one that
-/// counts now. Taking back again goes further back, to what the meter sent. Estimations that lose
-/// their last slot so are reversed, those whose values stand again are in force. Gives the number
-/// of slots that changed.
+impl Past {
+    /// What is the same in all versions of one act, the newest act last. Several may be of one
+    /// instant where the clock is stepped, so that who, why and how tell them apart.
+    fn act(&self) -> (UtcTime, bool, bool, &str, &str) {
+        let (at, actor, note) = &self.act;
+        let edit = self.method == i16::from(Method::Edit.number());
+        (*at, self.estimation_no.is_some(), edit, actor, note)
+    }
+}
+
+/// What an undo does to one slot: its start, the version that goes, and what stands instead.
+type TakenBack = (UtcTime, Past, Past);
+
+/// Takes the newest act in the range back: each of its slots gets a new version with what stood
+/// before. Slots that another act decided stay. Taking back again goes further back, to what the
+/// meter sent. Estimations that lose their last slot so are reversed, those whose values stand again
+/// are in force. Gives the number of slots that changed.
 ///
 /// # Errors
 /// `Refused` when nothing can be taken back; else when the database is away.
@@ -221,14 +238,9 @@ pub(super) async fn undo_in(
     (actor, note): (&str, &str),
     at: UtcTime,
 ) -> Result<u64, StoreError> {
-    let len_s = i64::from(length(client, range).await?);
     let mut changes = Vec::new();
     let (mut losing, mut regaining) = (BTreeSet::new(), BTreeSet::new());
-    for (start, past) in history(client, range).await? {
-        if !range.holds(start.plus_seconds(len_s)) {
-            continue;
-        }
-        let Some((undone, back)) = taken_back(&past, owner) else { continue };
+    for (start, undone, back) in to_take_back(client, (range, owner)).await? {
         losing.extend(undone.estimation_no.filter(|no| back.estimation_no != Some(*no)));
         regaining.extend(back.estimation_no);
         changes.push(Change {
@@ -262,6 +274,41 @@ pub(super) async fn undo_in(
     Ok(count)
 }
 
+/// How many slots [`undo`] would change.
+///
+/// # Errors
+/// When the database is away, or there is no such channel.
+pub async fn undoable(database: &Database, range: &SlotRange) -> Result<usize, StoreError> {
+    let client = database.work_client().await?;
+    Ok(to_take_back(&client, (range, None)).await?.len())
+}
+
+async fn to_take_back(
+    client: &Connection,
+    (range, owner): (&SlotRange, Option<i64>),
+) -> Result<Vec<TakenBack>, StoreError> {
+    let len_s = i64::from(length(client, range).await?);
+    let mut all = Vec::new();
+    for (start, past) in history(client, range).await? {
+        if !range.holds(start.plus_seconds(len_s)) {
+            continue;
+        }
+        all.extend(taken_back(&past, owner).map(|(undone, back)| (start, undone, back)));
+    }
+    if owner.is_none() {
+        only_newest_act(&mut all);
+    }
+    Ok(all)
+}
+
+fn only_newest_act(all: &mut Vec<TakenBack>) {
+    let Some(newest) = all.iter().map(|one| one.1.clone()).max_by(|a, b| a.act().cmp(&b.act()))
+    else {
+        return;
+    };
+    all.retain(|one| one.1.act() == newest.act());
+}
+
 /// The version that counts now and what stands instead of it afterwards; `None` when there is no
 /// version. With an `owner`: only where the version is of that estimation, and back to what is not.
 fn taken_back(past: &[Past], owner: Option<i64>) -> Option<(Past, Past)> {
@@ -270,7 +317,7 @@ fn taken_back(past: &[Past], owner: Option<i64>) -> Option<(Past, Past)> {
     for version in past.iter().filter(|version| version.version > 0) {
         match version.undoes {
             Some(_) => drop(standing.pop()),
-            None => standing.push(*version),
+            None => standing.push(version.clone()),
         }
     }
     // Version 1 of an interval that arrived is as the meter sent it.
@@ -293,9 +340,10 @@ fn taken_back(past: &[Past], owner: Option<i64>) -> Option<(Past, Past)> {
         method: 0,
         estimation_no: None,
         undoes: None,
+        act: (UtcTime::MIN, String::new(), String::new()),
     };
     let received = past.first().filter(|version| version.version == 0);
-    Some((undone, standing.pop().or(received.copied()).unwrap_or(nothing)))
+    Some((undone, standing.pop().or(received.cloned()).unwrap_or(nothing)))
 }
 
 async fn history(
@@ -320,6 +368,7 @@ async fn history(
             method: row.get(6),
             estimation_no: row.get(7),
             undoes: row.get(8),
+            act: (row.get::<_, Stamp>(9).0, row.get(10), row.get(11)),
         });
     }
     Ok(history)
@@ -390,7 +439,31 @@ mod tests {
 
     fn past(version: i16, value: i64, undoes: Option<i16>) -> Past {
         let status = QualityStatus::Estimated as i16;
-        Past { version, value, status, flags: 0, mask: 0, method: 6, estimation_no: None, undoes }
+        let act = (UtcTime::from_seconds(i64::from(version)), "ann".to_owned(), String::new());
+        let method = 6;
+        Past { version, value, status, flags: 0, mask: 0, method, estimation_no: None, undoes, act }
+    }
+
+    #[test]
+    fn an_undo_takes_back_one_act_and_leaves_what_others_decided() {
+        let at = |slot: i64| UtcTime::from_seconds(slot * 900);
+        let edit = |version| Past { method: 12, estimation_no: Some(1), ..past(version, 9, None) };
+        let estimate = |no| Past { estimation_no: Some(no), ..past(8, 5, None) };
+        let all = |edited: Past| {
+            vec![
+                (at(1), edited, past(2, 7, None)),
+                (at(2), estimate(2), past(2, 7, None)),
+                (at(3), estimate(3), past(2, 7, None)),
+            ]
+        };
+        let left = |mut all: Vec<TakenBack>| {
+            only_newest_act(&mut all);
+            all.iter().map(|one| one.0).collect::<Vec<_>>()
+        };
+        assert_eq!(left(all(edit(7))), [at(2), at(3)], "the estimate came last");
+        assert_eq!(left(all(edit(9))), [at(1)], "the edit came last");
+        assert_eq!(left(all(edit(8))), [at(1)], "both of one instant are two acts");
+        assert_eq!(left(Vec::new()), []);
     }
 
     #[test]

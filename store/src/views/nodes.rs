@@ -33,7 +33,7 @@ pub struct NodeInfo {
     pub open_issues: i64,
 }
 
-/// A meter of the node with its newest closed day.
+/// A meter of the node with its newest closed day that any valid reading is of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeMember {
     pub number: String,
@@ -57,7 +57,7 @@ pub struct NodeDay {
     /// Inlets less outlets, or the supply meter; `None` without one.
     pub supply: Option<i64>,
     pub counted: i64,
-    /// Customers with a closed day, and all of them.
+    /// Customers with a valid reading of the closed day, and all of them.
     pub customers: i64,
     pub customers_all: i64,
 }
@@ -163,7 +163,7 @@ const MEMBERS: &str = concat!(
      LEFT JOIN LATERAL (SELECT d.starts_at, d.total FROM closed_day d \
        WHERE d.meter_id = m.meter_id AND d.channel = c.channel \
        AND d.starts_at > $1::timestamptz - interval '40 days' AND d.starts_at <= $1 \
-       ORDER BY d.starts_at DESC LIMIT 1) d ON true \
+       AND d.actual > 0 ORDER BY d.starts_at DESC LIMIT 1) d ON true \
      ORDER BY m.role = 'customer', d.total DESC NULLS LAST, m.number LIMIT $4"
 );
 
@@ -208,7 +208,7 @@ const DAYS: &str = concat!(
     main_channels!(),
     " c ON c.meter_id = m.meter_id \
      JOIN closed_day d ON d.meter_id = m.meter_id AND d.channel = c.channel \
-       AND d.starts_at >= $5::timestamptz AND d.starts_at <= $1 \
+       AND d.starts_at >= $5::timestamptz AND d.starts_at <= $1 AND d.actual > 0 \
      CROSS JOIN (SELECT count(*) FILTER (WHERE m.role = 'customer' AND m.commodity = $4) AS \
        customers FROM meter m ",
     member!(),

@@ -324,13 +324,17 @@ async fn people_reject_estimate_edit_and_take_back() {
     assert_eq!(kept.len(), 1);
     let after_line = rig.slots(from, to).await;
     assert!(after_line.iter().all(|slot| slot.status == QualityStatus::Estimated));
-    // An edit takes its place; the total is kept on the register's grid.
-    let values: Vec<(UtcTime, i64)> = (30..34).map(|slot| (at(12, slot + 1), 50_250)).collect();
+    // An edit takes its place; a part of the register's step is refused, not rounded.
+    let all =
+        |value| -> Vec<(UtcTime, i64)> { (30..34).map(|slot| (at(12, slot + 1), value)).collect() };
+    let (values, part) = (all(50_000), all(50_250));
+    let told = service::edit(&db, (rig.meter, CHANNEL), &part, who("read by hand", now)).await;
+    assert!(matches!(told, Err(VeeError::OffStep { step_milli: 1_000, .. })), "{told:?}");
     service::edit(&db, (rig.meter, CHANNEL), &values, who("read by hand", now)).await.unwrap();
     let edited = rig.slots(from, to).await;
     assert!(edited.iter().all(|slot| slot.status == QualityStatus::Edited));
     let edited: Vec<i64> = edited.iter().map(|slot| slot.value).collect();
-    assert_eq!(edited, [51_000, 50_000, 50_000, 50_000]);
+    assert_eq!(edited, [50_000; 4]);
     assert_eq!(rig.text(STATES).await, "EDITED 6; APPLIED 12");
     // Undo: what stood there before, as a new version that points back; and forth again.
     assert_eq!(service::undo(&db, &range, who("wrong meter", now)).await.unwrap(), 4);

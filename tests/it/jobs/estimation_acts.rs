@@ -145,6 +145,24 @@ async fn an_edit_of_one_interval_leaves_the_rest_of_the_estimate() {
     let ahead = [(at(13, 26), 1_000)];
     let told = service::edit(&db, (rig.meter, CHANNEL), &ahead, who("x", now)).await;
     assert!(matches!(told, Err(VeeError::Future { .. })), "{told:?}");
+    let (before, ahead) = (rig.range(at(-400, 0), at(-400, 4)), rig.range(at(14, 0), at(14, 4)));
+    let why = || who("x", now);
+    for told in [
+        service::accept(&db, &ahead, why()).await,
+        service::reject(&db, &ahead, why()).await,
+        service::undo(&db, &ahead, why()).await,
+        service::estimate(&db, &ahead, None, why()).await.map(|_| 0),
+    ] {
+        assert!(matches!(told, Err(VeeError::Future { .. })), "{told:?}");
+    }
+    for told in [
+        service::accept(&db, &before, why()).await,
+        service::undo(&db, &before, why()).await,
+        service::estimate(&db, &before, None, why()).await.map(|_| 0),
+        service::edit(&db, (rig.meter, CHANNEL), &[(at(-400, 1), 1_000)], why()).await.map(|_| 0),
+    ] {
+        assert!(matches!(told, Err(VeeError::BeforeFirst { .. })), "{told:?}");
+    }
     let less = [(at(12, 71), -1)];
     let told = service::edit(&db, (rig.meter, CHANNEL), &less, who("x", now)).await;
     assert!(matches!(told, Err(VeeError::Negative { .. })), "{told:?}");

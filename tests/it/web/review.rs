@@ -82,13 +82,41 @@ async fn a_value_is_edited_by_hand_and_shown_as_an_edit() {
     let Some(rig) = ConsoleRig::seeded("review edit", SUSPECT).await else { return };
     // The interval that ends at 11:00 UTC, in microseconds.
     let end = 1_781_002_800_000_000_i64;
-    let form = format!("reason=read+again&unit=1000&v.{end}=0.1");
+    // The channel counts whole litres.
+    for (value, said) in [("0,5", "no whole number"), ("-5", "cannot be negative")] {
+        let form = format!("reason=read+again&unit=1000&v.{end}={value}");
+        let refused = rig.submit(&format!("{DAY}/edit"), &form).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{value}: {}", refused.text());
+        assert!(words(&refused.text()).contains(said), "{value}: {}", words(&refused.text()));
+    }
+    let form = format!("reason=read+again&unit=1000&v.{end}=100");
     let done = rig.submit(&format!("{DAY}/edit"), &form).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
     let estimates = words(&rig.get("/estimates").await.text());
     assert!(estimates.contains("Edited by a person A, not measured"), "{estimates}");
+    let day = rig.get(DAY).await.text();
+    assert!(day.contains(&format!("name=\"v.{end}\"")), "an edit can be edited again: {day}");
+    let unknown = rig.submit(&format!("{DAY}/estimate"), "reason=x&method=foo").await;
+    assert_eq!(unknown.status, StatusCode::BAD_REQUEST, "{}", unknown.text());
     let bad = rig.submit(&format!("{DAY}/edit"), &format!("reason=x&unit=1000&v.{end}=much")).await;
     assert_eq!(bad.status, StatusCode::BAD_REQUEST, "{}", bad.text());
+}
+
+/// W-002 has a closed day without one reading.
+const UNREAD: &str = "
+    INSERT INTO closed_day (starts_at, ends_at, closed_at, total, peak, failing, warned, flat_value,
+        meter_id, zero_longest_s, flat_slots, channel, revision, slots, actual, suspect,
+        pf_permille, lacking_days, validated, outage, switched_off)
+    VALUES ('2026-06-08 22:00Z', '2026-06-09 22:00Z', '2026-06-10 06:00Z', 0, 0, 0,
+        0, 0, 2, 0, 0, 1, 1, 24, 0, 0, 0, 0, false, false, false);";
+
+#[tokio::test]
+async fn a_day_without_a_reading_is_no_use_of_nothing_in_its_zone() {
+    let extra = format!("{SUSPECT}{UNREAD}");
+    let Some(rig) = ConsoleRig::seeded("zone unread", &extra).await else { return };
+    let html = rig.get("/zones/N").await.text();
+    assert!(html.contains("1 of 2 customers"), "{html}");
+    assert!(!words(&html).contains(" 0 L"), "{}", words(&html));
 }
 
 #[tokio::test]
