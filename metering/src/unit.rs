@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn symbols_are_read_back_in_any_case() {
-        for (unit, symbol) in UNITS.iter().copied() {
+        for &(unit, symbol) in UNITS {
             assert_eq!(symbol.parse::<Unit>().unwrap(), unit);
         }
         assert_eq!("kwh".parse::<Unit>().unwrap(), Unit::KilowattHour);

@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn formats_and_reasons_have_their_own_names() {
-        for (format, name) in FORMATS.iter().copied() {
+        for &(format, name) in FORMATS {
             assert_eq!(name.parse::<Format>().unwrap(), format);
             assert_eq!(format.to_string(), name);
         }
@@ -304,7 +304,7 @@ mod tests {
             options: &DecodeOptions::DEFAULT,
         };
         let big = vec![b' '; PAYLOAD_BYTES_MAX + 1];
-        for (format, _) in FORMATS.iter().copied() {
+        for &(format, _) in FORMATS {
             assert_eq!(decode(format, &context, &big).unwrap_err().reason, RejectReason::TooLarge);
             assert_eq!(decode(format, &context, b"").unwrap_err().reason, RejectReason::Empty);
         }

@@ -96,7 +96,7 @@ fn check(test: &str, format: FileFormat, (file, zone): (&str, &str), want: &Expe
 
 #[test]
 fn nem12_files() {
-    let all: [(&str, Expect); 12] = [
+    all_nem12([
         (
             "actual_interval",
             expect![[r#"
@@ -137,6 +137,12 @@ fn nem12_files() {
             line 7: bad_format: its 200 record on line 6 was refused
         "#]],
         ),
+    ]);
+}
+
+#[test]
+fn nem12_files_of_other_shapes() {
+    all_nem12([
         (
             "month_solar",
             expect![[r#"
@@ -186,7 +192,10 @@ fn nem12_files() {
             nmi:VDEF005890 41: 2 values, sum 10965.000; actual 1, estimated 1
         "#]],
         ),
-    ];
+    ]);
+}
+
+fn all_nem12<const N: usize>(all: [(&str, Expect); N]) {
     for (name, want) in all {
         let file = if name.starts_with("NEM13") || name == "WesternPower" {
             format!("nem12/Example_{name}.csv")

@@ -303,10 +303,8 @@ pub(super) async fn move_issue(
         facts: json!({}),
     };
     history::append(client, issue_id, &entry).await?;
-    if step.to == State::Closed {
-        if step.actor == Actor::Engine {
-            execute(client, VERIFIED, &[&issue_id, &Stamp(at)]).await?;
-        }
+    if step.to == State::Closed && step.actor == Actor::Engine {
+        execute(client, VERIFIED, &[&issue_id, &Stamp(at)]).await?;
     }
     match step.to {
         State::Closed | State::ClosedWithParent => hold::after_close(client, issue_id, at).await,

@@ -129,6 +129,29 @@ async fn a_check_holds_measured_slots(database: &Database, span: SeriesSpan) {
     assert_eq!(at(day_start(6)).await.unwrap().len(), 96);
 }
 
+async fn charts_and_exports_tell_of_the_estimate(database: &Database) {
+    let query = SeriesQuery {
+        meter: METER,
+        channel: CHANNEL,
+        from: T0,
+        to: T0.plus_seconds(7_200),
+        max_buckets: 100,
+    };
+    let calendar = LocalCalendar::new("UTC").unwrap();
+    let chart = series::series(database, &query, &calendar, day_start(3)).await.unwrap().unwrap();
+    let shown: Vec<&str> = chart.buckets.iter().map(|bucket| bucket.status.word()).collect();
+    assert_eq!((shown[3], shown[4], shown.len()), ("validated", "estimated", 8));
+    assert_eq!((chart.missing, chart.total_usable), (0, 90));
+    let filter = ExportFilter::default();
+    let bounds = (T0, T0.plus_seconds(7_200));
+    let mut export = export::reads(database, filter, bounds, day_start(3)).unwrap();
+    let mut statuses_exported = Vec::new();
+    while let Some(row) = export.next().await.unwrap() {
+        statuses_exported.push(row.status.word());
+    }
+    assert_eq!(statuses_exported, shown);
+}
+
 #[tokio::test]
 async fn a_hole_is_estimated_owned_shown_and_superseded_by_late_data() {
     let name = "a_hole_is_estimated_owned_shown_and_superseded_by_late_data";
@@ -168,26 +191,7 @@ async fn a_hole_is_estimated_owned_shown_and_superseded_by_late_data() {
     assert_eq!(at(day_start(3)).await.unwrap().len(), 92, "bills wait five days");
     assert_eq!(at(day_start(6)).await.unwrap().len(), 96);
     a_check_holds_measured_slots(&database, day).await;
-    let query = SeriesQuery {
-        meter: METER,
-        channel: CHANNEL,
-        from: T0,
-        to: T0.plus_seconds(7_200),
-        max_buckets: 100,
-    };
-    let calendar = LocalCalendar::new("UTC").unwrap();
-    let chart = series::series(&database, &query, &calendar, day_start(3)).await.unwrap().unwrap();
-    let shown: Vec<&str> = chart.buckets.iter().map(|bucket| bucket.status.word()).collect();
-    assert_eq!((shown[3], shown[4], shown.len()), ("validated", "estimated", 8));
-    assert_eq!((chart.missing, chart.total_usable), (0, 90));
-    let filter = ExportFilter::default();
-    let bounds = (T0, T0.plus_seconds(7_200));
-    let mut export = export::reads(&database, filter, bounds, day_start(3)).unwrap();
-    let mut statuses_exported = Vec::new();
-    while let Some(row) = export.next().await.unwrap() {
-        statuses_exported.push(row.status.word());
-    }
-    assert_eq!(statuses_exported, shown);
+    charts_and_exports_tell_of_the_estimate(&database).await;
 
     // An estimate never replaces what was measured.
     let over = estimated(8, &[1], Method::Linear, Vec::new());

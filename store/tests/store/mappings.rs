@@ -18,7 +18,7 @@ async fn a_description_is_taken_live_changed_and_ended_and_all_is_kept() {
     let second = NewMapping { text: "b", ..first };
     let two = mappings::apply(&db, &second, who, T0.plus_seconds(1)).await.unwrap();
     assert_eq!(two.version, 2);
-    assert_eq!(mappings::live(&db).await.unwrap(), [two.clone()]);
+    assert_eq!(mappings::live(&db).await.unwrap(), std::slice::from_ref(&two));
     assert_eq!(mappings::last_change(&db).await.unwrap(), two.mapping_no);
     let ended = mappings::end(&db, "plant", ("Lee", "scrapped"), T0).await.unwrap();
     assert_eq!((ended.version, ended.live), (3, false));
