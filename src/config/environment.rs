@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn without_user_the_account_is_that_of_the_process() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\nada:x:1000:1000::/home/ada:\n";
+        let passwd = "root:x:0:0:::\nbroken\nada:x:1000:1000:::\n";
         assert_eq!(name_of(0, passwd), Some("root"));
         assert_eq!(name_of(1000, passwd), Some("ada"));
         assert_eq!(name_of(7, passwd), None);

@@ -88,7 +88,7 @@ fn a_suspect_day_is_estimated_kept_edited_and_taken_back() {
     // One value by hand; the rest stays as it is.
     browser.run(
         "document.querySelectorAll('input.cell').forEach((cell, at) => {
-                     cell.value = at === 0 ? '0.1' : '' })",
+                     cell.value = at === 0 ? '1' : '' })",
     );
     let edit = "form[action$='/edit']";
     send(&browser, edit, &[("reason", "read again on the phone")], "button.first");

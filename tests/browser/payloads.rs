@@ -83,7 +83,7 @@ impl HeadEnd {
         let mut program = Program::start(&mut command, &log);
         let ready = wait_for(LIMIT, || {
             assert!(program.is_running(), "the head-end ended: {}", program.log());
-            program.log().contains("ready")
+            program.log().contains("The head-end is running")
                 && std::net::TcpStream::connect(("127.0.0.1", console)).is_ok()
         });
         assert!(ready, "not ready: {}", program.log());

@@ -77,7 +77,7 @@ fn a_directory_without_a_database_is_told_and_left_alone() {
         &["issues", "acknowledge", "7"],
         &["meters", "list"],
         &["vee", "queue"],
-        &["rules", "list"],
+        &["rules", "history"],
         &["dlq", "list"],
     ] {
         let ended = headend(here.path(), args, &[]);
