@@ -223,8 +223,9 @@ fn cmep_keeps_decreases_and_jittered_minutes() {
         .map(|pair| format!("{} -> {}", pair[0].1.unwrap(), pair[1].1.unwrap()))
         .collect();
     assert_eq!(falls, ["3363 -> 3362", "3376 -> 3371"]);
+    let both = found.records.iter().flat_map(|record| &record.report.observations);
     let minutes: std::collections::BTreeSet<i64> =
-        reads.iter().map(|read| read.0.seconds() / 60 % 60).collect();
+        both.flat_map(values).map(|read| read.0.seconds() / 60 % 60).collect();
     assert_eq!(minutes.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
 }
 
