@@ -46,7 +46,7 @@ impl Exact {
     /// # Errors
     /// [`ExactError::TooLong`] when the exponent is outside -18 to 18.
     pub fn new(mantissa: i64, exponent: i8) -> Result<Self, ExactError> {
-        if exponent.abs() > EXPONENT_MAX {
+        if !(-EXPONENT_MAX..=EXPONENT_MAX).contains(&exponent) {
             return Err(ExactError::TooLong);
         }
         Ok(Self { mantissa, exponent })
@@ -234,6 +234,11 @@ impl Ratio {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_least_exponent_is_refused_like_any_other_too_small_one() {
+        assert_eq!(Exact::new(1, i8::MIN), Err(ExactError::TooLong));
+    }
 
     #[test]
     fn digits_are_kept() {
