@@ -95,8 +95,9 @@ async fn an_hour_sent_twice_under_one_label_goes_where_it_belongs() {
     let test = "an_hour_sent_twice_under_one_label_goes_where_it_belongs";
     let Some(mut rig) = Rig::with(test, &[meter()], AUTUMN - 14).await else { return };
     rig.autumn(SECOND, 0..0).await;
-    // The device labels the second passage like the first; its use is another.
-    let own = |slot: i64| calm(slot) - 7_000;
+    // The device labels the second passage like the first; its use is another, and as much as the
+    // register counted.
+    let own = |slot: i64| calm(SECOND.start + (slot + 2) % 4);
     let again: Vec<(UtcTime, i64)> = SECOND.map(|slot| (at(AUTUMN, slot - 3), own(slot))).collect();
     rig.arrive(&again, QualityStatus::Raw, at(AUTUMN, 101)).await;
     let told = rig.pass(at(AUTUMN + 1, 40)).await;
