@@ -604,7 +604,7 @@ fn prolonged_cause(whose: Whose<'_>, env: &Env) -> Cause {
         matches!(
             cause.family(),
             Some(Family::Comm | Family::Power | Family::Metrology | Family::Clock | Family::Config)
-        )
+        ) || cause == Cause::BatteryDead
     };
     env.book
         .of_subject(whose.meter.subject())
@@ -616,7 +616,10 @@ fn prolonged_cause(whose: Whose<'_>, env: &Env) -> Cause {
 fn raise(whose: Whose<'_>, rule: RuleId, (first, fails): (Fail, &[Fail]), env: &mut Env) {
     let (cause, severity) = named(whose, rule, fails, env);
     let newest = fails.last().copied().unwrap_or(first);
-    let mut report = Report::new(rule, whose.meter.subject(), cause, first.from);
+    // #24 counts days up to the window's own: the gap began with the first of them.
+    let before = if rule == RuleId::INT_PROLONG { (first.detail - 1).clamp(0, 400) } else { 0 };
+    let start = first.from - before * DAY_S;
+    let mut report = Report::new(rule, whose.meter.subject(), cause, start);
     report.channel = whose.channel;
     report.commodity = Some(whose.meter.commodity);
     report.severity = severity;

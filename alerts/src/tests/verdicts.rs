@@ -174,21 +174,60 @@ fn prolonged_estimation_makes_the_issue_worse_that_explains_it() {
     let mut log = Log::default();
     log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
     fill(&mut log, &asset, "11-02 00:00 +24h 300 | 11-03 00:00 +26h -");
-    log.push(
-        at("11-18 03:00"),
-        vec![found_kind(&asset, (24, kind::PROLONG_FAIL), Outcome::Fail, "11-17"), LogRecord::Tick],
-    );
-    log.push(
-        at("12-03 03:00"),
-        vec![
-            found_kind(&asset, (24, kind::PROLONG_URGENT), Outcome::Fail, "12-02"),
-            LogRecord::Tick,
-        ],
-    );
+    prolonged(&mut log, &asset);
     expect![[r#"
         11-04 00:02 raised COM-STALE meter 1 COMM_LOST P3 since 11-03 00:00
-        11-18 03:00 raised INT-PROLONG meter 1 COMM_LOST P3 since 11-17 00:00
-        12-03 03:00 updated INT-PROLONG meter 1 COMM_LOST P2 since 11-17 00:00
+        11-08 03:00 raised INT-PROLONG meter 1 COMM_LOST P4 since 11-03 00:00 record
+        11-18 03:00 updated INT-PROLONG meter 1 COMM_LOST P3 since 11-03 00:00
+        12-03 03:00 updated INT-PROLONG meter 1 COMM_LOST P2 since 11-03 00:00
+    "#]]
+    .assert_eq(&log.text());
+}
+
+/// The days from 3 November on have no actuals.
+fn prolonged(log: &mut Log, asset: &MeterAsset) {
+    let days =
+        [("11-08", kind::PROLONG_WARN, "11-07", 5), ("11-18", kind::PROLONG_FAIL, "11-17", 15)];
+    for (told, kind, day, count) in
+        days.into_iter().chain([("12-03", kind::PROLONG_URGENT, "12-02", 30)])
+    {
+        let outcome = if count == 5 { Outcome::Warn } else { Outcome::Fail };
+        let LogRecord::Finding(found) = found_kind(asset, (24, kind), outcome, day) else { return };
+        let record = LogRecord::Finding(Finding { detail: count, ..found });
+        log.push(at(&format!("{told} 03:00")), vec![record, LogRecord::Tick]);
+    }
+}
+
+#[test]
+fn the_gap_behind_a_dead_battery_is_no_issue_of_its_own() {
+    let asset = meter("water 1h battery");
+    let mut log = Log::default();
+    log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    for told in ["11-02 06:00", "11-02 09:00"] {
+        let low = event(Subject::Meter(asset.meter), at(told), EventCode::BatteryLow);
+        log.push(at(told), vec![heard(&asset, None), low, LogRecord::Tick]);
+    }
+    fill(&mut log, &asset, "11-02 12:00 +12h 3,0 | 11-03 00:00 +4d -");
+    prolonged(&mut log, &asset);
+    expect![[r#"
+        11-06 00:02 raised COM-STALE meter 1 BATTERY_DEAD P3 since 11-03 00:00
+        11-08 03:00 raised INT-PROLONG meter 1 BATTERY_DEAD P4 since 11-03 00:00 record
+        11-18 03:00 updated INT-PROLONG meter 1 BATTERY_DEAD P3 since 11-03 00:00
+        12-03 03:00 updated INT-PROLONG meter 1 BATTERY_DEAD P2 since 11-03 00:00
+    "#]]
+    .assert_eq(&log.text());
+}
+
+#[test]
+fn a_gap_that_nothing_explains_began_with_its_first_day() {
+    let asset = meter("electricity 1h");
+    let mut log = Log::default();
+    log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    prolonged(&mut log, &asset);
+    expect![[r#"
+        11-08 03:00 raised INT-PROLONG meter 1 DATA_GAP P4 since 11-03 00:00 record
+        11-18 03:00 updated INT-PROLONG meter 1 DATA_GAP P3 since 11-03 00:00
+        12-03 03:00 updated INT-PROLONG meter 1 DATA_GAP P2 since 11-03 00:00
     "#]]
     .assert_eq(&log.text());
 }
