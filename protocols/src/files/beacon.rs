@@ -7,8 +7,10 @@
 //! stands in no column. Times are local. `Estimated_Flag`, `Battery_Level` and `Current_Leak_Rate`
 //! become quality and events.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use metering::{EventCode, Exact, SourceId, Unit, UtcTime};
@@ -42,6 +44,11 @@ const COLUMNS: [(Column, &str); 3] = [
     (Column::MeterId, "Meter_ID"),
     (Column::EndpointSn, "Endpoint_SN"),
 ];
+/// A longer row is refused, in bytes: the parser would keep a number of eight bytes for each comma of
+/// a row, however long it is. Rows of the 48 columns have some 600.
+const ROW_BYTES_MAX: usize = 6 << 10;
+const READ_AHEAD_BYTES: usize = 2 << 10;
+const COLUMNS_MAX: usize = 256;
 /// Without these no row can be read.
 const NEEDED: [&str; 3] = ["Read", "Read_Time", "Read_Unit"];
 
@@ -84,13 +91,21 @@ pub(super) fn read(
     let bytes = bytes.strip_prefix(super::text::BYTE_ORDER_MARK).unwrap_or(bytes);
     let text = text_of(bytes, context.encoding)
         .ok_or_else(|| whole(RejectReason::BadFormat, "the file is no UTF-8".to_owned()))?;
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let left = Cell::new(ROW_BYTES_MAX);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .buffer_capacity(READ_AHEAD_BYTES)
+        .from_reader(RowBound { text: text.as_bytes(), left: &left });
     let mut row = csv::StringRecord::new();
     match reader.read_record(&mut row) {
         Ok(true) => {}
         Ok(false) => return Err(whole(RejectReason::Empty, "the file has no header".to_owned())),
         Err(error) => return Err(whole(RejectReason::BadFormat, error.to_string())),
+    }
+    if row.len() > COLUMNS_MAX {
+        let detail = format!("the header has {} columns, the limit is {COLUMNS_MAX}", row.len());
+        return Err(whole(RejectReason::BadFormat, detail));
     }
     let head = row.clone();
     let columns: BTreeMap<&str, usize> =
@@ -107,9 +122,14 @@ pub(super) fn read(
     let header = text.get(..at(&reader)).unwrap_or("");
     loop {
         let (from, line) = (at(&reader), reader.position().line());
+        left.set(ROW_BYTES_MAX);
         match reader.read_record(&mut row) {
             Ok(true) => {}
             Ok(false) => return Ok(None),
+            Err(error) if error.is_io_error() => {
+                let detail = format!("a row of more than {ROW_BYTES_MAX} bytes: is a quote open?");
+                return Err(LineFault::new(line, RejectReason::TooLarge, detail, ""));
+            }
             Err(error) => {
                 sink.fault(LineFault::new(line, RejectReason::BadFormat, error.to_string(), ""));
                 continue;
@@ -126,7 +146,26 @@ pub(super) fn read(
     }
 }
 
-fn at(reader: &csv::Reader<&[u8]>) -> usize {
+/// A text that gives no more of a row than is allowed.
+struct RowBound<'t> {
+    text: &'t [u8],
+    left: &'t Cell<usize>,
+}
+
+impl Read for RowBound<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 && !self.text.is_empty() {
+            return Err(io::Error::other("the first row is too long"));
+        }
+        let some = into.len().min(left);
+        let read = self.text.read(&mut into[..some])?;
+        self.left.set(left - read);
+        Ok(read)
+    }
+}
+
+fn at(reader: &csv::Reader<RowBound<'_>>) -> usize {
     usize::try_from(reader.position().byte()).unwrap_or(usize::MAX)
 }
 

@@ -325,6 +325,26 @@ fn beacon_rows() {
 }
 
 #[test]
+fn beacon_rows_without_end_are_refused() {
+    let head = "Meter_ID,Read,Read_Time,Read_Unit";
+    let row = "7,12.5,2026-07-01 01:00,CCF";
+    for (text, want) in [
+        (format!("{head}\n{row}\n7,\"{}", ",".repeat(9_000)), "line 3: too_large: a row of more"),
+        (format!("{head}\n{row}\n{}", ",".repeat(9_000)), "line 3: too_large: a row of more"),
+        (format!("{head}{}\n", ",".repeat(9_000)), "the first row is too long"),
+        (format!("{head}{}\n", ",".repeat(300)), "the header has 304 columns, the limit is 256"),
+    ] {
+        let (facts, found) = collected(FileFormat::Beacon, text.as_bytes());
+        let told = facts.unwrap_err().to_string();
+        assert!(told.contains(want), "{told}");
+        assert!(found.records.len() <= 1);
+    }
+    // Long files of good rows are not cut.
+    let text = format!("{head}\n{}", format!("{row}\n").repeat(2_000));
+    assert_eq!(collected(FileFormat::Beacon, text.as_bytes()).1.records.len(), 2_000);
+}
+
+#[test]
 fn kinds_are_told_by_their_first_bytes() {
     let of = |text: &str| FileFormat::of(text.as_bytes());
     assert_eq!(of("\u{feff}100,NEM13,2026"), Some(FileFormat::Nem12));

@@ -10,6 +10,8 @@ use crate::targets::{context, judged, zoned};
 pub(crate) const TEXT: &[&[u8]] = &[
     b"[mapping]\nname = \"plant\"\nfilter = \"plant/+/energy\"\nid = \"/meter/serial\"\ncollector_level = 2\n[time]\npath = \"/ts\"\nformat = \"epoch_ms\"\n[[channel]]\nfield = \"import\"\npath = \"/energy/total\"\nunit = \"kWh\"\nkind = \"cumulative\"\nmultiplier = \"0.001\"\nwidth = 32\nabsent = [-1, \"N/A\", 1.5, true]\n[[channel]]\nfield = \"power\"\npath = \"/phases/*/p\"\nunit = \"W\"\nkind = \"instant\"\n[[event]]\npath = \"/alarm\"\nequals = [\"LEAK\", 7]\nevent = \"leak\"\n[[event]]\npath = \"/flags\"\nmask = 0x04\nevent = \"tamper\"\n[battery]\npath = \"/vbat\"\nunit = \"V\"\n[rssi]\npath = \"/rssi\"\n",
     b"[mapping]\nname = \"logger\"\nrecords = \"/data\"\nid = \"^/device\"\n[time]\npath = \"/at\"\nformat = \"rfc3339\"\n[[channel]]\nfield = \"volume\"\npath = \"/l\"\nunit = \"L\"\nkind = \"interval\"\ninterval = \"1h\"\n",
+    b"[mapping]\nname = \"codec\"\nformat = \"object\"\n[[channel]]\nfield = \"volume\"\npath = \"/volume_l\"\nunit = \"L\"\nkind = \"cumulative\"\nabsent = [\"N/A\"]\n[[channel]]\nfield = \"temp\"\npath = \"/temp/*\"\nunit = \"C\"\nkind = \"instant\"\n[[event]]\npath = \"/leak\"\nequals = true\nevent = \"leak\"\n[battery]\npath = \"/battery/v\"\nunit = \"V\"\n",
+    b"[mapping]\nname = \"metrics\"\nformat = \"sparkplug\"\n[[channel]]\nfield = \"energy\"\npath = \"E\"\nunit = \"kWh\"\nkind = \"cumulative\"\nmultiplier = \"0.1\"\n[[event]]\npath = \"L\"\nequals = true\nevent = \"leak\"\n",
     b"[mapping]\nname = \"sheet\"\nformat = \"csv\"\ndelimiter = \";\"\ndecimal = \",\"\nid = \"Nr\"\n[time]\npath = \"Zeit\"\nlayout = \"%d.%m.%Y %H:%M\"\nzone = \"UTC\"\n[[channel]]\nfield = \"gas\"\npath = \"Stand\"\nunit = \"m3\"\nkind = \"cumulative\"\nmodulus = 1000000\n",
 ];
 
@@ -22,10 +24,14 @@ pub(crate) const RECORDS: &[&[u8]] = &[
     br#"{"device":"W-7","data":[{"at":"2026-11-21T08:00:00Z","l":12.25},{"at":"2026-11-21T09:00:00+00:00","l":0}]}"#,
 ];
 
+/// Decoded objects as LoRaWAN servers pass them on.
+pub(crate) const OBJECT: &[&[u8]] = &[
+    br#"{"deviceInfo":{"devEui":"0102030405060708"},"time":"2026-11-21T10:00:00Z","fCnt":3,"object":{"volume_l":123456,"temp":[-3.5,null],"leak":true,"battery":{"v":3.61}}}"#,
+    br#"{"deviceInfo":{"devEui":"0102030405060708"},"time":"2026-11-21T10:00:00Z","object":{"volume_l":"N/A","temp":{"in":1e-3}}}"#,
+];
+
 pub(crate) const CSV: &[&[u8]] =
     &[b"Nr;Zeit;Stand\r\nG1;21.11.2026 09:15;1234,56\r\nG2;25.10.2026 02:30;7\r\n"];
-
-const TEXT_BYTES_MAX: usize = 2_048;
 
 /// A birth of three metrics; data for them by alias.
 pub(crate) const SPARKPLUG: &[&[u8]] = &[
@@ -38,10 +44,8 @@ static MAPPINGS: LazyLock<Vec<Mapping>> = LazyLock::new(|| {
     texts.map(|text| Mapping::parse(text).unwrap()).collect()
 });
 
-/// A description; what is wrong with it can be printed. It is the operator's file, read by the TOML
-/// library, which takes many times its text: longer ones are cut.
+/// A description; what is wrong with it can be printed.
 pub(crate) fn text(input: &[u8], _: u64) -> bool {
-    let input = &input[..input.len().min(TEXT_BYTES_MAX)];
     let Ok(text) = std::str::from_utf8(input) else { return false };
     match Mapping::parse(text) {
         Ok(mapping) => {
@@ -71,7 +75,16 @@ pub(crate) fn records(input: &[u8], variant: u64) -> bool {
 }
 
 pub(crate) fn csv(input: &[u8], variant: u64) -> bool {
-    described(2, "sheet", input, variant)
+    described(4, "sheet", input, variant)
+}
+
+/// An uplink whose object is described.
+pub(crate) fn object(input: &[u8], variant: u64) -> bool {
+    let topic = "application/a/device/0102030405060708/event/up";
+    zoned(topic, variant, |known| {
+        let context = DecodeContext { mapping: Some(&MAPPINGS[2]), ..*known };
+        judged(&context, Format::Chirpstack, input)
+    })
 }
 
 /// A message to hosts that have heard the node's birth; the input comes as birth, data or death.
@@ -81,7 +94,9 @@ pub(crate) fn sparkplug(input: &[u8], variant: u64) -> bool {
     let topics =
         ["spBv1.0/G/NDATA/N", "spBv1.0/G/NBIRTH/N", "spBv1.0/G/DBIRTH/N/E", "spBv1.0/G/NDEATH/N"];
     let at = usize::try_from(variant % 4).unwrap();
-    let heard = nodes.receive(&context(topics[at]), input, variant & 4 != 0);
+    let mapping = (variant & 8 != 0).then_some(&MAPPINGS[3]);
+    let context = DecodeContext { mapping, ..context(topics[at]) };
+    let heard = nodes.receive(&context, input, variant & 4 != 0);
     assert!(heard.refused.is_none() || heard.reports.is_empty());
     for report in &heard.reports {
         assert!(report.source_id.as_str().len() <= 96 && report.observations.len() <= 256);

@@ -1,9 +1,9 @@
 //! The table of decoders that any bytes are thrown at. To add one, add a line to [`TARGETS`]:
 //!
-//! - `name`: letters, digits and `-`; the stream of inputs and the folder of found cases hang on it;
-//! - `seeds`: good inputs of your own making (a line each in `seeds.rs` or a file of your own, or an `include_bytes!`),
+//! - name: letters, digits and `-`; the stream of inputs and the folder of found cases hang on it;
+//! - seeds: good inputs of your own making (a line each in `seeds.rs` or a file of your own, or an `include_bytes!`),
 //!   which `run(seed, 0)` accepts, with every branch of the decoder in one of them;
-//! - `run`: decodes, looks at all of what came out (walk every list, print it) and returns whether
+//! - run: decodes, looks at all of what came out (walk every list, print it) and returns whether
 //!   the input was accepted. The second argument counts up from 0: take settings from its bits
 //!   (topic, zone, options), so that each is met. A panic in it is a finding, so assert freely.
 //!
@@ -21,50 +21,62 @@ use crate::{files, meters, modbus, payloads, seeds};
 pub(crate) struct Target {
     pub(crate) name: &'static str,
     pub(crate) seeds: &'static [&'static [u8]],
-    pub(crate) run: fn(input: &[u8], variant: u64) -> bool,
+    pub(crate) run: Run,
+    /// One allocation may be so many times the input, and 64 KiB.
+    pub(crate) times: usize,
 }
 
+type Run = fn(input: &[u8], variant: u64) -> bool;
+
 pub(crate) const TARGETS: &[Target] = &[
-    Target { name: "modbus-frame", seeds: modbus::FRAME, run: modbus::frame },
-    Target { name: "modbus-poll", seeds: modbus::POLL, run: modbus::poll },
-    Target { name: "mapping-text", seeds: payloads::TEXT, run: payloads::text },
-    Target { name: "mapping-json", seeds: payloads::JSON, run: payloads::json },
-    Target { name: "mapping-records", seeds: payloads::RECORDS, run: payloads::records },
-    Target { name: "mapping-csv", seeds: payloads::CSV, run: payloads::csv },
-    Target { name: "sparkplug", seeds: payloads::SPARKPLUG, run: payloads::sparkplug },
-    Target { name: "nem12", seeds: files::NEM12, run: files::nem12 },
-    Target { name: "cmep", seeds: files::CMEP, run: files::cmep },
-    Target { name: "espi", seeds: files::ESPI, run: files::espi },
-    Target { name: "beacon", seeds: files::BEACON, run: files::beacon },
-    Target { name: "layout", seeds: files::LAYOUT, run: files::layout },
-    Target {
-        name: "bundle",
-        seeds: seeds::BUNDLE,
-        run: |input, n| message(Format::Bundle, "ami/up/E-1", input, n),
-    },
-    Target {
-        name: "rtlamr",
-        seeds: seeds::RTLAMR,
-        run: |input, n| message(Format::Rtlamr, "rtlamr", input, n),
-    },
-    Target {
-        name: "rtl-433",
-        seeds: seeds::RTL_433,
-        run: |input, n| message(Format::Rtl433, "rtl_433/pi/events", input, n),
-    },
-    Target {
-        name: "wmbusmeters",
-        seeds: seeds::WMBUSMETERS,
-        run: |input, n| message(Format::Wmbusmeters, "wmbusmeters/1", input, n),
-    },
-    Target { name: "wmbus", seeds: seeds::WMBUS, run: wmbus },
-    Target { name: "tasmota", seeds: meters::TASMOTA, run: meters::tasmota },
-    Target { name: "shelly", seeds: meters::SHELLY, run: meters::shelly },
-    Target { name: "amsreader", seeds: meters::AMSREADER, run: meters::amsreader },
-    Target { name: "p1", seeds: meters::P1, run: meters::p1 },
-    Target { name: "chirpstack", seeds: meters::CHIRPSTACK, run: meters::chirpstack },
-    Target { name: "the-things", seeds: meters::THE_THINGS, run: meters::the_things },
+    Target::new("modbus-frame", modbus::FRAME, modbus::frame),
+    Target::new("modbus-poll", modbus::POLL, modbus::poll),
+    Target::new("modbus-gateway", modbus::LINE, modbus::gateway),
+    Target::new("modbus-profile", modbus::PROFILE, modbus::profile).times(TOML),
+    Target::new("mapping-text", payloads::TEXT, payloads::text).times(TOML),
+    Target::new("mapping-json", payloads::JSON, payloads::json),
+    Target::new("mapping-records", payloads::RECORDS, payloads::records),
+    Target::new("mapping-csv", payloads::CSV, payloads::csv),
+    Target::new("mapping-object", payloads::OBJECT, payloads::object),
+    Target::new("sparkplug", payloads::SPARKPLUG, payloads::sparkplug),
+    Target::new("nem12", files::NEM12, files::nem12),
+    Target::new("cmep", files::CMEP, files::cmep),
+    Target::new("espi", files::ESPI, files::espi),
+    Target::new("beacon", files::BEACON, files::beacon),
+    Target::new("layout", files::LAYOUT, files::layout),
+    Target::new("zip", files::ZIP, files::zip).times(2 * 200),
+    Target::new("bundle", seeds::BUNDLE, |input, n| {
+        message(Format::Bundle, "ami/up/E-1", input, n)
+    }),
+    Target::new("rtlamr", seeds::RTLAMR, |input, n| message(Format::Rtlamr, "rtlamr", input, n)),
+    Target::new("rtl-433", seeds::RTL_433, |input, n| {
+        message(Format::Rtl433, "rtl_433/pi/events", input, n)
+    }),
+    Target::new("wmbusmeters", seeds::WMBUSMETERS, |input, n| {
+        message(Format::Wmbusmeters, "wmbusmeters/1", input, n)
+    }),
+    Target::new("wmbus", seeds::WMBUS, wmbus),
+    Target::new("tasmota", meters::TASMOTA, meters::tasmota),
+    Target::new("shelly", meters::SHELLY, meters::shelly),
+    Target::new("amsreader", meters::AMSREADER, meters::amsreader),
+    Target::new("p1", meters::P1, meters::p1),
+    Target::new("chirpstack", meters::CHIRPSTACK, meters::chirpstack),
+    Target::new("the-things", meters::THE_THINGS, meters::the_things),
 ];
+
+/// The TOML library keeps a record of each sign that it did not expect. What it reads are the
+/// operator's own texts, of bounded length.
+const TOML: usize = 128;
+
+impl Target {
+    const fn new(name: &'static str, seeds: &'static [&'static [u8]], run: Run) -> Self {
+        Self { name, seeds, run, times: 4 }
+    }
+
+    const fn times(self, times: usize) -> Self {
+        Self { times, ..self }
+    }
+}
 
 /// Decodes a payload and looks at everything that a reader of the reports would. Variant 0 knows
 /// a zone and a collector.
