@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use futures_util::stream;
+use protocols::files::FileFormat;
 use serde::Serialize;
 use store::StoreError;
 use store::files::{FaultRow, FileCounts, FileRow};
@@ -13,14 +14,10 @@ use store::views::export::{self, ExportFilter};
 use super::WebState;
 use super::params::Params;
 use super::problem::Problem;
-use crate::ingest::IngestOptions;
-use crate::ingest::files::{
-    FILE_ADAPTER, FileImporter, FileOptions, FileOutcome, FileReport, Upload,
-};
+use crate::ingest::files::{FileOutcome, FileReport, Upload};
+pub(super) use crate::services::files::UPLOAD_BYTES_MAX;
 use crate::services::green_button::GreenButton;
 
-/// Largest upload; longer files go through the inbox or `headend import`.
-pub(super) const UPLOAD_BYTES_MAX: usize = 64 << 20;
 const LIST_MAX: u32 = 200;
 /// Thirteen months.
 const FEED_S: i64 = 396 * 86_400;
@@ -105,23 +102,20 @@ pub(super) async fn upload(
     mut params: Params,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let mut options = FileOptions::new(params.calendar(state.fleet.calendar()).zone().clone());
+    let zone = params.calendar(state.fleet.calendar()).zone().clone();
     let name = params.text("name").unwrap_or_else(|| "upload".to_owned());
-    options.format = params.parsed("format", "nem12, cmep, espi or beacon");
+    let format = params.parsed::<FileFormat>("format", "nem12, cmep, espi or beacon");
     let layout = params.text("layout");
-    options.by_record = params.flag("by_record");
-    options.dry_run = params.flag("dry_run");
-    options.again = params.flag("again");
+    let flags = ["by_record", "dry_run", "again"].map(|flag| params.flag(flag));
     params.finish()?;
-    if let Some(name) = layout {
-        let found = protocols::files::layout::preset(&name);
-        let found = found.ok_or_else(|| Problem::not_found("there is no layout of that name"))?;
-        options.layout = Some(std::sync::Arc::new(found));
-    }
-    let ingest = IngestOptions::new(FILE_ADAPTER, Vec::new());
-    let importer = FileImporter::new(state.db.clone(), ingest, state.clock.clone());
+    let kind = format.map(|format| format.to_string()).or(layout).unwrap_or_default();
+    let options = state.files.options(&kind);
+    let mut options = options.map_err(|error| Problem::not_found(error.to_string()))?;
+    (options.zone, options.dry_run, options.again) = (zone, flags[1], flags[2]);
+    options.by_record |= flags[0];
+    let importer = state.files.importer();
     let upload = Upload { name, bytes: body, actor: "api".to_owned() };
-    let reports = importer.import(&upload, &options, &mut |_| {}).await.map_err(|error| {
+    let reports = importer.import(&upload, &options, &mut |_, _| {}).await.map_err(|error| {
         tracing::warn!(error = &error as &dyn std::error::Error, "An upload was not imported.");
         Problem::of_status(StatusCode::SERVICE_UNAVAILABLE)
     })?;

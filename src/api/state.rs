@@ -11,6 +11,7 @@ use store::Database;
 use super::health::Gauges;
 use crate::clock::Clock;
 use crate::polling::Watch;
+use crate::services::files::Files;
 use crate::services::fleet::FleetCache;
 use crate::telemetry::Telemetry;
 
@@ -35,6 +36,8 @@ pub struct WebState {
     pub fleet: Arc<FleetCache>,
     /// Meters that are asked.
     pub polls: Watch,
+    /// Who imports files.
+    pub files: Files,
     pub(super) gauges: Arc<Gauges>,
 }
 
@@ -49,6 +52,7 @@ impl WebState {
     ) -> Result<Self, ZoneError> {
         let calendar = LocalCalendar::new(&settings.zone)?;
         Ok(Self {
+            files: Files::plain(db.clone(), calendar.zone().clone(), Arc::clone(&clock)),
             fleet: Arc::new(FleetCache::new(Arc::clone(&clock), calendar)),
             readiness: Arc::new(Readiness::default()),
             polls: Watch::default(),
@@ -64,6 +68,13 @@ impl WebState {
     #[must_use]
     pub fn with_polls(mut self, polls: Watch) -> Self {
         self.polls = polls;
+        self
+    }
+
+    /// The same, with files imported as the configuration says.
+    #[must_use]
+    pub fn with_files(mut self, files: Files) -> Self {
+        self.files = files;
         self
     }
 

@@ -16,6 +16,7 @@ use crate::ingest::IngestOptions;
 use crate::polling::GatewayPlan;
 use crate::polling::live::Base;
 use crate::polling::profiles::Profiles;
+use crate::services::files::Files;
 use crate::verbs::replay::ingest_options;
 
 /// Log frames are kept this long, and always until every reader has read them.
@@ -51,6 +52,8 @@ pub struct Parts {
     pub snapshot_every: Duration,
     pub keep: Keep,
     pub web: WebSettings,
+    /// Who imports files of readings.
+    pub files: Files,
     pub listen: SocketAddr,
 }
 
@@ -66,12 +69,16 @@ impl Parts {
         time: Time,
     ) -> anyhow::Result<Self> {
         let keep_days = config.ingest.raw_keep.as_secs().div_ceil(86_400);
+        let ingest = ingest_options(config)?;
+        let read = (config.utility.zone.clone(), Arc::clone(&clock));
+        let files = Files::new(database.clone(), ingest.clone(), &config.files, read);
         Ok(Self {
+            files,
             database,
             clock,
             time,
             mqtt: mqtt(&config.mqtt)?,
-            ingest: ingest_options(config)?,
+            ingest,
             polls: polls(&config.modbus)?,
             rules: Params::default(),
             snapshot_every: config.rules.snapshot_every,

@@ -7,10 +7,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{App, Parts, Time, systemd};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::ingest::files::{FileImporter, FileOptions};
-use crate::jobs::inbox;
+use crate::jobs::inbox::{self, Inbox};
 use crate::verbs::database;
 
 /// Shorter than the watchdog's patience: a try that waits for the database is still a sign of life.
@@ -24,12 +23,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let opened = database::open_to_serve(&config).await?;
     let clock = SystemClock::shared();
     let database = opened.database.clone().with_work_wait(WORK_WAIT);
-    let files = inbox(&config, &database, &clock)?;
     let parts = Parts::of_config(&config, database, clock, Time::Flows)?;
+    let inbox = Inbox { dir: config.files.inbox.clone(), files: parts.files.clone() };
     let mut app = App::start(parts).await?;
     let (stop_files, stopped) = watch::channel(false);
-    let (files, watched) = (files.0, files.1);
-    let files = tokio::spawn(inbox::run(files, watched, SystemClock::shared(), stopped));
+    let files = tokio::spawn(inbox::run(inbox, SystemClock::shared(), stopped));
     let (ingest, mqtt) = (Arc::clone(&app.ingest), Arc::clone(&app.mqtt));
     tracing::info!(console = %format!("http://{}/", app.address), "The head-end is running.");
     let outcome = tokio::select! {
@@ -47,23 +45,6 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     opened.close().await;
     outcome
-}
-
-/// The drop folder, and who imports its files.
-fn inbox(
-    config: &Config,
-    database: &store::Database,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<(inbox::Inbox, FileImporter)> {
-    let mut options = FileOptions::new(config.utility.zone.clone());
-    options.by_record = config.files.by_record;
-    let watched = inbox::Inbox {
-        dir: config.files.inbox.clone(),
-        layouts: config.files.layouts.clone(),
-        options,
-    };
-    let ingest = crate::verbs::replay::ingest_options(config)?;
-    Ok((watched, FileImporter::new(database.clone(), ingest, Arc::clone(clock))))
 }
 
 /// Resolves at SIGTERM or Ctrl-C.

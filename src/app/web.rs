@@ -50,7 +50,8 @@ pub(super) async fn start(
         telemetry,
         parts.web.clone(),
     )?
-    .with_polls(watched.polls.clone());
+    .with_polls(watched.polls.clone())
+    .with_files(parts.files.clone());
     watch_readiness(&web, &watched);
     let console = ConsoleState::new(&web, stopped.clone());
     let router = console::router(console).merge(api::router(web));

@@ -23,6 +23,7 @@ pub(super) enum Section {
     Collectors,
     Commissioning,
     DeadLetters,
+    Files,
     Alarms,
     Rules,
     System,
@@ -78,7 +79,7 @@ impl ClockFace {
 impl Nav {
     fn of(section: Section, counts: &Counts) -> Self {
         let waiting = &counts.nav.waiting;
-        let all: [(Section, &'static str, &'static str, &'static str, i64); 10] = [
+        let all: [(Section, &'static str, &'static str, &'static str, i64); 11] = [
             (Section::Fleet, "fleet", "/", "Fleet", 0),
             (Section::Issues, "issues", "/issues", "Issues", counts.nav.issues),
             (Section::Meters, "meters", "/meters", "Meters", 0),
@@ -98,6 +99,7 @@ impl Nav {
                 "Dead letters",
                 waiting.dead_letters,
             ),
+            (Section::Files, "files", "/files", "Files", 0),
             (Section::Alarms, "alarms", "/alarms", "Alarms", 0),
             (Section::Rules, "rules", "/rules", "Rules", 0),
             (Section::System, "system", "/system", "System", 0),

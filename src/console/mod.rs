@@ -12,6 +12,7 @@ pub mod chart;
 mod frame;
 mod guard;
 pub mod measure;
+mod multipart;
 mod pages;
 mod refusal;
 mod rule_facts;
@@ -22,6 +23,7 @@ mod waiting;
 pub mod words;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
@@ -49,6 +51,15 @@ pub fn router(state: ConsoleState) -> Router {
         .route("/payloads/end", post(pages::payloads::end))
         .route("/dead-letters", get(pages::dead_letters::show))
         .route("/dead-letters/{sha256}", get(pages::dead_letters::detail))
+        .route("/files", get(pages::files::show))
+        .route(
+            "/files/try",
+            post(pages::uploads::take).layer(DefaultBodyLimit::max(pages::uploads::BODY_BYTES_MAX)),
+        )
+        .route("/files/uploads/{id}", get(pages::uploads::show))
+        .route("/files/uploads/{id}/import", post(pages::uploads::import))
+        .route("/files/uploads/{id}/forget", post(pages::uploads::forget))
+        .route("/files/{number}", get(pages::file::show))
         .route("/readings", get(pages::readings::show))
         .route("/readings/accept", post(pages::readings::accept_many))
         .route("/readings/{number}/{channel}/{day}", get(pages::reading_day::show))

@@ -12,6 +12,8 @@ use super::waiting::Waiting;
 use crate::api::{WebSettings, WebState};
 use crate::clock::Clock;
 use crate::polling::Watch;
+use crate::services::files::Files;
+use crate::services::files::uploads::Uploads;
 use crate::services::fleet::FleetCache;
 use crate::services::rules::trials::Trials;
 
@@ -30,6 +32,9 @@ pub struct ConsoleState {
     pub(super) waiting: Waiting,
     /// Backtests that pages asked for.
     pub(super) trials: Trials,
+    pub(super) files: Files,
+    /// Files that pages took and that wait for a word.
+    pub(super) uploads: Uploads,
     pub(super) shutdown: watch::Receiver<bool>,
 }
 
@@ -41,6 +46,8 @@ impl ConsoleState {
             hub: Hub::new(),
             waiting: Waiting::default(),
             trials: Trials::default(),
+            files: web.files.clone(),
+            uploads: Uploads::default(),
             db: web.db.clone(),
             clock: Arc::clone(&web.clock),
             settings: Arc::clone(&web.settings),

@@ -11,45 +11,38 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use protocols::files::{FileFormat, Layout, layout};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::ingest::files::{FileImporter, FileOptions, FileOutcome, FileReport, Upload};
+use crate::ingest::files::{FileOutcome, FileReport, Upload};
+use crate::services::files::Files;
 
 const EVERY: Duration = Duration::from_secs(2);
 /// Dead letters of files are told again so many looks apart.
 const REPLAY_LOOKS: u32 = 15;
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
-/// Where files are dropped, and how they are read.
+/// Where files are dropped, and who imports them.
 #[derive(Clone, Debug)]
 pub struct Inbox {
     /// `None`: nobody drops files here; dead letters of files are told again all the same.
     pub dir: Option<PathBuf>,
-    /// Own layouts: NAME.toml.
-    pub layouts: Option<PathBuf>,
-    pub options: FileOptions,
+    pub files: Files,
 }
 
 /// What a file looked like when it was last looked at.
 type Look = (u64, Option<SystemTime>);
 
 /// Watches the folder until told to stop.
-pub async fn run(
-    inbox: Inbox,
-    importer: FileImporter,
-    clock: Arc<dyn Clock>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub async fn run(inbox: Inbox, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
     let mut seen: HashMap<PathBuf, Look> = HashMap::new();
     let mut looks = 0;
     while !*stop.borrow() {
         if let Some(dir) = &inbox.dir {
-            look(&inbox, dir, &importer, (&mut seen, clock.as_ref())).await;
+            look(&inbox.files, dir, &mut seen, clock.as_ref()).await;
         }
         if looks % REPLAY_LOOKS == 0
-            && let Err(error) = importer.replay(&inbox.options).await
+            && let Err(error) = inbox.files.replay().await
         {
             tracing::debug!(error = &error as &dyn std::error::Error, "No replay of files.");
         }
@@ -61,12 +54,7 @@ pub async fn run(
     }
 }
 
-async fn look(
-    inbox: &Inbox,
-    dir: &Path,
-    importer: &FileImporter,
-    (seen, clock): (&mut HashMap<PathBuf, Look>, &dyn Clock),
-) {
+async fn look(files: &Files, dir: &Path, seen: &mut HashMap<PathBuf, Look>, clock: &dyn Clock) {
     let mut now: HashMap<PathBuf, Look> = HashMap::new();
     for (path, folder) in waiting(dir) {
         let Ok(facts) = std::fs::metadata(&path) else { continue };
@@ -75,7 +63,7 @@ async fn look(
             now.insert(path, look);
             continue;
         }
-        if let Err(error) = take(inbox, dir, importer, (&path, &folder, clock)).await {
+        if let Err(error) = take(files, dir, (&path, &folder), clock).await {
             tracing::warn!(file = %path.display(), error = format!("{error:#}"),
                 "A file could not be imported yet; it stays in the inbox.");
             now.insert(path, look);
@@ -113,14 +101,14 @@ fn is_ready(name: &str) -> bool {
 
 /// Imports one file, then moves it.
 async fn take(
-    inbox: &Inbox,
+    files: &Files,
     dir: &Path,
-    importer: &FileImporter,
-    (path, folder, clock): (&Path, &str, &dyn Clock),
+    (path, folder): (&Path, &str),
+    clock: &dyn Clock,
 ) -> anyhow::Result<()> {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let reports = match options(inbox, folder) {
-        Err(what) => Err(what),
+    let reports = match files.options(folder) {
+        Err(what) => Err(format!("the folder `{folder}`: {what}")),
         Ok(options) => {
             if std::fs::metadata(path)?.len() > FILE_BYTES_MAX {
                 Err("it is larger than 1 GiB: split it".to_owned())
@@ -129,7 +117,7 @@ async fn take(
                 let bytes = tokio::task::spawn_blocking(move || std::fs::read(from)).await??;
                 let actor = "inbox".to_owned();
                 let upload = Upload { name: name.clone(), bytes: bytes.into(), actor };
-                Ok(importer.import(&upload, &options, &mut |_| {}).await?)
+                Ok(files.importer().import(&upload, &options, &mut |_, _| {}).await?)
             }
         }
     };
@@ -153,31 +141,6 @@ async fn take(
     let (file, failed) = (moved.display().to_string(), failed);
     tracing::info!(file, failed, "Imported a file of the inbox.");
     Ok(())
-}
-
-/// How files of a folder are read.
-fn options(inbox: &Inbox, folder: &str) -> Result<FileOptions, String> {
-    let mut options = inbox.options.clone();
-    if folder.is_empty() {
-        return Ok(options);
-    }
-    if let Ok(format) = folder.parse::<FileFormat>()
-        && format != FileFormat::Layout
-    {
-        options.format = Some(format);
-        return Ok(options);
-    }
-    let own = inbox.layouts.as_ref().map(|dir| dir.join(format!("{folder}.toml")));
-    let found = match own.filter(|path| path.is_file()) {
-        Some(path) => {
-            let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-            Some(Layout::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?)
-        }
-        None => layout::preset(folder),
-    };
-    let what = || format!("the folder `{folder}` names no format and no layout");
-    options.layout = Some(Arc::new(found.ok_or_else(what)?));
-    Ok(options)
 }
 
 fn errors_of(report: &FileReport) -> String {
@@ -206,15 +169,5 @@ mod tests {
         for name in [".a.csv", "a.part", "a.tmp", "a.csv.filepart"] {
             assert!(!is_ready(name), "{name}");
         }
-    }
-
-    #[test]
-    fn a_folder_names_the_kind() {
-        let zone = jiff::tz::TimeZone::UTC;
-        let inbox = Inbox { dir: None, layouts: None, options: FileOptions::new(zone) };
-        assert_eq!(options(&inbox, "").unwrap().format, None);
-        assert_eq!(options(&inbox, "cmep").unwrap().format, Some(FileFormat::Cmep));
-        assert_eq!(options(&inbox, "radix-a").unwrap().layout.unwrap().name, "radix-a");
-        assert!(options(&inbox, "what").unwrap_err().contains("what"));
     }
 }

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use clap::Args;
 use jiff::tz::TimeZone;
-use protocols::files::{Encoding, FileFormat, Layout, beacon, layout};
+use protocols::files::{Encoding, FileFormat, Layout, beacon};
 
 use super::cli::Output;
 use super::database::Opened;
 use super::exit::{Exit, Failure};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ingest::files::{FileImporter, FileOptions, FileOutcome, FileReport, Upload};
+use crate::ingest::files::{FileOptions, FileOutcome, FileReport, Upload};
 use crate::output::{Cell, List, OutputFormat, Record, remark};
+use crate::services::files::{Files, KindError};
 
 /// Larger files are split by who sends them.
 const FILE_BYTES_MAX: u64 = 1 << 30;
@@ -59,21 +60,22 @@ pub(super) async fn run(
     (args, account): (&ImportArgs, &str),
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<()> {
-    let options = args.options(config)?;
     let ingest = super::replay::ingest_options(config)?;
-    let importer = FileImporter::new(opened.database.clone(), ingest, clock);
+    let context = (config.utility.zone.clone(), clock);
+    let files = Files::new(opened.database.clone(), ingest, &config.files, context);
+    let options = args.options(&files, config)?;
     let mut reports = Vec::new();
     for path in &args.files {
         let upload = Upload { name: name_of(path), bytes: read(path)?, actor: account.to_owned() };
         let watched = std::io::stderr().is_terminal();
         let mut told = 0;
-        let mut progress = |done: u64| {
+        let mut progress = |done: u64, of: u64| {
             if watched && done >= told + 10_000 {
                 told = done;
-                remark!("{}: {done} records", path.display());
+                remark!("{}: {done} of {of} records", path.display());
             }
         };
-        reports.extend(importer.import(&upload, &options, &mut progress).await?);
+        reports.extend(files.importer().import(&upload, &options, &mut progress).await?);
     }
     print(&reports, args.output.format())?;
     for report in &reports {
@@ -95,7 +97,7 @@ pub(super) async fn run(
 }
 
 impl ImportArgs {
-    fn options(&self, config: &Config) -> Result<FileOptions, Failure> {
+    fn options(&self, files: &Files, config: &Config) -> Result<FileOptions, Failure> {
         let zone = match &self.zone {
             None => config.utility.zone.clone(),
             Some(name) => TimeZone::get(name).map_err(|_| {
@@ -104,7 +106,7 @@ impl ImportArgs {
         };
         let layout = match &self.layout {
             None => None,
-            Some(name) => Some(Arc::new(layout_of(name)?)),
+            Some(name) => Some(layout_of(name, files)?),
         };
         let encoding = if self.latin1 { Encoding::Latin1 } else { Encoding::Utf8 };
         let identity = beacon::Identity { column: self.identity, ..beacon::Identity::default() };
@@ -121,17 +123,21 @@ impl ImportArgs {
     }
 }
 
-/// A layout of the program by name, else a file.
-fn layout_of(name: &str) -> Result<Layout, Failure> {
-    if let Some(layout) = layout::preset(name) {
-        return Ok(layout);
-    }
-    let text = std::fs::read_to_string(name).map_err(|error| {
-        let names = layout::PRESETS.map(|(name, _)| name).join(", ");
-        let what = format!("`{name}` is no layout of the program ({names}) and no file to read");
-        Failure::because(Exit::Io, what, error)
-    })?;
-    Layout::parse(&text).map_err(|error| Failure::because(Exit::Data, name, error))
+/// A layout of the utility or of the program by name, else a file.
+fn layout_of(name: &str, files: &Files) -> Result<Arc<Layout>, Failure> {
+    let unknown = match files.options(name) {
+        Ok(FileOptions { layout: Some(layout), .. }) => return Ok(layout),
+        Ok(_) => format!("`{name}` is a format: --format {name}"),
+        Err(KindError::Unknown(_)) => {
+            let names = files.layouts().join(", ");
+            format!("`{name}` is no layout ({names}) and no file to read")
+        }
+        Err(error) => return Err(Failure::because(Exit::Data, name, error)),
+    };
+    let text = std::fs::read_to_string(name)
+        .map_err(|error| Failure::because(Exit::Io, unknown, error))?;
+    let layout = Layout::parse(&text).map_err(|error| Failure::because(Exit::Data, name, error))?;
+    Ok(Arc::new(layout))
 }
 
 fn name_of(path: &Path) -> String {

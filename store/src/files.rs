@@ -143,6 +143,10 @@ const SPANS: &str = "\
         AS u(meter_id, channel, from_at, to_at) JOIN imported_file f ON f.import_no = $1 \
     ON CONFLICT (meter_id, channel, from_at, import_no) \
         DO UPDATE SET to_at = greatest(imported_span.to_at, excluded.to_at)";
+const TOLD: &str = "\
+    SELECT m.number, s.channel, min(s.from_at), max(s.to_at) \
+    FROM imported_span s JOIN meter m USING (meter_id) WHERE s.import_no = $1 \
+    GROUP BY m.number, s.channel ORDER BY m.number, s.channel LIMIT $2";
 const QUALITY: &str = "\
     INSERT INTO sender_quality (import_no, meter_id, channel, from_at, to_at, quality, code, \
         reason, reason_text) \
@@ -214,6 +218,38 @@ pub async fn faults(database: &Database, import_no: i64) -> Result<Vec<FaultRow>
         raw: row.get(3),
     };
     Ok(rows.iter().map(fault).collect())
+}
+
+/// What a file told of one channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ToldRow {
+    /// Number of the meter.
+    pub number: String,
+    pub channel: ChannelNo,
+    pub from: UtcTime,
+    pub to: UtcTime,
+}
+
+/// Which channels an import told of, and from when to when; the first `limit` by meter number.
+///
+/// # Errors
+/// When the database is away.
+pub async fn told(
+    database: &Database,
+    import_no: i64,
+    limit: u32,
+) -> Result<Vec<ToldRow>, StoreError> {
+    let query = StoreError::query("reading what a file told of");
+    let client = database.client().await?;
+    let statement = client.prepare_cached(TOLD).await.map_err(&query)?;
+    let rows = client.query(&statement, &[&import_no, &i64::from(limit)]).await.map_err(&query)?;
+    let row = |row: &Row| ToldRow {
+        number: row.get(0),
+        channel: ChannelNo::new(row.get(1)),
+        from: row.get::<_, Stamp>(2).0,
+        to: row.get::<_, Stamp>(3).0,
+    };
+    Ok(rows.iter().map(row).collect())
 }
 
 /// A stretch of a channel and the sender's word for it.

@@ -37,6 +37,7 @@ struct MeterPage {
     say: String,
     strip: Strip,
     csv: String,
+    green_button: String,
     chart: Option<ChartCard>,
     ranges: Vec<Choice>,
     channels: Vec<Choice>,
@@ -191,6 +192,7 @@ fn page(
         say: say(&head, now),
         strip: Strip::of(&head, now),
         csv: csv_address(&head),
+        green_button: green_button_address(&head),
         chart,
         ranges: head.range.choices(asked, &path),
         channels: channel_choices(&head, asked, &path),
@@ -348,6 +350,15 @@ fn zone_choices(console: &ConsoleState, head: &Head) -> Vec<(String, String, boo
         zones.push((zone.to_owned(), said, zone == shown));
     }
     zones
+}
+
+/// All channels of the stretch on the chart; days are those of the page's zone.
+fn green_button_address(head: &Head) -> String {
+    QueryText::default()
+        .with("from", &head.range.from.to_string())
+        .with("to", &head.range.to.to_string())
+        .with("tz", &head.range.zone_name)
+        .on(&format!("/api/v1/meters/{}/green-button.xml", segment(&head.meter.number)))
 }
 
 fn csv_address(head: &Head) -> String {

@@ -9,6 +9,8 @@ pub(super) mod dead_letters;
 pub(super) mod error;
 pub(super) mod estimate;
 pub(super) mod estimates;
+pub(super) mod file;
+pub(super) mod files;
 pub(super) mod fleet;
 mod fleet_rate;
 pub(super) mod issue;
@@ -41,6 +43,7 @@ pub(super) mod rule_versions;
 pub(super) mod rules;
 pub(super) mod search;
 pub(super) mod system;
+pub(super) mod uploads;
 
 use askama::Template;
 use axum::extract::Query;

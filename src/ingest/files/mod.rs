@@ -4,6 +4,7 @@
 //! through [`FileImporter::import`].
 
 mod pass;
+mod report;
 mod told;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use jiff::tz::TimeZone;
 use metering::UtcTime;
 use protocols::files::{self, Encoding, FileFormat, Layout, archive, beacon};
 use sha2::{Digest, Sha256};
-use store::files::{FaultRow, FileCounts, FileRow, NewFile};
+use store::files::{FileCounts, NewFile};
 use store::{Database, ReplayFilter};
 
 use super::core::Fate;
@@ -23,7 +24,10 @@ use super::sink::{Letter, Sink, SinkError};
 use super::store_sink::StoreSink;
 use crate::clock::Clock;
 use pass::Pass;
+pub use report::{ChannelReads, FileOutcome, FileReport};
 
+/// Records between two words on how far it is.
+const TOLD_EVERY: u64 = 64;
 /// Name of the adapter that files arrive by.
 pub const FILE_ADAPTER: &str = "file";
 
@@ -70,33 +74,8 @@ pub struct Upload {
     pub actor: String,
 }
 
-/// What became of a file.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum FileOutcome {
-    Imported,
-    /// Its content was imported before, by that number: nothing was done.
-    Known(i64),
-    /// It was only tried.
-    Tried,
-    /// Nothing of it was stored.
-    Refused(String),
-}
-
-/// What became of a file, with its faults.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FileReport {
-    pub name: String,
-    pub format: Option<FileFormat>,
-    pub outcome: FileOutcome,
-    pub import_no: Option<i64>,
-    pub counts: FileCounts,
-    /// Values of known meters whose field no channel carries.
-    pub unmapped: u64,
-    /// Devices that are not provisioned, by name; the first hundred.
-    pub unknown: Vec<String>,
-    /// The first [`store::files::FAULTS_KEPT_MAX`].
-    pub faults: Vec<FaultRow>,
-}
+/// Hears how many records are done, and of how many.
+pub type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
 /// A file could not be imported, and may be later.
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +104,7 @@ impl FileImporter {
         Self { database, options, clock }
     }
 
-    /// Imports a file, or each member of a zip archive; `progress` hears how many records are done.
+    /// Imports a file, or each member of a zip archive, one after the other.
     ///
     /// # Errors
     /// [`ImportError`] when the store is away: what was stored so far is known when the file comes
@@ -134,7 +113,7 @@ impl FileImporter {
         &self,
         upload: &Upload,
         options: &FileOptions,
-        progress: &mut (dyn FnMut(u64) + Send),
+        progress: Progress<'_>,
     ) -> Result<Vec<FileReport>, ImportError> {
         if !archive::is_zip(&upload.bytes) {
             return Ok(vec![self.one(upload, options, progress).await?]);
@@ -164,14 +143,14 @@ impl FileImporter {
         &self,
         upload: &Upload,
         options: &FileOptions,
-        progress: &mut (dyn FnMut(u64) + Send),
+        progress: Progress<'_>,
     ) -> Result<FileReport, ImportError> {
         let sha256: [u8; 32] = Sha256::digest(&upload.bytes).into();
         if let Some(known) = store::files::known(&self.database, &sha256).await?
             && !options.again
             && known.counts.dead == 0
         {
-            return Ok(report_of(known));
+            return Ok(FileReport::known(known));
         }
         let layout = options.layout.as_ref().map(|_| FileFormat::Layout);
         let told = options.format.or(layout).or_else(|| FileFormat::of(&upload.bytes));
@@ -230,16 +209,8 @@ impl FileImporter {
         detail: String,
     ) -> Result<FileReport, ImportError> {
         let counts = FileCounts::default();
-        let mut report = FileReport {
-            name: upload.name.clone(),
-            format: None,
-            outcome: FileOutcome::Refused(detail.clone()),
-            import_no: None,
-            counts,
-            unmapped: 0,
-            unknown: Vec::new(),
-            faults: Vec::new(),
-        };
+        let outcome = FileOutcome::Refused(detail.clone());
+        let mut report = FileReport::new(&upload.name, None, outcome);
         if options.dry_run {
             return Ok(report);
         }
@@ -266,7 +237,7 @@ impl FileImporter {
         pass: &mut Pass,
         import: Option<(i64, UtcTime)>,
         report: &mut FileReport,
-        progress: &mut (dyn FnMut(u64) + Send),
+        progress: Progress<'_>,
     ) -> Result<(), ImportError> {
         let mut sink = StoreSink::new(self.database.clone(), FILE_ADAPTER);
         let mut core = core_of(&self.options, &sink.registry().await?);
@@ -282,6 +253,9 @@ impl FileImporter {
             while batch.rows() < rows_max {
                 let Some(record) = records.recv().await else { break };
                 batch.push(&mut core, &record, pass.received_at());
+                if batch.records() % TOLD_EVERY == 0 {
+                    progress(done + batch.records(), report.counts.records);
+                }
             }
             let taken = batch.records();
             if taken == 0 {
@@ -290,6 +264,9 @@ impl FileImporter {
             done += taken;
             let told = batch.finish(&mut core, self.clock.now());
             report.unmapped += told.unmapped;
+            for (key, reads) in told.channels() {
+                report.add(key, reads);
+            }
             for source in told.unknown() {
                 if report.unknown.len() < 100 && !report.unknown.contains(&source) {
                     report.unknown.push(source);
@@ -299,7 +276,7 @@ impl FileImporter {
                 None => report.counts.offered += told.batch.offered(),
                 Some(import) => self.store(import, told.into_parts(), &mut sink, report).await?,
             }
-            progress(done);
+            progress(done, report.counts.records);
         }
         sink.end().await;
         Ok(())
@@ -382,18 +359,5 @@ impl FileImporter {
             self.database.touch_assets(self.clock.now()).await?;
         }
         Ok(used.len() as u64)
-    }
-}
-
-fn report_of(known: FileRow) -> FileReport {
-    FileReport {
-        format: known.format.parse().ok(),
-        outcome: FileOutcome::Known(known.import_no),
-        import_no: Some(known.import_no),
-        name: known.name,
-        counts: known.counts,
-        unmapped: 0,
-        unknown: Vec::new(),
-        faults: Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 
 use metering::UtcTime;
 use protocols::files::{self, FileContext, FileFormat, FileRecord, LineFault, Sink};
-use store::files::{FAULTS_KEPT_MAX, FaultRow, FileCounts};
+use store::files::{FAULTS_KEPT_MAX, FaultRow};
 use tokio::sync::mpsc;
 
 use super::{FileOptions, FileOutcome, FileReport, ImportError, Upload};
@@ -68,16 +68,8 @@ impl Pass {
         })
         .await
         .map_err(|_| ImportError::Ended)?;
-        let mut report = FileReport {
-            name: String::new(),
-            format: Some(self.format),
-            outcome: FileOutcome::Imported,
-            import_no: None,
-            counts: FileCounts::default(),
-            unmapped: 0,
-            unknown: Vec::new(),
-            faults,
-        };
+        let mut report = FileReport::new("", Some(self.format), FileOutcome::Imported);
+        report.faults = faults;
         match facts {
             Err(fault) => {
                 report.outcome = FileOutcome::Refused(fault.to_string());

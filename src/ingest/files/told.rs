@@ -1,7 +1,9 @@
 //! Records of a file as rows of a batch, with what the sender says of each value.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use metering::{JudgedReading, QualityStatus, SlotCode, UtcTime};
+use metering::{ChannelNo, JudgedReading, MeterId, QualityStatus, SlotCode, UtcTime};
 use protocols::files::{FileRecord, QualityRun, ReadQuality};
 use store::Batch;
 use store::files::{Offered, QualityRow, SpanRow};
@@ -9,6 +11,7 @@ use vee::Rule;
 
 use super::super::core::{Accepted, Fate, Frame, IngestCore};
 use super::super::normalise::SOURCE_FILE;
+use super::ChannelReads;
 
 /// A meter whose newest value is older than this was not heard of now.
 const NEWS_S: i64 = 3 * 86_400;
@@ -183,6 +186,26 @@ impl Told {
     /// Names of devices that are not provisioned.
     pub(super) fn unknown(&self) -> Vec<String> {
         self.unknown.clone()
+    }
+
+    /// What was told of each channel.
+    pub(super) fn channels(&self) -> BTreeMap<(MeterId, ChannelNo), ChannelReads> {
+        let intervals = self.side.offered.iter().map(|row| {
+            let from = row.end.plus_seconds(-i64::from(row.len_s));
+            let reads = ChannelReads { intervals: 1, registers: 0, from, to: row.end };
+            ((row.meter, row.channel), reads)
+        });
+        let registers = self.batch.registers.iter().map(|row| {
+            let reading = &row.reading.reading;
+            let (from, to) = (reading.read_at, reading.read_at);
+            let reads = ChannelReads { intervals: 0, registers: 1, from, to };
+            ((reading.meter, reading.channel), reads)
+        });
+        let mut channels: BTreeMap<_, ChannelReads> = BTreeMap::new();
+        for (key, reads) in intervals.chain(registers) {
+            channels.entry(key).and_modify(|all| *all = all.and(reads)).or_insert(reads);
+        }
+        channels
     }
 
     pub(super) fn into_parts(self) -> (Batch, Side) {

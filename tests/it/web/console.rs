@@ -25,7 +25,7 @@ const HOSTILE: &str = include_str!("hostile.sql");
 const HOST: &str = "127.0.0.1:8080";
 
 /// Every kind of page of the seeded utility.
-const PAGES: [&str; 48] = [
+const PAGES: [&str; 49] = [
     "/",
     "/?range=3h",
     "/meters",
@@ -51,6 +51,7 @@ const PAGES: [&str; 48] = [
     "/collectors/C-02",
     "/commissioning",
     "/dead-letters",
+    "/files",
     "/readings",
     "/readings?rule=INT-SPIKE&commodity=water&age=7&q=W",
     "/readings/W-001/1/2026-06-09",

@@ -4,6 +4,7 @@ mod api;
 mod call;
 mod console;
 mod console_stream;
+mod files;
 mod html;
 mod modbus;
 mod review;

@@ -1,0 +1,219 @@
+//! Files through the page and through the API: looked at, imported, known again, replayed.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use headend::clock::Clock;
+use headend::ingest::files::{FileImporter, FileOptions};
+use headend::ingest::{IngestOptions, files::FILE_ADAPTER};
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use store::Database;
+
+use super::call::{Answer, Rig};
+use super::console::{ConsoleRig, words};
+use super::html::Page;
+
+const HOST: &str = "127.0.0.1:8080";
+/// A meter that files tell of.
+const METER: &str = "\
+    INSERT INTO usage_point (utility_id, code, address, account_no, commodity, class, time_zone,
+      tags, created_at)
+    VALUES (1, 'UP-900', '9 Mill Lane', 'A-900', 'electricity', 'residential', 'Europe/Berlin',
+      '{}', '2026-01-01');
+    INSERT INTO meter (number, serial, commodity, battery_powered, contact_every_s, created_at)
+    VALUES ('E-900', 's900', 'electricity', false, 86400, '2026-01-01');
+    INSERT INTO installation (meter_id, usage_point_id, valid_from)
+    SELECT meter_id, usage_point_id, '2026-01-01' FROM meter, usage_point
+    WHERE number = 'E-900' AND code = 'UP-900';
+    INSERT INTO meter_source (source_id, meter_id, created_at)
+    SELECT 'nmi:NMI0000001', meter_id, '2026-01-01' FROM meter WHERE number = 'E-900';
+    INSERT INTO meter_channel (meter_id, channel, field, reading_type, kind, unit, decimals, len_s,
+      resolution, delivery_lag_s, valid_from)
+    SELECT meter_id, 1, 'E1', 'energy_active_import', 'interval', 'kWh', 3, 1800, 1000, 86400,
+      '2026-05-01' FROM meter WHERE number = 'E-900';";
+
+/// One day of half hours, and what else is to stand before the trailer.
+fn nem12(nmi: &str, more: &str) -> String {
+    let values = vec!["0.5"; 48].join(",");
+    format!(
+        "100,NEM12,202606020100,MDP,RET\n200,{nmi},E1,1,E1,N1,SER1,kWh,30,\n\
+         300,20260601,{values},A,,,20260602010000,\n{more}900\n"
+    )
+}
+
+const BAD_LINE: &str = "300,20260602,1,2,3,A,,,,\n";
+
+/// A form with a file as a browser sends it.
+async fn choose(rig: &ConsoleRig, (name, text): (&str, &str), fields: &[(&str, &str)]) -> Answer {
+    let mut body = String::new();
+    for (field, value) in fields {
+        body +=
+            &format!("--b7\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n");
+    }
+    body += &format!(
+        "--b7\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+         Content-Type: text/csv\r\n\r\n{text}\r\n--b7--\r\n"
+    );
+    let request = Request::post("/files/try")
+        .header("host", HOST)
+        .header("origin", format!("http://{HOST}"))
+        .header("content-type", "multipart/form-data; boundary=b7");
+    rig.send(request.body(Body::from(body)).unwrap()).await
+}
+
+fn location(answer: &Answer) -> String {
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", words(&answer.text()));
+    answer.header("location").to_owned()
+}
+
+/// The page of a file that was chosen, when nothing moves any more.
+async fn settled(rig: &ConsoleRig, path: &str) -> String {
+    loop {
+        let answer = rig.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", words(&answer.text()));
+        if answer.header("refresh").is_empty() {
+            let page = Page::read(&answer.text()).unwrap();
+            assert_eq!(page.faults(), Vec::<String>::new());
+            return words(&answer.text());
+        }
+    }
+}
+
+async fn stored(database: &Database) -> i64 {
+    let client = database.client().await.unwrap();
+    let count = "SELECT count(*) FROM read_interval JOIN meter USING (meter_id) \
+                 WHERE number = 'E-900'";
+    client.query_one(count, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn a_file_is_looked_at_imported_and_known_again() {
+    let Some(rig) = ConsoleRig::seeded("console files", METER).await else { return };
+    let text = nem12("NMI0000001", BAD_LINE);
+    let path = location(&choose(&rig, ("june.csv", &text), &[("kind", "")]).await);
+    let tried = settled(&rig, &path).await;
+    assert!(tried.contains("Nothing is stored yet"), "{tried}");
+    assert!(tried.contains("1 good record and 1 faulty; 48 readings"), "{tried}");
+    assert!(tried.contains("4 Bad format value 4 is `A`"), "{tried}");
+    assert!(tried.contains("E-900 1 48 0"), "{tried}");
+    assert_eq!(stored(&rig.database).await, 0);
+    let list = words(&rig.get("/files").await.text());
+    assert!(list.contains("june.csv waits for your word"), "{list}");
+
+    let done = rig.submit(&format!("{path}/import"), "by_record=true").await;
+    let file = location(&done);
+    let shown = settled(&rig, &file).await;
+    assert!(shown.contains("Imported without 1 record that is faulty"), "{shown}");
+    assert!(shown.contains("Readings stored 48"), "{shown}");
+    assert!(shown.contains("4 Bad format") && shown.contains("local operator"), "{shown}");
+    assert_eq!(stored(&rig.database).await, 48);
+    let list = words(&rig.get("/files").await.text());
+    assert!(list.contains("june.csv NEM12, NEM13 imported 48 0 1 0 local operator"), "{list}");
+    assert!(!list.contains("waits for your word"), "{list}");
+
+    let path = location(&choose(&rig, ("renamed.csv", &text), &[]).await);
+    let known = settled(&rig, &path).await;
+    assert!(known.contains("imported before, as file 1: nothing new is stored"), "{known}");
+    assert!(!known.contains("Import the"), "{known}");
+    let gone = location(&rig.submit(&format!("{path}/forget"), "").await);
+    assert!(words(&rig.get(&gone).await.text()).contains("renamed.csv was forgotten"));
+    assert_eq!(rig.get(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(stored(&rig.database).await, 48);
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_told_and_changes_nothing() {
+    let Some(rig) = ConsoleRig::seeded("console files refused", METER).await else { return };
+    let text = nem12("NMI0000001", "");
+    let none = words(&choose(&rig, ("", ""), &[("kind", "nem12")]).await.text());
+    assert!(none.contains("Choose a file, or drop one onto the field."), "{none}");
+    let kind = words(&choose(&rig, ("a.csv", &text), &[("kind", "../../etc")]).await.text());
+    assert!(kind.contains("`../../etc` names no format"), "{kind}");
+    let zone = words(&choose(&rig, ("a.csv", &text), &[("zone", "Mars/Base")]).await.text());
+    assert!(zone.contains("“Mars/Base” is no zone"), "{zone}");
+    let path = location(&choose(&rig, ("a.txt", "hello\n"), &[]).await);
+    let told = settled(&rig, &path).await;
+    assert!(told.contains("It would be refused: its first bytes are of no kind"), "{told}");
+    let cut = location(&choose(&rig, ("cut.csv", text.trim_end_matches("900\n")), &[]).await);
+    let cut = settled(&rig, &cut).await;
+    assert!(cut.contains("It would be refused"), "{cut}");
+
+    let large = "x".repeat(65 << 20);
+    let answer = choose(&rig, ("large.csv", &large), &[]).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(words(&answer.text()).contains("files up to 64.0 MB. Put this one into the inbox"));
+    // A page of somebody else that sends a file.
+    let foreign = Request::post("/files/try")
+        .header("host", HOST)
+        .header("origin", "http://evil.example")
+        .header("content-type", "multipart/form-data; boundary=b7");
+    let foreign = rig.send(foreign.body(Body::from("--b7--")).unwrap()).await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    assert_eq!(rig.get("/files/1").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(stored(&rig.database).await, 0);
+}
+
+#[tokio::test]
+async fn lines_of_an_unknown_device_come_back_once_it_is_a_meter() {
+    let Some(rig) = ConsoleRig::seeded("console files replay", METER).await else { return };
+    let text = nem12("NMI0000002", "");
+    let path = location(&choose(&rig, ("u.csv", &text), &[]).await);
+    let tried = settled(&rig, &path).await;
+    assert!(tried.contains("Not provisioned") && tried.contains("nmi:NMI0000002"), "{tried}");
+    let file = location(&rig.submit(&format!("{path}/import"), "by_record=false").await);
+    let shown = settled(&rig, &file).await;
+    assert!(shown.contains("Dead letters 48") && shown.contains("are told again"), "{shown}");
+
+    let options = FileOptions::new(TimeZone::UTC);
+    let clock: std::sync::Arc<dyn Clock> = rig.clock.clone();
+    let ingest = IngestOptions::new(FILE_ADAPTER, Vec::new());
+    let importer = FileImporter::new(rig.database.clone(), ingest, clock);
+    assert_eq!(importer.replay(&options).await.unwrap(), 0, "nobody knows it yet");
+    let client = rig.database.client().await.unwrap();
+    let known = "INSERT INTO meter_source (source_id, meter_id, created_at) \
+                 SELECT 'nmi:NMI0000002', meter_id, '2026-01-01' FROM meter WHERE number = 'E-900'";
+    client.batch_execute(known).await.unwrap();
+    assert_eq!(importer.replay(&options).await.unwrap(), 1);
+    assert_eq!(stored(&rig.database).await, 48);
+    assert_eq!(importer.replay(&options).await.unwrap(), 0, "it is told once");
+}
+
+#[tokio::test]
+async fn the_api_takes_files_and_keeps_their_history() {
+    let Some(rig) = ConsoleRig::seeded("api files", METER).await else { return };
+    let api = Rig::over(rig.database.clone());
+    let text = nem12("NMI0000001", BAD_LINE);
+    let post = async |query: &str, body: &str| -> Value {
+        let answer = api.post(&format!("/api/v1/files?{query}"), &[], body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.json()["files"][0].clone()
+    };
+    let tried = post("name=a.csv&dry_run=true&by_record=true", &text).await;
+    assert_eq!((&tried["outcome"], &tried["counts"]["refused"]), (&"tried".into(), &1.into()));
+    assert_eq!(tried["faults"][0]["line"], 4);
+    let refused = post("name=a.csv", &text).await;
+    assert_eq!((&refused["outcome"], &refused["number"]), (&"refused".into(), &1.into()));
+    assert_eq!(stored(&rig.database).await, 0);
+    let taken = post("name=a.csv&by_record=true&format=nem12", &text).await;
+    assert_eq!(taken["counts"]["inserted"], 48, "{taken}");
+    assert_eq!(post("name=b.csv", &text).await["outcome"], "known");
+    let unknown = api.post("/api/v1/files?layout=none-of-these", &[], &text).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert!(unknown.text().contains("names no format"), "{}", unknown.text());
+
+    let list = api.json("/api/v1/files").await;
+    let states: Vec<&str> =
+        list["files"].as_array().unwrap().iter().map(|f| f["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["done", "refused"], "{list}");
+    let one = api.json("/api/v1/files/2").await;
+    assert_eq!((&one["file"]["actor"], &one["faults"][0]["line"]), (&"api".into(), &4.into()));
+    // It is the same history that the page shows.
+    let page = words(&rig.get("/files").await.text());
+    assert!(page.contains("a.csv NEM12, NEM13 imported 48 0 1 0 api"), "{page}");
+    let meter = rig.get("/meters/E-900?from=2026-05-31&to=2026-06-02").await.text();
+    let feed = meter.split("green-button.xml?").nth(1).unwrap().split('"').next().unwrap();
+    let feed = feed.replace("&amp;", "&").replace("&#38;", "&");
+    let feed = api.get(&format!("/api/v1/meters/E-900/green-button.xml?{feed}")).await;
+    assert_eq!(feed.status, StatusCode::OK, "{}", feed.text());
+    assert_eq!(feed.text().matches("<IntervalReading>").count(), 48, "{}", feed.text());
+}
