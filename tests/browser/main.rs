@@ -4,9 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 mod demo;
+mod files;
+mod head_end;
 mod journeys;
 mod kit;
 mod live;
+mod modbus;
 mod pages;
 mod payloads;
 mod webdriver;

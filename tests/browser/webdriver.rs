@@ -126,6 +126,16 @@ impl Browser {
         self.run(&script).as_str().unwrap_or_default().to_owned()
     }
 
+    /// Chooses a file of this machine in a file field.
+    pub(crate) fn choose_file(&self, selector: &str, path: &std::path::Path) {
+        let wanted = json!({"using": "css selector", "value": selector});
+        let found = self.post("element", &wanted);
+        let element = found.as_object().and_then(|found| found.values().next());
+        let element = element.and_then(Value::as_str).unwrap_or_else(|| panic!("{found}"));
+        let text = path.to_str().unwrap();
+        self.post(&format!("element/{element}/value"), &json!({ "text": text }));
+    }
+
     /// Moves the pointer along the points; with the button held from the first to the last if asked.
     pub(crate) fn point(&self, points: &[(i64, i64)], held: bool) {
         let mut actions = Vec::new();
