@@ -1,17 +1,16 @@
 //! `headend simulate --kind json|sparkplug`: meters with JSON of their own, and Sparkplug B nodes.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use metering::UtcTime;
 use simulators::SimMessage;
 use simulators::edge::{EdgeRun, EdgeSpec, json_meters, sparkplug_nodes};
 
-use crate::clock::{Clock as _, SystemClock};
-use crate::demo::SimPublisher;
+use super::pace::{Sends, Stretch, publish};
 use crate::output::remark;
 use crate::verbs::SimulateOptions;
 
@@ -25,18 +24,21 @@ pub(super) enum EdgeKind {
     Sparkplug,
 }
 
-/// Publishes the last `hours` hours up to now (speed 0), or the coming ones at `speed`.
+/// As [`super::run`] says.
 ///
 /// # Errors
 /// A file cannot be written, or the broker does not answer.
 pub(super) async fn run(options: SimulateOptions, kind: EdgeKind) -> anyhow::Result<()> {
-    let now = SystemClock::new().now().floor_to(900);
-    let length_s = i64::from(options.hours) * 3_600;
-    let start = if options.speed == 0 { now.plus_seconds(-length_s) } else { now };
-    let (seed, meters) = (options.seed, options.meters);
-    let spec = EdgeSpec { seed, meters, start, every_s: EVERY_S, faults: true };
-    let steps = u32::try_from(length_s / EVERY_S)?;
-    let run = match kind {
+    let stretch = Stretch::of(&options, EVERY_S);
+    let spec = EdgeSpec {
+        seed: options.seed,
+        meters: options.meters(),
+        start: stretch.start,
+        every_s: EVERY_S,
+        faults: true,
+    };
+    let steps = u32::try_from(stretch.end.seconds_since(stretch.start) / EVERY_S)?;
+    let mut run = match kind {
         EdgeKind::Json => {
             remark!("describe workshop/+/state by a mapping: docs/mapping.md begins with it");
             json_meters(&spec, steps)
@@ -52,39 +54,22 @@ pub(super) async fn run(options: SimulateOptions, kind: EdgeKind) -> anyhow::Res
     if let Some(path) = &options.truth {
         truth(path, &run).with_context(|| format!("write {}", path.display()))?;
     }
-    let broker = &options.broker;
-    let mut publisher = SimPublisher::connect(&broker.host, broker.port, "headend-simulate-edge");
-    let outcome = publish(run.messages, (options.speed, start), &mut publisher).await;
-    let sent = publisher.sent();
-    publisher.stop().await;
-    outcome?;
-    writeln!(std::io::stderr(), "published {sent} messages")?;
-    Ok(())
+    let mut prepared = Prepared(std::mem::take(&mut run.messages).into());
+    publish(&options, &mut prepared, stretch).await
 }
 
-async fn publish(
-    messages: Vec<SimMessage>,
-    (speed, start): (u32, UtcTime),
-    publisher: &mut SimPublisher,
-) -> anyhow::Result<()> {
-    if speed == 0 {
-        publisher.send(messages).await?;
-        return publisher.flush().await;
+/// Messages that are all made beforehand, in their order.
+struct Prepared(VecDeque<SimMessage>);
+
+impl Sends for Prepared {
+    fn messages(&mut self, _: UtcTime, to: UtcTime) -> anyhow::Result<Vec<SimMessage>> {
+        let due = self.0.partition_point(|message| message.sent_at < to);
+        Ok(self.0.drain(..due).collect())
     }
-    let mut stop = std::pin::pin!(crate::app::stop_signal());
-    let mut now = start;
-    for message in messages {
-        let wait_s = u64::try_from(message.sent_at.seconds_since(now)).unwrap_or(0);
-        if wait_s > 0 {
-            now = message.sent_at;
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(wait_s) / speed) => {}
-                outcome = &mut stop => return outcome,
-            }
-        }
-        publisher.send(vec![message]).await?;
+
+    fn rest(&mut self) -> Vec<SimMessage> {
+        std::mem::take(&mut self.0).into()
     }
-    publisher.flush().await
 }
 
 /// The meters as a file for `headend meters provision`.

@@ -2,32 +2,26 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
-use metering::UtcTime;
 use simulators::{FleetSpec, HeardFleet, HeardKind, HeardSpec};
 
-use super::{FAST_STEP_S, STEP_S};
-use crate::clock::{Clock as _, SystemClock};
-use crate::demo::SimPublisher;
+use super::pace::{Stretch, publish};
 use crate::output::remark;
 use crate::verbs::SimulateOptions;
 
-/// Publishes the last `hours` hours up to now (speed 0), or the coming ones at `speed`.
+/// As [`super::run`] says.
 ///
 /// # Errors
 /// A file cannot be written, or the broker does not answer.
 pub(super) async fn run(options: SimulateOptions, kind: HeardKind) -> anyhow::Result<()> {
-    let now = SystemClock::new().now().floor_to(300);
-    let length_s = i64::from(options.hours) * 3_600;
-    let start = if options.speed == 0 { now.plus_seconds(-length_s) } else { now };
+    let stretch = Stretch::of(&options, 300);
     let mut fleet = HeardFleet::new(HeardSpec {
         seed: options.seed,
         kind,
-        meters: options.meters,
-        collectors: FleetSpec::collectors_for(options.meters).min(99),
-        start,
+        meters: options.meters(),
+        collectors: FleetSpec::collectors_for(options.meters()).min(99),
+        start: stretch.start,
         faulty: true,
     })?;
     if let Some(path) = &options.provision_out {
@@ -38,48 +32,16 @@ pub(super) async fn run(options: SimulateOptions, kind: HeardKind) -> anyhow::Re
             remark!("keys of the devices: {}", keys.display());
         }
     }
-    let broker = &options.broker;
-    let mut publisher = SimPublisher::connect(&broker.host, broker.port, "headend-simulate-heard");
-    let outcome =
-        publish(&options, &mut fleet, &mut publisher, (start, start.plus_seconds(length_s))).await;
-    let sent = publisher.sent();
-    publisher.stop().await;
-    outcome?;
+    let (filter, format) = match kind {
+        HeardKind::Amr => ("amr/+/rtlamr", "rtlamr"),
+        HeardKind::Wmbus => ("wmbus/+/raw", "wmbus"),
+    };
+    remark!("subscribe with filter = \"{filter}\", format = \"{format}\", collector_level = 2");
+    publish(&options, &mut fleet, stretch).await?;
     if let Some(path) = &options.truth {
         write(path, &truth(&fleet))?;
     }
-    writeln!(std::io::stderr(), "published {sent} messages")?;
     Ok(())
-}
-
-async fn publish(
-    options: &SimulateOptions,
-    fleet: &mut HeardFleet,
-    publisher: &mut SimPublisher,
-    (start, end): (UtcTime, UtcTime),
-) -> anyhow::Result<()> {
-    let fast = options.speed == 0;
-    let step_s = if fast { FAST_STEP_S } else { STEP_S };
-    let real = Duration::from_secs(u64::try_from(step_s)?) / options.speed.max(1);
-    let mut pace = tokio::time::interval(real.max(Duration::from_millis(1)));
-    let mut stop = std::pin::pin!(crate::app::stop_signal());
-    let mut now = start;
-    while now < end {
-        if !fast {
-            tokio::select! {
-                _ = pace.tick() => {}
-                outcome = &mut stop => return outcome,
-            }
-        }
-        let to = now.plus_seconds(step_s).min(end);
-        publisher.send(fleet.messages(now, to)).await?;
-        now = to;
-    }
-    if fast {
-        // What collectors hold back comes at once.
-        publisher.send(fleet.rest()).await?;
-    }
-    publisher.flush().await
 }
 
 /// One line a meter: its name, what its dial shows, and what was used in all slots.

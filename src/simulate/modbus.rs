@@ -17,17 +17,27 @@ const INPUT_BYTES_MAX: usize = 4_096;
 /// Time passes in the meters in steps of this.
 const STEP: Duration = Duration::from_millis(250);
 
-/// `headend simulate --kind modbus`.
+/// `headend simulate --kind modbus`, which is `headend modbus simulate`.
 #[derive(Clone, Debug)]
 pub struct ModbusSimOptions {
-    pub listen: SocketAddr,
-    pub rtu: bool,
+    pub bus: BusOptions,
     pub units: u8,
     pub seed: u64,
     /// Simulated seconds in a real one.
     pub speed: u32,
-    pub faults: BusFaults,
     pub provision_out: Option<std::path::PathBuf>,
+}
+
+impl ModbusSimOptions {
+    pub const UNITS_MAX: u8 = 200;
+}
+
+/// Where the bus is, how it speaks, and what goes wrong on it.
+#[derive(Clone, Copy, Debug)]
+pub struct BusOptions {
+    pub listen: SocketAddr,
+    pub rtu: bool,
+    pub faults: BusFaults,
 }
 
 /// Serves until stopped.
@@ -35,16 +45,16 @@ pub struct ModbusSimOptions {
 /// # Errors
 /// The port is taken, or a file cannot be written.
 pub async fn run(options: ModbusSimOptions) -> anyhow::Result<()> {
-    let framing = if options.rtu { BusFraming::Rtu } else { BusFraming::Tcp };
-    let bus = ModbusBus::new(framing, options.units, options.seed, options.faults);
+    let BusOptions { listen, rtu, faults } = options.bus;
+    let framing = if rtu { BusFraming::Rtu } else { BusFraming::Tcp };
+    let bus = ModbusBus::new(framing, options.units, options.seed, faults);
     if let Some(path) = &options.provision_out {
         std::fs::write(path, provisioning(options.units))
             .with_context(|| format!("write {}", path.display()))?;
     }
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", options.listen))?;
-    let scheme = if options.rtu { "rtutcp" } else { "tcp" };
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let scheme = if rtu { "rtutcp" } else { "tcp" };
     let address = listener.local_addr().context("the address")?;
     say!("listening {scheme}://{address}, units 1 to {}, profile eastron-sdm630", options.units)?;
     let bus = Arc::new(Mutex::new(bus));

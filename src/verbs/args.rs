@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::cli::{Output, broker, duration};
+use super::modbus_args::BusArgs;
 use super::options::{BenchOptions, DemoOptions, SimKind, SimulateOptions};
 use crate::config::BrokerUrl;
 
@@ -58,17 +59,15 @@ pub(super) struct SimulateArgs {
     /// What is simulated.
     #[arg(long, value_enum, default_value_t = SimKind::Fleet)]
     pub(super) kind: SimKind,
-    /// The broker, as HOST:PORT.
+    /// The broker, as HOST:PORT; all kinds but modbus need one.
     #[arg(long, value_name = "HOST:PORT", value_parser = broker)]
-    pub(super) broker: BrokerUrl,
+    pub(super) broker: Option<BrokerUrl>,
+    /// The same seed gives the same meters and faults.
     #[arg(long, default_value_t = 7)]
     pub(super) seed: u64,
-    #[arg(
-        long,
-        default_value_t = 200,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
-    )]
-    pub(super) meters: u32,
+    /// How many; 200 unless said, on a bus 4.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) meters: Option<u32>,
     /// Simulated hours up to now that are published.
     #[arg(
         long,
@@ -76,15 +75,18 @@ pub(super) struct SimulateArgs {
         value_parser = clap::value_parser!(u32).range(1..=87_600)
     )]
     pub(super) hours: u32,
-    /// Simulated seconds in one second; 0 goes as fast as the broker takes it.
-    #[arg(long, default_value_t = 0)]
-    pub(super) speed: u32,
+    /// Simulated seconds in one second; 0, the default, goes as fast as the broker takes it. A bus
+    /// counts in real time unless told otherwise.
+    #[arg(long)]
+    pub(super) speed: Option<u32>,
     /// Writes what was metered, and which faults were planted.
     #[arg(long, value_name = "FILE")]
     pub(super) truth: Option<PathBuf>,
     /// Writes the fleet as a file for `headend meters provision`.
     #[arg(long, value_name = "FILE.csv")]
     pub(super) provision_out: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Of --kind modbus")]
+    pub(super) bus: BusArgs,
 }
 
 impl SimulateArgs {
@@ -98,6 +100,7 @@ impl SimulateArgs {
             speed: self.speed,
             truth: self.truth.clone(),
             provision_out: self.provision_out.clone(),
+            bus: self.bus.options(),
         }
     }
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::cli::Output;
 use crate::config::GatewayAddress;
-use crate::simulate::modbus::BusFaults;
+use crate::simulate::modbus::{BusFaults, BusOptions, ModbusSimOptions};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModbusVerb {
@@ -96,12 +96,8 @@ fn register(text: &str) -> Result<u16, String> {
 
 #[derive(Debug, Args)]
 pub(super) struct SimulateBusArgs {
-    /// Where it listens; port 0 takes any that is free.
-    #[arg(long, default_value = "127.0.0.1:1502")]
-    listen: std::net::SocketAddr,
-    /// RTU frames inside TCP, as cheap gateways have them; else Modbus TCP.
-    #[arg(long)]
-    rtu: bool,
+    #[command(flatten)]
+    bus: BusArgs,
     /// Units 1 to this answer.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=200))]
     units: u8,
@@ -111,6 +107,20 @@ pub(super) struct SimulateBusArgs {
     /// Simulated seconds in one second: how fast the meters count.
     #[arg(long, default_value_t = 1)]
     speed: u32,
+    /// Writes the meters as a file for `headend meters provision`, behind a gateway `gw1`.
+    #[arg(long, value_name = "FILE.csv")]
+    provision_out: Option<PathBuf>,
+}
+
+/// Where a simulated bus is, and what goes wrong on it.
+#[derive(Debug, Args)]
+pub(super) struct BusArgs {
+    /// Where it listens; port 0 takes any that is free.
+    #[arg(long, default_value = "127.0.0.1:1502")]
+    listen: std::net::SocketAddr,
+    /// RTU frames inside TCP, as cheap gateways have them; else Modbus TCP.
+    #[arg(long)]
+    rtu: bool,
     /// Every so many answers, one comes late; 0: none.
     #[arg(long, value_name = "N", default_value_t = 0)]
     late_every: u32,
@@ -126,19 +136,13 @@ pub(super) struct SimulateBusArgs {
     /// Every so many answers, one names another unit; 0: none.
     #[arg(long, value_name = "N", default_value_t = 0)]
     wrong_unit_every: u32,
-    /// Writes the meters as a file for `headend meters provision`, behind a gateway `gw1`.
-    #[arg(long, value_name = "FILE.csv")]
-    provision_out: Option<PathBuf>,
 }
 
-impl SimulateBusArgs {
-    pub(super) fn options(&self) -> crate::simulate::modbus::ModbusSimOptions {
-        crate::simulate::modbus::ModbusSimOptions {
+impl BusArgs {
+    pub(super) const fn options(&self) -> BusOptions {
+        BusOptions {
             listen: self.listen,
             rtu: self.rtu,
-            units: self.units,
-            seed: self.seed,
-            speed: self.speed,
             faults: BusFaults {
                 late_every: self.late_every,
                 late_ms: self.late_ms,
@@ -146,6 +150,17 @@ impl SimulateBusArgs {
                 swap_every: self.swap_every,
                 wrong_unit_every: self.wrong_unit_every,
             },
+        }
+    }
+}
+
+impl SimulateBusArgs {
+    pub(super) fn options(&self) -> ModbusSimOptions {
+        ModbusSimOptions {
+            bus: self.bus.options(),
+            units: self.units,
+            seed: self.seed,
+            speed: self.speed,
             provision_out: self.provision_out.clone(),
         }
     }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::exit::{Exit, Failure};
 use crate::config::BrokerUrl;
 use crate::output::OutputFormat;
+use crate::simulate::modbus::{BusOptions, ModbusSimOptions};
 
 /// `headend demo`.
 #[derive(Clone, Debug)]
@@ -27,17 +29,55 @@ pub struct DemoOptions {
 #[derive(Clone, Debug)]
 pub struct SimulateOptions {
     pub kind: SimKind,
-    pub broker: BrokerUrl,
+    /// Where it publishes; a bus has none.
+    pub broker: Option<BrokerUrl>,
     pub seed: u64,
-    pub meters: u32,
+    /// `None`: what the kind has.
+    pub meters: Option<u32>,
     /// Simulated hours that are published.
     pub hours: u32,
-    /// Simulated seconds in a real one; 0: as fast as the broker takes them.
-    pub speed: u32,
+    /// Simulated seconds in a real one; 0: as fast as the broker takes them; `None`: what the kind
+    /// has.
+    pub speed: Option<u32>,
     /// Where the truth file goes.
     pub truth: Option<PathBuf>,
     /// Where the provisioning file of the fleet goes.
     pub provision_out: Option<PathBuf>,
+    pub bus: BusOptions,
+}
+
+impl SimulateOptions {
+    const METERS: u32 = 200;
+    const UNITS: u8 = 4;
+
+    pub fn meters(&self) -> u32 {
+        self.meters.unwrap_or(Self::METERS)
+    }
+
+    /// Of senders to a broker.
+    pub fn speed(&self) -> u32 {
+        self.speed.unwrap_or(0)
+    }
+
+    /// As `headend modbus simulate` takes them.
+    ///
+    /// # Errors
+    /// More meters than a bus has addresses for.
+    pub fn bus(&self) -> Result<ModbusSimOptions, Failure> {
+        let units = self.meters.map_or(Ok(Self::UNITS), u8::try_from);
+        let units = units.ok().filter(|units| *units <= ModbusSimOptions::UNITS_MAX);
+        let units = units.ok_or_else(|| {
+            let most = ModbusSimOptions::UNITS_MAX;
+            Failure::new(Exit::Usage, format!("a bus has {most} meters at most: --meters {most}"))
+        })?;
+        Ok(ModbusSimOptions {
+            bus: self.bus,
+            units,
+            seed: self.seed,
+            speed: self.speed.unwrap_or(1),
+            provision_out: self.provision_out.clone(),
+        })
+    }
 }
 
 /// What is simulated.
@@ -66,6 +106,8 @@ pub enum SimKind {
     Json,
     /// Sparkplug B edge nodes with meters behind them.
     Sparkplug,
+    /// A bus of Eastron SDM630 behind a TCP port, which is asked and publishes nothing.
+    Modbus,
 }
 
 /// `headend bench ingest`.

@@ -211,6 +211,13 @@ impl Senders {
         run
     }
 
+    /// Messages that come late, after the end of the last stretch.
+    pub fn rest(&mut self) -> Vec<SimMessage> {
+        let mut late = std::mem::take(&mut self.late);
+        late.sort_by(|a, b| (a.sent_at, &a.topic).cmp(&(b.sent_at, &b.topic)));
+        late
+    }
+
     /// The devices as a utility would enter them.
     pub fn assets(&self) -> FleetAssets {
         let place = |code: &str| Place { code: code.to_owned(), name: "Simulated".to_owned() };

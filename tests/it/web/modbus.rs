@@ -8,7 +8,7 @@ use headend::clock::SystemClock;
 use headend::polling::Polling;
 use headend::polling::live::{self, Base};
 use headend::polling::profiles::Profiles;
-use headend::simulate::modbus::{BusFaults, ModbusSimOptions};
+use headend::simulate::modbus::{BusFaults, BusOptions, ModbusSimOptions};
 use tokio::sync::watch;
 
 use super::console::{ConsoleRig, words};
@@ -42,15 +42,9 @@ fn form(port: u16, own: &str, reason: &str) -> String {
 
 async fn simulated_bus() -> u16 {
     let port = free_port();
-    let options = ModbusSimOptions {
-        listen: ([127, 0, 0, 1], port).into(),
-        rtu: true,
-        units: 2,
-        seed: 3,
-        speed: 1,
-        faults: BusFaults::default(),
-        provision_out: None,
-    };
+    let listen = ([127, 0, 0, 1], port).into();
+    let bus = BusOptions { listen, rtu: true, faults: BusFaults::default() };
+    let options = ModbusSimOptions { bus, units: 2, seed: 3, speed: 1, provision_out: None };
     tokio::spawn(headend::simulate::modbus::run(options));
     while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
         tokio::time::sleep(Duration::from_millis(10)).await;
