@@ -1,6 +1,6 @@
 //! The desk: alerts in, announcements out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use metering::{RuleNo, Severity, Subject, UtcTime};
 
@@ -54,6 +54,9 @@ pub(super) struct Group {
     pub(super) count: u32,
 }
 
+/// Active alarms by incident.
+pub(super) type Members = BTreeMap<Route, BTreeSet<AlarmKey>>;
+
 /// Alert management of one head-end.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Desk {
@@ -61,6 +64,8 @@ pub struct Desk {
     pub(super) now: i64,
     pub(super) alarms: BTreeMap<AlarmKey, Alarm>,
     pub(super) groups: BTreeMap<Route, Group>,
+    /// The active alarms of each incident, so that no transition must look through all.
+    pub(super) members: Members,
     pub(super) shelves: Vec<Shelve>,
     pub(super) meter: Meter,
     /// When incidents were looked through.
@@ -119,9 +124,11 @@ impl Desk {
             .map(|(key, _)| *key)
             .collect();
         for key in gone {
-            self.go(key);
+            self.go(key, said);
         }
-        self.close_empty(said);
+        let old = now - self.params.chatter_daily_s;
+        // What nobody acknowledged for a week is forgotten.
+        self.alarms.retain(|_, alarm| alarm.active || alarm.raised_at > old);
         self.tell(said);
     }
 
@@ -131,13 +138,12 @@ impl Desk {
         let key = AlarmKey::new(transition.rule.no, transition.subject, transition.channel);
         match transition.kind {
             TransitionKind::Raised | TransitionKind::Updated => {
-                self.active(key, transition, area);
+                self.active((key, transition), area, said);
             }
             TransitionKind::Cleared | TransitionKind::Retracted => {
-                self.cleared(key, transition.kind);
+                self.cleared(key, transition.kind, said);
             }
         }
-        self.close_empty(said);
     }
 
     /// Staff did something at log time `at`.
@@ -170,18 +176,17 @@ impl Desk {
             Act::Operators(count) if *count < 1 => return Err(ActRefused::Operators(*count)),
             Act::Operators(count) => self.params.operators = *count,
         }
-        self.close_empty(said);
         Ok(())
     }
 
     /// Incidents of which nothing is unacknowledged: what comes next escalates from the beginning.
     fn answered(&mut self) {
-        let alarms = &self.alarms;
+        let (alarms, members) = (&self.alarms, &self.members);
+        let is_open = |key: &AlarmKey| {
+            alarms.get(key).is_some_and(|alarm| alarm.state == AlarmState::UnackActive)
+        };
         for (route, group) in &mut self.groups {
-            let open = |alarm: &Alarm| {
-                alarm.state == AlarmState::UnackActive && alarm.route == Some(*route)
-            };
-            if !alarms.values().any(open) {
+            if !members.get(route).is_some_and(|keys| keys.iter().any(is_open)) {
                 group.step = 0;
             }
         }
@@ -219,7 +224,12 @@ impl Desk {
         })
     }
 
-    fn active(&mut self, key: AlarmKey, transition: &AlertTransition, area: Option<Subject>) {
+    fn active(
+        &mut self,
+        (key, transition): (AlarmKey, &AlertTransition),
+        area: Option<Subject>,
+        said: &mut Said,
+    ) {
         let explained = transition.parent.is_some()
             && !(transition.family == Family::Gas && transition.severity == Severity::P1);
         let told = transition.annunciate && transition.severity < Severity::P4;
@@ -258,8 +268,12 @@ impl Desk {
         if alarm.state == AlarmState::UnackActive {
             let node = transition.parent.or_else(|| node_of(key.subject)).or(area);
             let route = Route { class: transition.family, node };
-            alarm.route = Some(route);
+            let left = alarm.route.replace(route).filter(|left| *left != route);
+            self.members.entry(route).or_default().insert(key);
             self.join(route, key, transition);
+            if let Some(left) = left {
+                self.leave(left, key, said);
+            }
         }
     }
 
@@ -300,7 +314,7 @@ impl Desk {
         group.more |= group.told_at != 0;
     }
 
-    fn cleared(&mut self, key: AlarmKey, kind: TransitionKind) {
+    fn cleared(&mut self, key: AlarmKey, kind: TransitionKind, said: &mut Said) {
         let now = self.now;
         let Some(alarm) = self.alarms.get_mut(&key) else { return };
         if alarm.latch > 1 && kind == TransitionKind::Cleared {
@@ -311,16 +325,16 @@ impl Desk {
         if now - alarm.raised_at < 60 {
             self.meter.fleeting();
         }
-        self.go(key);
+        self.go(key, said);
     }
 
     /// The alert is over.
-    fn go(&mut self, key: AlarmKey) {
+    fn go(&mut self, key: AlarmKey, said: &mut Said) {
         let keeps = self.now - self.params.chatter_daily_s;
         let Some(alarm) = self.alarms.get_mut(&key) else { return };
         alarm.active = false;
         alarm.goes_at = i64::MAX;
-        alarm.route = None;
+        let left = alarm.route.take();
         if alarm.state == AlarmState::UnackActive {
             alarm.state = AlarmState::UnackCleared;
         } else if alarm.activations.iter().all(|at| *at < keeps) || alarm.activations.len() < 2 {
@@ -328,23 +342,34 @@ impl Desk {
         } else {
             alarm.state = AlarmState::Record;
         }
+        if let Some(left) = left {
+            self.leave(left, key, said);
+        }
     }
 
-    /// Closes incidents of which nothing is active any more, and forgets alerts that nobody
-    /// acknowledged for a week.
-    fn close_empty(&mut self, said: &mut Said) {
-        let old = self.now - self.params.chatter_daily_s;
-        self.alarms.retain(|_, alarm| alarm.active || alarm.raised_at > old);
-        let alarms = &self.alarms;
-        let now = UtcTime::from_seconds(self.now);
-        self.groups.retain(|route, group| {
-            let open = alarms.values().any(|alarm| alarm.active && alarm.route == Some(*route));
-            if !open && group.told_at != 0 {
-                group.incident.closed_at = Some(now);
-                said.incidents.push(group.incident.clone());
+    /// An alert leaves its incident, which is closed when nothing of it is active any more.
+    fn leave(&mut self, route: Route, key: AlarmKey, said: &mut Said) {
+        let Some(members) = self.members.get_mut(&route) else { return };
+        members.remove(&key);
+        if !members.is_empty() {
+            return;
+        }
+        self.members.remove(&route);
+        if let Some(mut group) = self.groups.remove(&route).filter(|group| group.told_at != 0) {
+            group.incident.closed_at = Some(UtcTime::from_seconds(self.now));
+            said.incidents.push(group.incident);
+        }
+    }
+
+    /// The members of all incidents, from the alarms.
+    pub(super) fn members_of(alarms: &BTreeMap<AlarmKey, Alarm>) -> Members {
+        let mut members = Members::new();
+        for (key, alarm) in alarms.iter().filter(|(_, alarm)| alarm.active) {
+            if let Some(route) = alarm.route {
+                members.entry(route).or_default().insert(*key);
             }
-            open
-        });
+        }
+        members
     }
 
     /// Announces what is due.
@@ -365,10 +390,11 @@ impl Desk {
         }
         let mut active = 0_u32;
         let mut unanswered: Option<Unanswered> = None;
-        for (key, alarm) in &self.alarms {
-            if !alarm.active || alarm.route != Some(route) || self.is_silent(key, alarm) {
+        for key in self.members.get(&route).into_iter().flatten() {
+            let Some(alarm) = self.alarms.get(key).filter(|alarm| !self.is_silent(key, alarm))
+            else {
                 continue;
-            }
+            };
             active += 1;
             if alarm.state == AlarmState::UnackActive {
                 let one = Unanswered { since: alarm.raised_at, worst: alarm.severity };

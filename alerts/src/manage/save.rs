@@ -111,7 +111,26 @@ impl Snap for Meter {
     }
 }
 
-snap_struct!(Desk { params, now, alarms, groups, shelves, meter, looked_at });
+impl Snap for Desk {
+    fn save(&self, to: &mut Writer) {
+        self.params.save(to);
+        self.now.save(to);
+        self.alarms.save(to);
+        self.groups.save(to);
+        self.shelves.save(to);
+        self.meter.save(to);
+        self.looked_at.save(to);
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        let (params, now) = (Snap::load(from)?, Snap::load(from)?);
+        let alarms = Snap::load(from)?;
+        let members = Self::members_of(&alarms);
+        let (groups, shelves) = (Snap::load(from)?, Snap::load(from)?);
+        let (meter, looked_at) = (Snap::load(from)?, Snap::load(from)?);
+        Ok(Self { params, now, alarms, groups, members, shelves, meter, looked_at })
+    }
+}
 
 impl Desk {
     /// Canonical bytes of the desk.

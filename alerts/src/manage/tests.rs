@@ -300,3 +300,32 @@ fn a_snapshot_and_the_tail_are_a_straight_run() {
         said.annunciations.iter().map(|told| told.key.as_str()).collect();
     assert_eq!(keys.len(), said.annunciations.len());
 }
+
+/// What a transition looks at is what the alarms say, whatever came before.
+#[test]
+fn incidents_know_their_members_at_every_step() {
+    let mut desk = Desk::new(DeskParams::default());
+    let mut said = Said::default();
+    let mut random = 7_u32;
+    for step in 0..3_000 {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let bits = random >> 8;
+        let what = [BURST, LEAK, STOPPED][usize::try_from(bits % 3).unwrap()];
+        let kind = [TransitionKind::Raised, TransitionKind::Updated, TransitionKind::Cleared]
+            [usize::try_from(bits / 3 % 3).unwrap()];
+        let mut one = alert(kind, what, i32::try_from(bits / 9 % 5).unwrap(), step * 41);
+        one.annunciate = bits / 360 % 5 != 0;
+        let zone = i32::try_from(bits / 1_800 % 4).unwrap();
+        let area = (zone > 0).then(|| Subject::Zone(ZoneId::new(zone)));
+        if bits / 7_200 % 17 == 0 {
+            let class = one.family;
+            let act = Act::Acknowledge { subject: one.subject, class };
+            desk.act(&act, one.at, &mut said).unwrap();
+        }
+        desk.take(&one, area, &mut said);
+        assert_eq!(desk.members, Desk::members_of(&desk.alarms), "step {step}");
+        assert!(desk.groups.keys().eq(desk.members.keys()), "step {step}");
+    }
+    assert!(said.incidents.iter().any(|incident| incident.closed_at.is_some()));
+    assert_eq!(Desk::restore(&desk.snapshot()).unwrap(), desk);
+}
