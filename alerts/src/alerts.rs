@@ -478,7 +478,7 @@ impl AlertBook {
     fn all_of(&self, subject: Subject, family: Family) -> u16 {
         let live = self
             .of_subject(subject)
-            .filter(|(_, active)| active.stage == Stage::Live && active.family() == family);
+            .filter(|(key, active)| keeps_open(key, active) && active.family() == family);
         u16::try_from(live.count()).unwrap_or(u16::MAX)
     }
 
@@ -620,8 +620,8 @@ impl AlertBook {
     fn others(&self, key: &AlertKey, family: Family) -> u16 {
         let count = self
             .of_subject(key.subject)
-            .filter(|(_, active)| active.stage == Stage::Live)
-            .filter(|(other, active)| *other != key && active.family() == family)
+            .filter(|(other, active)| *other != key && keeps_open(other, active))
+            .filter(|(_, active)| active.family() == family)
             .count();
         u16::try_from(count).unwrap_or(u16::MAX)
     }
@@ -639,6 +639,12 @@ impl AlertBook {
         self.of_subject(subject)
             .any(|(_, active)| active.stage == Stage::Live && active.family() == family)
     }
+}
+
+/// Staff were told, by a rule that opens issues: the issue is not over.
+fn keeps_open(key: &AlertKey, active: &Active) -> bool {
+    active.stage == Stage::Live
+        && RuleId::from_number(key.rule.get()).is_some_and(RuleId::opens_issues)
 }
 
 const FIRST_RULE: RuleNo = match RuleNo::new(1) {

@@ -6,9 +6,11 @@
 
 use metering::{Severity, Subject, Tag, WorkOrderKind};
 
+use crate::alerts::AlertKey;
 use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
+use crate::rules::cell;
 use crate::state::NEVER;
 use crate::state::meter::Meter;
 use crate::transition::Evidence;
@@ -60,7 +62,7 @@ impl Known {
         let per_week = fall * 7 * DAY_S / (RSSI_LAG * meter.cadence_s());
         Self {
             flapping: past.lost_at[cycles - 1] >= env.now - params.flap_days * DAY_S,
-            battery: battery_explains(meter, place, env),
+            battery: battery_explains(meter, env),
             tamper: before(past.tamper_at, params.classify_tamper_days),
             decayed: decayed(meter, place, since, env) || !delivered,
             falls: fall >= RSSI_NOISE && per_week >= params.classify_rssi_fall_cdb,
@@ -84,24 +86,23 @@ impl Known {
     }
 }
 
-/// Row 6: the projection, a low flag, or its age.
-fn battery_explains(meter: &Meter, place: u32, env: &Env) -> bool {
-    if !meter.battery_powered {
+/// Row 6: the projection, a low flag, or its age; and a voltage below the low limit.
+fn battery_explains(meter: &Meter, env: &Env) -> bool {
+    if !meter.is_battery_powered() {
         return false;
     }
     let (params, past) = (&env.params, meter.past());
     let flag =
         past.low_at[0] != NEVER && env.now - past.low_at[0] <= params.classify_battery_days * DAY_S;
-    let alerted = env.book.of_subject(meter.subject()).any(|(key, active)| {
-        (key.rule == RuleId::BAT_PROJ.no || key.rule == RuleId::BAT_VOLT.no)
-            && active.severity <= Severity::P3
+    let ends = cell::ends_at(meter, env);
+    let ending = ends.is_some_and(|at| at - env.now < params.classify_battery_days * DAY_S);
+    let old = meter.cell().filter(|cell| cell.design_life_d > 0).is_some_and(|cell| {
+        let life_s = i64::from(cell.design_life_d) * DAY_S;
+        env.now > cell.installed_at.saturating_add(life_s / 100 * params.classify_life_pct)
     });
-    let old = env.network.link(place).is_some_and(|link| {
-        let life_s = link.life_ends.s().saturating_sub(link.cell_from.s());
-        let limit = link.cell_from.s().saturating_add(life_s / 100 * params.classify_life_pct);
-        link.life_ends.s() != i64::MAX && env.now > limit
-    });
-    flag || alerted || old
+    let low = AlertKey::of(meter.subject(), RuleId::BAT_VOLT, None);
+    let low = env.book.get(&low).is_some_and(|active| active.severity <= Severity::P2);
+    flag || ending || low || old
 }
 
 /// The share of readings that arrived fell before the end: the last three whole days against the
@@ -139,7 +140,7 @@ pub(crate) fn is_expected(meter: &Meter, env: &Env) -> bool {
     let kinds = [WorkOrderKind::Exchange, WorkOrderKind::Removal];
     let taken =
         meter.rare().is_some_and(|rare| rare.visited(meter.silent_since(), within_s, &kinds));
-    !meter.account_active || taken
+    !meter.is_account_active() || taken
 }
 
 /// `None` when silence is expected.
@@ -162,7 +163,7 @@ pub(crate) fn silent(meter: &Meter, place: u32, env: &Env) -> Option<Silent> {
 fn ranked(meter: &Meter, known: Known, cause: Cause) -> Vec<(Cause, i16)> {
     let add = |holds: bool, yes: i16, no: i16| if holds { yes } else { no };
     let mut ranked = vec![(Cause::CommLost, add(known.decayed, -50, 50))];
-    if meter.battery_powered {
+    if meter.is_battery_powered() {
         let gradual = add(known.decayed, 60, 0);
         ranked.push((Cause::BatteryDead, add(known.battery, 350, -120) + gradual));
     }

@@ -36,13 +36,27 @@ impl Crowd {
         }
     }
 
-    /// Meters that sent it within the hour of `at` or one beside it.
-    pub(crate) fn count(&self, (code, scope): (EventCode, i32), at: i64) -> usize {
+    /// Meters that sent it within the hour of `at` or one beside it, in order.
+    pub(crate) fn meters(&self, (code, scope): (EventCode, i32), at: i64) -> Vec<u32> {
         let hour = at.div_euclid(HOUR_S);
-        (hour - 1..=hour + 1)
-            .filter_map(|hour| self.seen.get(&(hour, code.number(), scope)))
-            .map(Vec::len)
-            .sum()
+        let near =
+            (hour - 1..=hour + 1).filter_map(|hour| self.seen.get(&(hour, code.number(), scope)));
+        let mut meters: Vec<u32> = near.flatten().copied().collect();
+        meters.sort_unstable();
+        meters.dedup();
+        meters
+    }
+
+    /// When the first hour begins in which they sent it.
+    pub(crate) fn begins(&self, (code, scope): (EventCode, i32), at: i64) -> i64 {
+        let hour = at.div_euclid(HOUR_S);
+        let sent = |hour: &i64| self.seen.contains_key(&(*hour, code.number(), scope));
+        (hour - 1..=hour).find(sent).unwrap_or(hour) * HOUR_S
+    }
+
+    /// So many they are.
+    pub(crate) fn count(&self, scope: (EventCode, i32), at: i64) -> usize {
+        self.meters(scope, at).len()
     }
 
     /// A crowd is told of once.

@@ -133,8 +133,10 @@ impl Engine {
     /// and active alerts (the side map of section 10).
     pub fn state_bytes_per_channel(&self) -> usize {
         let channels: usize = self.meters.iter().map(|meter| meter.channels.len()).sum();
+        let env = &self.env;
         let bytes: usize = self.meters.iter().map(Meter::bytes).sum();
-        (bytes + self.env.network.link_bytes() + self.env.timers.bytes()) / channels.max(1)
+        let shared = env.network.link_bytes() + env.timers.bytes() + env.registers.bytes();
+        (bytes + shared) / channels.max(1)
     }
 
     /// Log time moves on: timers that were due at the former one fire first. It never goes back.
@@ -175,14 +177,11 @@ impl Engine {
                 self.env.watch.note_stamp(at.min(self.env.now), REGISTER_WAY_S);
                 let place = self.value_of(*meter, at, code.flags());
                 let good = failed.is_empty() && code.status() != metering::QualityStatus::Suspect;
-                if let Some(own) =
-                    place.filter(|_| good).and_then(|at| self.meters.get_mut(at as usize))
-                {
+                let Some(place) = place else { return };
+                if let Some(own) = self.meters.get_mut(place as usize).filter(|_| good) {
                     device::instant(own, channel.get(), (at, *value), &mut self.env);
                 }
-                if let Some(place) = place {
-                    self.judged(place, record);
-                }
+                self.judged(place, record);
             }
             LogRecord::Event { subject, occurred_at, code, detail } => {
                 self.event(*subject, Told { at: secs(*occurred_at), code: *code, detail: *detail });
@@ -342,6 +341,7 @@ impl Engine {
         let serial = meter.serial_hash;
         let before = (meter.transformer, meter.network_zone);
         meter.update(asset, zone);
+        self.env.registers.keep(meter.id, |no| meter.channel_at(no).is_some());
         if meter.serial_hash != serial || meter.installed_at.s() != installed_at {
             identity::corrected(meter, &mut self.env);
         }

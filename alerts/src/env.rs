@@ -16,6 +16,7 @@ use crate::rules::verdicts::Verdicts;
 use crate::state::NEVER;
 use crate::state::network::Network;
 use crate::state::premises::AllPremises;
+use crate::state::registers::Registers;
 use crate::timer::Timers;
 use crate::transition::AlertTransition;
 
@@ -45,6 +46,7 @@ pub(crate) struct Env {
     pub(crate) pricing: Option<Box<dyn Pricing>>,
     pub(crate) network: Network,
     pub(crate) verdicts: Verdicts,
+    pub(crate) registers: Registers,
     /// Meters that are known.
     pub(crate) fleet: u32,
     pub(crate) out: Vec<AlertTransition>,
@@ -72,6 +74,7 @@ impl Env {
             pricing: None,
             network: Network::default(),
             verdicts: Verdicts::default(),
+            registers: Registers::default(),
             fleet: 0,
             out: Vec::new(),
         }

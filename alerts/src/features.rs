@@ -188,9 +188,9 @@ features! {
     MissingSlots "missing_slots", FeatureType::Number(Unit::ONE), Day, "Intervals of the day that are missing.";
     BadSlots "bad_slots", FeatureType::Number(Unit::ONE), Day, "Intervals of the day that must not be used.";
     DaySlots "day_slots", FeatureType::Number(Unit::ONE), Day, "Intervals that the day has: 92, 96 or 100 of 15 minutes.";
-    MinHour "min_hour_24h", number("Lph"), Day, "Smallest whole hour of the last 24 h (water, gas where hours are kept).";
-    MaxHour "max_hour_24h", number("Lph"), Day, "Largest whole hour of the last 24 h.";
-    MeanHour "mean_hour_24h", number("Lph"), Day, "Mean of the last 24 h.";
+    MinHour "min_hour_24h", number("Lph"), Day, "Smallest whole hour of the day that closes (water, gas where hours are kept).";
+    MaxHour "max_hour_24h", number("Lph"), Day, "Largest whole hour of the day that closes.";
+    MeanHour "mean_hour_24h", number("Lph"), Day, "Mean of the hours of the day that closes.";
     NightHour "night_min_hour", number("Lph"), Day, "Smallest hour from 02:00 to 04:00 local time.";
     FlowHours "flow_hours_24h", FeatureType::Number(Unit::ONE), Day, "Hours of the last 24 with flow.";
     P50Hour "p50_hour", number("Lph"), Day, "Median of the meter's own hours, 72 at least.";

@@ -377,8 +377,8 @@ fn close(meter: &mut Meter, places: (u32, usize), number: i32, env: &mut Env) {
     water::day_closes(meter, places.1, &day, env);
     close::keep(meter, places.1, &day, env);
     close::judge(meter, places, &day, code, env);
+    crate::custom::day_closed(meter, places, &day, env);
     if let Some(channel) = meter.channels.get_mut(places.1) {
         forget_closed_days(channel);
     }
-    crate::custom::day_closed(meter, places, &day, env);
 }

@@ -22,7 +22,6 @@ pub mod engine;
 mod env;
 pub mod expr;
 pub mod features;
-pub mod flagmap;
 mod groups;
 mod intervals;
 pub mod issue;

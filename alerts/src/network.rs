@@ -9,6 +9,7 @@ use crate::rule::RuleId;
 use crate::rules::device::Told;
 use crate::rules::{dma, identity, missed, power, sewer, transformer, verdicts};
 use crate::state::meter::{Meter, secs};
+use crate::state::network::Is;
 use crate::timer::TimerKey;
 
 const DAY_S: i64 = 86_400;
@@ -73,7 +74,7 @@ impl Engine {
         if from < to {
             verdicts::flagged(whose, (from, to), code.flags(), &mut self.env);
         }
-        if self.env.network.link(place).is_some_and(|link| link.dark) {
+        if self.env.network.is(place, Is::DARK) {
             power::alive(meter, place, to, &mut self.env);
         }
     }

@@ -115,6 +115,7 @@ impl Engine {
         env.premises.save(&mut to);
         env.network.save(&mut to);
         env.verdicts.save(&mut to);
+        env.registers.save(&mut to);
         env.zones.names().save(&mut to);
         env.groups.all.save(&mut to);
         to.unsigned(env.book.iter().count() as u64);
@@ -158,6 +159,7 @@ impl Engine {
         env.premises = Snap::load(&mut from)?;
         env.network = Snap::load(&mut from)?;
         env.verdicts = Snap::load(&mut from)?;
+        env.registers = Snap::load(&mut from)?;
         for name in Vec::<String>::load(&mut from)? {
             env.zones.number_of(&name);
         }

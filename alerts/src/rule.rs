@@ -104,6 +104,12 @@ impl RuleInfo {
         number <= 9 || matches!(number, 12 | 20 | 23)
     }
 
+    /// Its alerts may open an issue; the others are notices, or facts about an issue that is there.
+    pub fn opens_issues(&self) -> bool {
+        // #24 keeps the cause of the issue that it makes worse.
+        !self.causes.is_empty() || self.id == RuleId::INT_PROLONG
+    }
+
     pub fn judge(&self) -> Judge {
         if self.id.no.get() <= 24 { Judge::Vee } else { Judge::Alerts }
     }
@@ -326,6 +332,11 @@ impl RuleId {
     /// What the catalogue says; `None` for operators' own rules.
     pub fn info(self) -> Option<&'static RuleInfo> {
         CATALOGUE.get(usize::from(self.no.get()).checked_sub(1)?)
+    }
+
+    /// See [`RuleInfo::opens_issues`]; operators' own rules do as they say.
+    pub fn opens_issues(self) -> bool {
+        self.info().is_none_or(RuleInfo::opens_issues)
     }
 
     /// Written by an operator (`metering-rules` 12).

@@ -9,7 +9,7 @@ use crate::env::Env;
 use crate::expr::{FeatureSource, Value};
 use crate::local::{LocalDay, is_weekend, month_of};
 use crate::rules::variance::{Compared, compare};
-use crate::rules::{cell, tamper};
+use crate::rules::{cell, stopped, tamper};
 use crate::state::NEVER;
 use crate::state::channel::Channel;
 use crate::state::days::{OpenDay, Slot};
@@ -120,8 +120,8 @@ fn asset(meter: &Meter, feature: Feature) -> Option<Value<'static>> {
         Feature::Kind => Some(Value::Text(meter.commodity.word())),
         Feature::Class => Some(Value::Text(meter.class.word())),
         Feature::Role => Some(Value::Text(meter.role.word())),
-        Feature::AccountActive => Some(Value::Bool(meter.account_active)),
-        Feature::BatteryPowered => Some(Value::Bool(meter.battery_powered)),
+        Feature::AccountActive => Some(Value::Bool(meter.is_account_active())),
+        Feature::BatteryPowered => Some(Value::Bool(meter.is_battery_powered())),
         Feature::Units => positive(meter.units.into()),
         Feature::RatedFlow => positive(meter.flow_rated_lph.into()),
         Feature::ContactEvery => time(meter.cadence_s(), 60.0),
@@ -362,7 +362,6 @@ impl OfMeter<'_> {
             }
             milli(water.hours.percentile(per_cent, HOUR_BASE_MLPH))
         };
-        let newest = water.head.s() * channel.len();
         match feature {
             Feature::P50Hour => percentile(50),
             Feature::P95Hour => percentile(95),
@@ -371,7 +370,7 @@ impl OfMeter<'_> {
                 known(hours(water, channel, night).and_then(|found| milli(found.least)))
             }
             _ => {
-                let found = hours(water, channel, (newest - DAY_S, newest));
+                let found = hours(water, channel, (day.start, day.end));
                 known(found.and_then(|found| match feature {
                     Feature::MinHour => milli(found.least),
                     Feature::MaxHour => milli(found.most),
@@ -403,14 +402,7 @@ impl OfMeter<'_> {
             Feature::IsHoliday => Some(Value::Bool(self.env.active.is_holiday(number))),
             Feature::IsHeating => {
                 let params = &self.env.params;
-                let (from, to) = (params.heating_from_month, params.heating_to_month);
-                let month = i64::from(month_of(number));
-                let inside = if from <= to {
-                    (from..=to).contains(&month)
-                } else {
-                    month >= from || month <= to
-                };
-                Some(Value::Bool(inside))
+                Some(Value::Bool(stopped::is_heating(month_of(number), params)))
             }
             Feature::DayHours => time(day.end - day.start, 3_600.0),
             _ => None,

@@ -120,8 +120,8 @@ pub fn plan(
     parent: Option<&IssueView>,
 ) -> Vec<IssueChange> {
     let active = current.filter(|view| view.state.is_active());
-    if transition.rule == RuleId::COM_BACKFILL {
-        return active.map(|view| backfilled(transition, view)).unwrap_or_default();
+    if !transition.rule.opens_issues() {
+        return active.map(|view| fact(transition, view)).unwrap_or_default();
     }
     match (transition.kind, active) {
         (TransitionKind::Raised | TransitionKind::Updated, Some(view)) => {
@@ -143,10 +143,11 @@ pub fn plan(
     }
 }
 
-/// Some late values came: a fact about the issue, which other holes may keep open.
-fn backfilled(transition: &AlertTransition, view: &IssueView) -> Vec<IssueChange> {
+/// Late values that came, a peer drop, a high bill to come: facts about the issue, which neither
+/// change it nor keep it open.
+fn fact(transition: &AlertTransition, view: &IssueView) -> Vec<IssueChange> {
     match transition.kind {
-        TransitionKind::Raised => vec![worse_or_more(transition, view)],
+        TransitionKind::Raised => vec![more(transition, view)],
         _ => Vec::new(),
     }
 }
@@ -276,8 +277,15 @@ fn worse_or_more(transition: &AlertTransition, view: &IssueView) -> IssueChange 
             evidence: transition.evidence.clone(),
         };
     }
+    more(transition, view)
+}
+
+fn more(transition: &AlertTransition, view: &IssueView) -> IssueChange {
     // What is a mere record must not take the place of what the issue stands on.
-    let mere_record = transition.severity == Severity::P4 && view.severity < Severity::P4;
+    let mere_record = match transition.rule {
+        RuleId::COM_BACKFILL => false,
+        rule => !rule.opens_issues() || transition.severity == Severity::P4,
+    } && view.severity < Severity::P4;
     IssueChange::Evidence {
         issue_id: view.issue_id.clone(),
         note: format!("{} {}", transition.rule, transition.kind),

@@ -233,3 +233,22 @@ fn a_rule_that_holds_bills_holds_them_on_an_issue_of_another_rule() {
     let pending = IssueView { state: State::FixedPending, ..open };
     assert_eq!(words_of(&plan(&stopped, Some(&pending), None)), "REOPENED, OPEN, hold, evidence");
 }
+
+#[test]
+fn a_rule_without_causes_is_a_fact_about_an_issue_and_opens_none() {
+    use TransitionKind::{Cleared, Raised};
+    let high = Cause::HighConsumption;
+    let told =
+        |kind| AlertTransition { rule: RuleId::VAR_BILL, ..alert(kind, high, Severity::P2, 2) };
+    let words = |kind, view: Option<&IssueView>| words_of(&plan(&told(kind), view, None));
+    assert_eq!(words(Raised, None), "");
+    let closed = view(State::Closed, high);
+    assert_eq!(words(Raised, Some(&closed)), "");
+    let open = view(State::Open, high);
+    assert_eq!(
+        (words(Raised, Some(&open)), words(Cleared, Some(&open))),
+        ("evidence".into(), String::new())
+    );
+    let pending = view(State::FixedPending, high);
+    assert_eq!(words(Raised, Some(&pending)), "evidence");
+}

@@ -44,7 +44,7 @@ fn limits(cell: &Cell, env: &Env) -> Limits {
 }
 
 fn concerns(meter: &Meter) -> bool {
-    meter.battery_powered && meter.commodity != Commodity::Electricity
+    meter.is_battery_powered() && meter.commodity != Commodity::Electricity
 }
 
 /// A loaded voltage in mV.
@@ -57,7 +57,7 @@ pub(crate) fn voltage(meter: &mut Meter, (at, mv): (i64, i64), env: &mut Env) {
     let below_cc = cold.map_or(0, |rare| (1_000 - i64::from(rare.temperature_cc)).max(0));
     let mv = mv + below_cc * env.params.cell_cold_mv_per_c / 100;
     let Ok(mv) = u16::try_from(mv) else { return };
-    let cell = meter.rare_mut().cell.get_or_insert_with(|| Box::new(Cell::NEW));
+    let cell = meter.cell_mut();
     if !cell.put(at, mv) {
         return;
     }
@@ -74,7 +74,7 @@ pub(crate) fn voltage(meter: &mut Meter, (at, mv): (i64, i64), env: &mut Env) {
 /// #57: the median of five against the limits.
 fn judge(meter: &mut Meter, median: i64, env: &mut Env) {
     let key = key(meter, RuleId::BAT_VOLT);
-    let Some(cell) = meter.rare_mut().cell.as_deref_mut() else { return };
+    let Some(cell) = meter.cell_if_any() else { return };
     let (limits, at) = (limits(cell, env), cell.newest_at());
     if median < limits.warn {
         cell.good_from = NEVER;
@@ -109,7 +109,7 @@ pub(crate) fn vendor(meter: &mut Meter, told: Told, env: &mut Env) {
     if !concerns(meter) || told.detail < 0 {
         return;
     }
-    let cell = meter.rare_mut().cell.get_or_insert_with(|| Box::new(Cell::NEW));
+    let cell = meter.cell_mut();
     if told.at < cell.vendor_at {
         return;
     }
@@ -164,7 +164,7 @@ fn charge(meter: &Meter, cell: &Cell, now: i64, env: &Env) -> Option<i64> {
 
 /// Days that are left by the soonest of trend, charge and device, for operators' rules.
 pub(crate) fn days_left(meter: &Meter, env: &Env) -> Option<i64> {
-    let cell = meter.rare()?.cell.as_deref()?;
+    let cell = meter.cell()?;
     let now = cell.newest_at().max(cell.vendor_at);
     let seed = u64::from(meter.id.get().unsigned_abs());
     let trend = trend(cell, limits(cell, env), seed, env).map(|left| left.days);
@@ -172,10 +172,18 @@ pub(crate) fn days_left(meter: &Meter, env: &Env) -> Option<i64> {
     [trend, charge(meter, cell, now, env), vendor].into_iter().flatten().min()
 }
 
+/// When the cell ends by that; seconds.
+pub(crate) fn ends_at(meter: &Meter, env: &Env) -> Option<i64> {
+    let cell = meter.cell().filter(|_| concerns(meter))?;
+    let told_at = cell.newest_at().max(cell.vendor_at);
+    let days = days_left(meter, env).filter(|_| told_at != NEVER)?;
+    Some(told_at.saturating_add(days.saturating_mul(DAY_S)))
+}
+
 /// #58, once a week.
 fn project(meter: &mut Meter, env: &mut Env) {
     let seed = u64::from(meter.id.get().unsigned_abs());
-    let Some(cell) = meter.rare().and_then(|rare| rare.cell.as_deref()) else { return };
+    let Some(cell) = meter.cell() else { return };
     let now = cell.newest_at().max(cell.vendor_at);
     let mut left = trend(cell, limits(cell, env), seed, env);
     let vendor = (cell.vendor_end != NEVER).then(|| ((cell.vendor_end - now) / DAY_S).max(0));
@@ -219,7 +227,7 @@ fn recover(meter: &mut Meter, days: i64, env: &mut Env) {
         Severity::P3 => params.cell_days_p3,
         Severity::P4 => params.cell_days_plan,
     };
-    let Some(cell) = meter.rare_mut().cell.as_deref_mut() else { return };
+    let Some(cell) = meter.cell_if_any() else { return };
     if days / 6 * 5 <= limit {
         cell.recovered = 0;
         return;
@@ -234,13 +242,13 @@ fn recover(meter: &mut Meter, days: i64, env: &mut Env) {
 
 /// A new cell or a new module.
 pub(crate) fn replaced(meter: &mut Meter, at: i64, env: &mut Env) {
-    if let Some(cell) = meter.rare.as_deref_mut().and_then(|rare| rare.cell.as_deref_mut()) {
+    if let Some(cell) = meter.cell_if_any() {
         cell.replaced(at);
     }
     for rule in [RuleId::BAT_FLAG, RuleId::BAT_VOLT, RuleId::BAT_PROJ] {
         super::device::clear_all(meter, rule, at, env);
     }
-    if let Some(past) = meter.past.as_deref_mut() {
+    if let Some(past) = meter.past_if_any() {
         past.low_at = [NEVER; 3];
     }
 }

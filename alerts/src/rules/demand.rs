@@ -1,5 +1,5 @@
 //! #28 VAR-DMD: the demand of an interval is far above the largest of the last twelve months, or
-//! above the contract. Commercial electricity only. It marks the bill and opens no issue.
+//! above the contract. Commercial electricity only. It marks the bill, staff are told, and it opens no issue.
 
 use metering::{ChannelNo, Commodity, EventCode, Severity};
 
@@ -9,9 +9,7 @@ use crate::cause::Cause;
 use crate::env::Env;
 use crate::local::month_index;
 use crate::rule::RuleId;
-use crate::state::NEVER;
 use crate::state::meter::Meter;
-use crate::state::months::{Demand, Months};
 use crate::transition::Evidence;
 
 const HOUR_S: i64 = 3_600;
@@ -25,7 +23,7 @@ fn concerns(meter: &Meter) -> bool {
 /// Supply came back.
 pub(crate) fn told(meter: &mut Meter, told: Told) {
     if told.code == EventCode::PowerRestore
-        && let Some(demand) = meter.rare.as_deref_mut().and_then(|rare| rare.demand.as_deref_mut())
+        && let Some(demand) = meter.demand_if_any()
     {
         demand.restored_at = demand.restored_at.max(told.at);
     }
@@ -39,8 +37,7 @@ pub(crate) fn slot_filled(meter: &mut Meter, at: usize, (end, value): (i64, i64)
     let Some(len_s) = meter.channels.get(at).map(|channel| channel.len()) else { return };
     let power = value.saturating_mul(HOUR_S) / len_s;
     let number = env.zones.day_at(meter.zone, end - len_s).number;
-    let new = Demand { largest: Months::NEW, contract: 0, restored_at: NEVER };
-    let demand = meter.rare_mut().demand.get_or_insert_with(|| Box::new(new));
+    let demand = meter.demand_mut();
     if (0..RESTORE_S).contains(&(end - len_s - demand.restored_at)) {
         return;
     }
@@ -62,7 +59,6 @@ pub(crate) fn slot_filled(meter: &mut Meter, at: usize, (end, value): (i64, i64)
     let mut report = report(meter, rule, (end - len_s, end), env);
     report.channel = Some(ChannelNo::new(no));
     report.severity = Severity::P3;
-    report.annunciate = false;
     report.evidence.push(Evidence::milli("measured", power, "W"));
     report.evidence.push(Evidence::milli("threshold", limit, "W"));
     env.book.assert(report, env.at, &mut env.out);

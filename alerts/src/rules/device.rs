@@ -13,7 +13,6 @@ use crate::rules::{
 };
 use crate::state::channel::Sort;
 use crate::state::meter::Meter;
-use crate::state::sec::Sec;
 use crate::timer::TimerKey;
 
 const DAY_S: i64 = 86_400;
@@ -72,13 +71,10 @@ pub(crate) fn instant(meter: &mut Meter, channel: i16, (at, value): (i64, i64), 
     if at > env.now + env.params.ahead_s {
         return;
     }
-    let Some(channel) = meter.channel_at(channel).map(|place| &mut meter.channels[place]) else {
-        return;
-    };
-    if at >= channel.register_at.s() {
-        (channel.register, channel.register_at) = (value, Sec::of(at));
+    let Some(sort) = meter.channel_at(channel).map(|at| meter.channels[at].sort) else { return };
+    if matches!(sort, Sort::Use | Sort::Export | Sort::Other) {
+        env.registers.note((meter.id, channel), (at, value));
     }
-    let sort = channel.sort;
     match sort {
         Sort::Export => reverse::register(meter, (at, value), env),
         Sort::Voltage if meter.commodity == Commodity::Electricity => {

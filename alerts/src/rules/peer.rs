@@ -211,7 +211,7 @@ impl Worn {
     fn of(meter: &Meter, env: &Env) -> Self {
         let old_s = env.params.slow_age_y * YEAR_S;
         let age_s = env.now - meter.installed_at.s();
-        let shown = meter.channels.iter().map(|channel| channel.register).max();
+        let shown = env.registers.largest(meter.id);
         let through_ml = shown.filter(|shown| *shown >= 0);
         let limit_ml = i64::from(meter.flow_rated_lph) * 1_000 * env.params.slow_throughput_h;
         let old = old_s > 0 && age_s > old_s;

@@ -20,7 +20,7 @@ const COLD_GAP_S: i64 = 6 * HOUR_S;
 
 /// The pipe is dry, or there is air in it.
 pub(crate) fn told(meter: &mut Meter, place: u32, told: Told, env: &mut Env) {
-    let vacant = meter.tags.has(Tag::Vacant) || !meter.account_active;
+    let vacant = meter.tags.has(Tag::Vacant) || !meter.is_account_active();
     if meter.commodity != Commodity::Water || vacant {
         return;
     }
@@ -91,7 +91,7 @@ fn dry_since(id: i32, env: &Env) -> Option<(i64, i32)> {
 
 /// Network zone and street of a meter. `None` when these leave in doubt who its neighbours are.
 fn street_of(meter: &Meter, place: u32, env: &Env) -> Option<(i32, i32)> {
-    let street = env.network.link(place).map_or(0, |link| link.street);
+    let street = env.network.street(place);
     let known = street > 0 || (street < 0 && meter.network_zone != 0);
     known.then_some((meter.network_zone, street))
 }

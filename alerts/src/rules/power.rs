@@ -16,7 +16,7 @@ use crate::env::Env;
 use crate::rule::RuleId;
 use crate::state::NEVER;
 use crate::state::meter::Meter;
-use crate::state::network::{Dark, Node};
+use crate::state::network::{Dark, Is, Node};
 use crate::timer::TimerKey;
 use crate::transition::Evidence;
 
@@ -42,7 +42,7 @@ pub(crate) fn lost(meter: &mut Meter, place: u32, (at, gasp): (i64, bool), env: 
         });
         dark.gasp |= gasp;
         if let Some(link) = env.network.link_mut(place) {
-            link.dark = true;
+            link.set(Is::DARK, true);
         }
         env.timers.set(env.now + env.params.outage_single_s, TimerKey::Dark { meter: place });
     }
@@ -269,7 +269,7 @@ pub(crate) fn alive(meter: &Meter, place: u32, at: i64, env: &mut Env) {
     }
     env.network.dark.remove(&place);
     if let Some(link) = env.network.link_mut(place) {
-        link.dark = false;
+        link.set(Is::DARK, false);
     }
     let key = AlertKey::of(meter.subject(), RuleId::PWR_AREA, None);
     env.book.clear(&key, at, env.at, &mut env.out);

@@ -1,7 +1,8 @@
 //! #27 VAR-BILL: the use of this billing cycle, projected to its end, is far above last year's.
 //!
 //! Until tariffs exist a cycle is a calendar month and only use is compared; with a [`Pricing`]
-//! the bills are. It is a notice for the customer and opens no issue.
+//! the bills are. It is a notice for the customer, and for staff when it is several times
+//! as much; it opens no issue.
 
 use metering::{ChannelNo, MeterId, Severity};
 
@@ -115,7 +116,7 @@ fn project(meter: &Meter, at: usize, (number, month): (i32, i32), env: &mut Env)
     let mut report = report(meter, rule, (day.start, day.end), env);
     report.channel = Some(ChannelNo::new(channel.no));
     report.severity = if pct > env.params.bill_staff_pct { Severity::P3 } else { Severity::P4 };
-    report.annunciate = false;
+    report.annunciate &= report.severity < Severity::P4;
     report.evidence.push(Evidence::number("share_of_reference", pct, "%"));
     report.evidence.push(Evidence::milli("projected", usage, "units"));
     report.evidence.push(Evidence::milli("reference", reference, "units"));

@@ -4,21 +4,18 @@ use metering::Commodity;
 
 use super::verdicts::{Whose, kind};
 use crate::env::Env;
-use crate::state::NEVER;
 
 /// A register that shows less than before: how much less in milli-units, and what that looks like
 /// (#11). What was fed in at the same time went through a meter that turns both ways; a hundredth
 /// of a day's water or gas went back through it.
 pub(super) fn turned_back(whose: Whose<'_>, (at, read): (i64, i64), env: &mut Env) -> (u8, i64) {
     let meter = whose.meter;
-    let own = whose.channel.and_then(|no| meter.channel_at(no.get()));
-    let Some(own) = own.and_then(|place| meter.channels.get(place)) else { return (0, 0) };
-    let before = own.register;
+    let before = whose.channel.and_then(|no| env.registers.get((meter.id, no.get())));
     // A failure that came late is not compared with what was read after it.
-    if before == NEVER || own.register_at.s() > at || read >= before {
+    let Some(before) = before.filter(|shown| shown.at() <= at && read < shown.value) else {
         return (0, 0);
-    }
-    let less = before.saturating_sub(read);
+    };
+    let less = before.value.saturating_sub(read);
     if meter.commodity == Commodity::Electricity {
         let today = env.zones.day_at(meter.zone, at - 1).number;
         let days = meter.rare().map_or(&[][..], |rare| &rare.reverse);

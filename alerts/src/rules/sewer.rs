@@ -79,7 +79,7 @@ fn add(number: i32, meters: &[Meter], env: &mut Env) {
     let Some(place_of_month) = winter_month(number, env) else { return };
     let day_end = i64::from(number + 1) * DAY_S;
     for (place, meter) in meters.iter().enumerate() {
-        if !is_customers_water(meter) || !meter.account_active {
+        if !is_customers_water(meter) || !meter.is_account_active() {
             continue;
         }
         let leaks = env.book.leaked(meter.subject(), (day_end - DAY_S, day_end));

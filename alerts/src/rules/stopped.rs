@@ -129,7 +129,7 @@ pub(crate) fn judge(meter: &Meter, at: usize, env: &mut Env) {
         + i64::from(neighbours)
         + i64::from(alive)
         + i64::from(used)
-        + i64::from(meter.account_active)
+        + i64::from(meter.is_account_active())
         + i64::from(ran_before)
         - if vacant { 3 } else { 0 }
         - if cut { 4 } else { 0 };

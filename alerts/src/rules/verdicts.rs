@@ -8,27 +8,29 @@
 //!
 //! `vee` gives conditions numbers ([`kind`]); a test of the program compares them.
 
-use std::collections::BTreeMap;
+mod causes;
+mod kept;
+mod policy;
 
-use metering::{
-    ChannelNo, Commodity, DeviceFlags, Finding, Outcome, RuleMask, Severity, WorkOrderKind,
-};
+use metering::{ChannelNo, DeviceFlags, Finding, Outcome, RuleMask, Severity, WorkOrderKind};
 
 use crate::alerts::{AlertKey, Report, seconds};
-use crate::cause::{Cause, Family};
+use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
 use crate::rules::device::Told;
 use crate::rules::{headend, registers};
-use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
 use crate::state::NEVER;
 use crate::state::meter::Meter;
+use crate::state::network::Is;
 use crate::transition::Evidence;
+use causes::{named, runner_up};
+pub(crate) use kept::Verdicts;
+use kept::{Fail, Kept, Key, Marked};
+use policy::{Clear, Policy, policy};
 
 const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 86_400;
-/// A time-of-use clock that differs by more than this is urgent (`vee`'s `clock_large_s`).
-const CLOCK_LARGE_S: i64 = 900;
 /// Failures that are remembered for one rule of a channel.
 const FAILS_MAX: usize = 12;
 
@@ -68,121 +70,6 @@ const BY_READING: [RuleId; 8] = [
     RuleId::INT_NEG,
 ];
 
-/// When a rule's failures are an alert, and when it is over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Policy {
-    need: usize,
-    within_s: i64,
-    clear: Clear,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Clear {
-    /// Readings without the failure for this long.
-    CleanFor(i64),
-    /// So many readings or windows in a row without it.
-    Passes(u8),
-}
-
-const fn once(clear: Clear) -> Policy {
-    Policy { need: 1, within_s: DAY_S, clear }
-}
-
-/// `None` for rules that never raise an alert of their own.
-fn policy(rule: RuleId, demand_billed: bool) -> Option<Policy> {
-    let policy = match rule {
-        RuleId::ING_TIME => Policy { need: 3, within_s: DAY_S, clear: Clear::CleanFor(DAY_S) },
-        RuleId::ING_SIZE | RuleId::INT_NEG => once(Clear::CleanFor(DAY_S)),
-        RuleId::REG_DEC => once(Clear::CleanFor(7 * DAY_S)),
-        RuleId::ING_DUP
-        | RuleId::ING_UOM
-        | RuleId::ING_MULT
-        | RuleId::ING_CLK
-        | RuleId::REG_CAP
-        | RuleId::REG_SUM
-        | RuleId::REG_TOU => once(Clear::Passes(2)),
-        RuleId::INT_HILO => once(Clear::Passes(7)),
-        RuleId::INT_SPIKE if demand_billed => once(Clear::Passes(1)),
-        RuleId::INT_SPIKE => Policy { need: 3, within_s: 7 * DAY_S, clear: Clear::Passes(1) },
-        RuleId::ING_FLAG
-        | RuleId::ING_DST
-        | RuleId::REG_DELTA
-        | RuleId::INT_ZERO
-        | RuleId::INT_INACT
-        | RuleId::INT_FLAT
-        | RuleId::INT_KVARH
-        | RuleId::INT_PROLONG => once(Clear::Passes(1)),
-        _ => return None,
-    };
-    Some(policy)
-}
-
-/// One failure: the window that shows it, when we were told, which condition, and its number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Fail {
-    from: i64,
-    to: i64,
-    at: i64,
-    kind: u8,
-    detail: i64,
-}
-
-snap_struct!(Fail { from, to, at, kind, detail });
-
-/// What is remembered of one rule of a channel.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Kept {
-    /// In the order of their windows.
-    fails: Vec<Fail>,
-    /// Windows without the failure since the newest one with it, and the end of the last of them.
-    passes: u8,
-    passed: i64,
-}
-
-snap_struct!(Kept { fails, passes, passed });
-
-/// Place of the meter, rule, channel (0: the meter as a whole).
-type Key = (u32, u8, i16);
-
-/// The failures of all meters; most have none.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Verdicts {
-    kept: BTreeMap<Key, Kept>,
-    /// Spells of test mode and of overflow by meter: first and last end of a slot.
-    marked: BTreeMap<u32, Marked>,
-}
-
-/// What the flags of slots say; [`NEVER`] where they said nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Marked {
-    test_from: i64,
-    test_to: i64,
-    overflow_to: i64,
-}
-
-snap_struct!(Marked { test_from, test_to, overflow_to });
-
-impl Snap for Key {
-    fn save(&self, to: &mut Writer) {
-        self.0.save(to);
-        self.1.save(to);
-        self.2.save(to);
-    }
-    fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        Ok((u32::load(from)?, u8::load(from)?, i16::load(from)?))
-    }
-}
-
-impl Snap for Verdicts {
-    fn save(&self, to: &mut Writer) {
-        self.kept.save(to);
-        self.marked.save(to);
-    }
-    fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        Ok(Self { kept: Snap::load(from)?, marked: Snap::load(from)? })
-    }
-}
-
 /// A meter with its place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Whose<'a> {
@@ -212,7 +99,7 @@ pub(crate) fn reading(
     (failed, read): (RuleMask, Option<i64>),
     env: &mut Env,
 ) {
-    let judged = env.network.link(whose.place).is_some_and(|link| link.judged);
+    let judged = env.network.is(whose.place, Is::JUDGED);
     if failed.is_empty() && !judged {
         return;
     }
@@ -245,7 +132,7 @@ fn forget_if_clean(place: u32, env: &mut Env) {
     let first = (place, 0, i16::MIN);
     let kept = env.verdicts.kept.range(first..).next().is_some_and(|(key, _)| key.0 == place);
     if let Some(link) = env.network.link_mut(place).filter(|_| !kept) {
-        link.judged = false;
+        link.set(Is::JUDGED, false);
     }
 }
 
@@ -396,15 +283,14 @@ fn in_exchange(meter: &Meter, rule: RuleId, at: i64) -> bool {
 }
 
 fn fails(whose: Whose<'_>, rule: RuleId, fail: Fail, env: &mut Env) {
-    let link = env.network.link(whose.place);
-    let demand_billed = link.is_some_and(|link| link.demand_billed);
+    let demand_billed = env.network.is(whose.place, Is::DEMAND_BILLED);
     let Some(policy) = policy(rule, demand_billed) else { return };
     let untrusted = rule == RuleId::ING_CLK && headend::clock_is_wrong(env);
     if untrusted || in_exchange(whose.meter, rule, fail.to) {
         return;
     }
     if let Some(link) = env.network.link_mut(whose.place) {
-        link.judged = true;
+        link.set(Is::JUDGED, true);
     }
     let kept = env.verdicts.kept.entry(whose.key(rule)).or_default();
     match kept.fails.binary_search_by_key(&(fail.to, fail.kind), |known| (known.to, known.kind)) {
@@ -465,8 +351,7 @@ fn holding(kept: &Kept, rule: RuleId, policy: Policy) -> Option<Fail> {
 fn passes(whose: Whose<'_>, rule: RuleId, (from, to): (i64, i64), env: &mut Env) {
     let key = whose.key(rule);
     let Some(kept) = env.verdicts.kept.get_mut(&key) else { return };
-    let link = env.network.link(whose.place);
-    let demand_billed = link.is_some_and(|link| link.demand_billed);
+    let demand_billed = env.network.is(whose.place, Is::DEMAND_BILLED);
     let Some(policy) = policy(rule, demand_billed) else { return };
     let known = kept.fails.len();
     let taken_back = |fail: &Fail| fail.to == to && fail.from == from && from < to;
@@ -512,107 +397,6 @@ fn passes(whose: Whose<'_>, rule: RuleId, (from, to): (i64, i64), env: &mut Env)
     }
 }
 
-/// The cause that a failure names, with its severity.
-fn named(whose: Whose<'_>, rule: RuleId, fails: &[Fail], env: &Env) -> (Cause, Severity) {
-    use Severity::{P1, P2, P3, P4};
-    let newest = fails.last().map_or(0, |fail| fail.kind);
-    let detail = fails.last().map_or(0, |fail| fail.detail);
-    let electric = whose.meter.commodity == Commodity::Electricity;
-    match rule {
-        RuleId::ING_DUP => (Cause::DuplicateSource, P3),
-        RuleId::ING_TIME if follows_no_change(whose, env) => (Cause::DstConfig, P3),
-        RuleId::ING_CLK if urgent_clock(whose, detail, env) => (Cause::ClockError, P2),
-        RuleId::ING_TIME | RuleId::ING_CLK => (Cause::ClockError, P3),
-        RuleId::ING_SIZE => (Cause::ProgrammingError, P3),
-        RuleId::ING_UOM | RuleId::ING_MULT => (Cause::ConfigMismatch, P2),
-        RuleId::ING_FLAG => match newest {
-            kind::FLAG_OVERFLOW => (Cause::PulseOverflow, P3),
-            kind::FLAG_TEST | kind::EVENT_TEST => (Cause::LeftInTestMode, P3),
-            _ => (Cause::MeterHardware, P3),
-        },
-        RuleId::ING_DST => (Cause::DstConfig, P3),
-        RuleId::REG_DEC => match newest {
-            kind::DEC_FED_IN => (Cause::ReverseRotation, P2),
-            kind::DEC_LITTLE => (Cause::Backflow, P2),
-            _ => (Cause::RegisterDecrease, P2),
-        },
-        RuleId::REG_CAP if several_in_a_week(fails) => (Cause::EncoderFault, P2),
-        RuleId::REG_CAP => (Cause::BadRead, P2),
-        RuleId::REG_SUM => {
-            let severity = if detail.abs() > 50 { P2 } else { P3 };
-            let cause = match newest {
-                kind::SUM_CONFIG => Cause::ConfigMismatch,
-                kind::SUM_MISSING_PULSES => Cause::MissingPulses,
-                kind::SUM_DOUBLE_COUNT => Cause::DoubleCount,
-                _ => Cause::SumMismatch,
-            };
-            (cause, severity)
-        }
-        RuleId::REG_TOU => (Cause::TouProgramError, P3),
-        RuleId::REG_DELTA | RuleId::INT_HILO => match newest {
-            kind::HIGH | kind::CYCLE_HIGH => (Cause::HighConsumption, P3),
-            // Somebody is away: for the record, unless a whole bill is low.
-            kind::LOW => (Cause::LowConsumption, P4),
-            _ => (Cause::LowConsumption, P3),
-        },
-        RuleId::INT_SPIKE => {
-            let demand = env.network.link(whose.place).is_some_and(|link| link.demand_billed);
-            (Cause::Spike, if demand { P2 } else { P3 })
-        }
-        // #30 MTR-STOP weighs it and opens the issue.
-        RuleId::INT_ZERO => (Cause::StoppedMeter, P4),
-        RuleId::INT_INACT if whose.meter.commodity == Commodity::Gas => {
-            (Cause::UsageOnInactive, P1)
-        }
-        RuleId::INT_INACT => (Cause::UsageOnInactive, P2),
-        RuleId::INT_NEG if electric => (Cause::ReverseRotation, P3),
-        RuleId::INT_NEG => (Cause::Backflow, P3),
-        RuleId::INT_FLAT => (Cause::StuckValue, P3),
-        RuleId::INT_KVARH => (Cause::PhaseOrCtFault, P3),
-        RuleId::INT_PROLONG => {
-            let severity = match newest {
-                kind::PROLONG_WARN => P4,
-                kind::PROLONG_FAIL => P3,
-                _ => P2,
-            };
-            (prolonged_cause(whose, env), severity)
-        }
-        _ => (Cause::DataGap, P4),
-    }
-}
-
-/// The clock is known not to follow the change of the local clock.
-fn follows_no_change(whose: Whose<'_>, env: &Env) -> bool {
-    let alert = AlertKey::of(whose.meter.subject(), RuleId::ING_DST, whose.channel);
-    env.book.get(&alert).is_some()
-}
-
-/// A time-of-use meter that is off by minutes books into wrong rates.
-fn urgent_clock(whose: Whose<'_>, off_s: i64, env: &Env) -> bool {
-    let time_of_use = env.network.link(whose.place).is_some_and(|link| link.time_of_use);
-    time_of_use && off_s.abs() > CLOCK_LARGE_S
-}
-
-fn several_in_a_week(fails: &[Fail]) -> bool {
-    let newest = fails.last().map_or(0, |fail| fail.to);
-    fails.iter().filter(|fail| newest - fail.to <= 7 * DAY_S).count() >= 2
-}
-
-/// #24 keeps the issue that explains why there are no actuals, and makes it worse.
-fn prolonged_cause(whose: Whose<'_>, env: &Env) -> Cause {
-    let explains = |cause: Cause| {
-        matches!(
-            cause.family(),
-            Some(Family::Comm | Family::Power | Family::Metrology | Family::Clock | Family::Config)
-        ) || cause == Cause::BatteryDead
-    };
-    env.book
-        .of_subject(whose.meter.subject())
-        .filter(|(key, active)| key.rule != RuleId::INT_PROLONG.no && explains(active.cause))
-        .min_by_key(|(key, active)| (active.severity, **key))
-        .map_or(Cause::DataGap, |(_, active)| active.cause)
-}
-
 fn raise(whose: Whose<'_>, rule: RuleId, (first, fails): (Fail, &[Fail]), env: &mut Env) {
     let (cause, severity) = named(whose, rule, fails, env);
     let newest = fails.last().copied().unwrap_or(first);
@@ -635,20 +419,6 @@ fn raise(whose: Whose<'_>, rule: RuleId, (first, fails): (Fail, &[Fail]), env: &
         Evidence::number("measured", newest.detail, ""),
     ];
     env.book.assert(report, env.at, &mut env.out);
-}
-
-fn runner_up(rule: RuleId, cause: Cause) -> Option<(Cause, i16)> {
-    let other = match rule {
-        RuleId::REG_DEC if cause == Cause::RegisterDecrease => Cause::UnplannedReset,
-        RuleId::REG_DEC => Cause::RegisterDecrease,
-        RuleId::REG_CAP if cause == Cause::BadRead => Cause::EncoderFault,
-        RuleId::REG_SUM if cause != Cause::SumMismatch => Cause::SumMismatch,
-        RuleId::INT_FLAT => Cause::StoppedMeter,
-        RuleId::INT_NEG => Cause::ConfigMismatch,
-        RuleId::INT_SPIKE => Cause::BadRead,
-        _ => return None,
-    };
-    Some((other, -150))
 }
 
 /// A meter was exchanged: what its forerunner did is over.

@@ -25,6 +25,8 @@ pub(crate) struct Cell {
     pub(crate) vendor_end: i64,
     pub(crate) installed_at: i64,
     pub(crate) capacity_mah: i32,
+    /// 0 = unknown.
+    pub(crate) design_life_d: i32,
     pub(crate) chemistry: u8,
     /// Projections in a row that were above the clear limit.
     pub(crate) recovered: u8,
@@ -41,6 +43,7 @@ snap_struct!(Cell {
     vendor_end,
     installed_at,
     capacity_mah,
+    design_life_d,
     chemistry,
     recovered,
 });
@@ -57,14 +60,15 @@ impl Cell {
         vendor_end: NEVER,
         installed_at: NEVER,
         capacity_mah: 0,
+        design_life_d: 0,
         chemistry: 0,
         recovered: 0,
     };
 
     /// A new cell was put in: what the old one showed is no longer true.
     pub(crate) fn replaced(&mut self, at: i64) {
-        let (capacity_mah, chemistry) = (self.capacity_mah, self.chemistry);
-        *self = Self { installed_at: at, capacity_mah, chemistry, ..Self::NEW };
+        let Self { capacity_mah, design_life_d, chemistry, .. } = *self;
+        *self = Self { installed_at: at, capacity_mah, design_life_d, chemistry, ..Self::NEW };
     }
 
     /// Takes a voltage in its place in time; false when it is known or older than all five.

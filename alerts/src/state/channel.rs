@@ -65,10 +65,6 @@ pub(crate) struct Channel {
     pub(crate) lag_s: i32,
     /// Milli-units of one step.
     resolution: u32,
-    /// Newest good reading of its register, in milli-units; [`super::NEVER`] before the first.
-    pub(crate) register: i64,
-    /// When that was.
-    pub(crate) register_at: Sec,
     pub(crate) last_end: Sec,
     /// End of the newest slot with consumption.
     pub(crate) last_flow: Sec,
@@ -104,8 +100,6 @@ snap_struct!(Channel {
     len_s,
     lag_s,
     resolution,
-    register,
-    register_at,
     last_end,
     last_flow,
     zeros,
@@ -145,8 +139,6 @@ impl Channel {
             len_s: asset.len_s,
             lag_s: asset.delivery_lag_s,
             resolution: 0,
-            register: super::NEVER,
-            register_at: Sec::NEVER,
             last_end: Sec::NEVER,
             last_flow: Sec::NEVER,
             zeros: 0,

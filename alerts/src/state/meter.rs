@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::NEVER;
 use super::cell::Cell;
 use super::channel::{Channel, used_channels};
-use super::months::{Demand, Months};
+use super::months::Demand;
 use super::rare::Rare;
 use super::sec::Sec;
 use crate::snapshot::{snap_by, snap_struct};
@@ -21,9 +21,17 @@ pub(crate) struct TagSet(u32);
 
 snap_by!(TagSet, u32, |set: TagSet| set.0, |bits| Some(TagSet(bits)));
 
+const _: () = assert!(Tag::ALL.len() <= 30, "two bits of a tag set are other facts");
+
 impl TagSet {
-    fn of(tags: &[Tag]) -> Self {
-        Self(tags.iter().fold(0, |bits, tag| bits | Self::bit(*tag)))
+    /// Facts beside the tags, from the top down.
+    const BATTERY: u32 = 1 << 31;
+    const ACCOUNT: u32 = 1 << 30;
+
+    fn of(asset: &MeterAsset) -> Self {
+        let own = [(asset.battery_powered, Self::BATTERY), (asset.account_active, Self::ACCOUNT)];
+        let own = own.into_iter().filter(|(holds, _)| *holds).map(|(_, bit)| bit);
+        Self(own.chain(asset.tags.iter().map(|tag| Self::bit(*tag))).fold(0, |all, bit| all | bit))
     }
 
     fn bit(tag: Tag) -> u32 {
@@ -78,8 +86,6 @@ pub(crate) struct Meter {
     pub(crate) commodity: Commodity,
     pub(crate) class: CustomerClass,
     pub(crate) tags: TagSet,
-    pub(crate) battery_powered: bool,
-    pub(crate) account_active: bool,
     pub(crate) zone: u16,
     /// Number of the collector that is its primary route, [`NO_COLLECTOR`] for none.
     primary: i32,
@@ -111,7 +117,7 @@ pub(crate) struct Meter {
     pub(crate) rssi_quick: i16,
     pub(crate) rssi_slow: i16,
     /// What happened to it; most meters have nothing here.
-    pub(crate) past: Option<Box<Past>>,
+    aside: Option<Box<Aside>>,
     pub(crate) rare: Option<Box<Rare>>,
     pub(crate) channels: Box<[Channel]>,
 }
@@ -143,6 +149,26 @@ pub(crate) struct Past {
 
 snap_struct!(Past { return_from, return_count, lost_at, low_at, low_since, tamper_at });
 
+/// What happened to a meter, its cell, and its demand where that is billed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Aside {
+    past: Past,
+    cell: Option<Box<Cell>>,
+    demand: Option<Box<Demand>>,
+}
+
+snap_struct!(Aside { past, cell, demand });
+
+impl Aside {
+    const NOTHING: Self = Self { past: Past::NOTHING, cell: None, demand: None };
+
+    fn heap_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.cell.as_ref().map_or(0, |_| size_of::<Cell>())
+            + self.demand.as_ref().map_or(0, |_| size_of::<Demand>())
+    }
+}
+
 impl Past {
     pub(crate) const NOTHING: Self = Self {
         return_from: NEVER,
@@ -159,8 +185,6 @@ snap_struct!(Meter {
     commodity,
     class,
     tags,
-    battery_powered,
-    account_active,
     zone,
     primary,
     installed_at,
@@ -181,7 +205,7 @@ snap_struct!(Meter {
     p_miss,
     rssi_quick,
     rssi_slow,
-    past,
+    aside,
     rare,
     channels,
 });
@@ -193,8 +217,6 @@ impl Meter {
             commodity: asset.commodity,
             class: asset.class,
             tags: TagSet::default(),
-            battery_powered: false,
-            account_active: true,
             zone,
             primary: NO_COLLECTOR,
             installed_at: Sec::NEVER,
@@ -215,7 +237,7 @@ impl Meter {
             p_miss: MISS_PARTS / 100,
             rssi_quick: 0,
             rssi_slow: 0,
-            past: None,
+            aside: None,
             rare: None,
             channels: Box::default(),
         };
@@ -227,9 +249,7 @@ impl Meter {
     pub(crate) fn update(&mut self, asset: &MeterAsset, zone: u16) {
         self.commodity = asset.commodity;
         self.class = asset.class;
-        self.tags = TagSet::of(&asset.tags);
-        self.battery_powered = asset.battery_powered;
-        self.account_active = asset.account_active;
+        self.tags = TagSet::of(asset);
         self.zone = zone;
         self.primary = asset.primary_collector.map_or(NO_COLLECTOR, CollectorId::get);
         self.installed_at = Sec::of(asset.installed_at.seconds());
@@ -258,15 +278,14 @@ impl Meter {
         self.premises = detail.premises;
         self.units = u16::try_from(detail.dwelling_units).unwrap_or(0);
         if detail.contract_demand_mw > 0 {
-            let new = Demand { largest: Months::NEW, contract: 0, restored_at: NEVER };
-            let demand = self.rare_mut().demand.get_or_insert_with(|| Box::new(new));
-            demand.contract = detail.contract_demand_mw;
+            self.demand_mut().contract = detail.contract_demand_mw;
         }
         self.serial_hash = serial_hash(&detail.serial);
         if let Some(battery) = &detail.battery {
             let chemistry = Chemistry::ALL.iter().position(|one| *one == battery.chemistry);
-            let cell = self.rare_mut().cell.get_or_insert_with(|| Box::new(Cell::NEW));
+            let cell = self.cell_mut();
             cell.capacity_mah = battery.capacity_mah;
+            cell.design_life_d = battery.design_life_d;
             cell.chemistry = chemistry.and_then(|at| u8::try_from(at).ok()).unwrap_or(0);
             if battery.installed_at.seconds() > cell.installed_at {
                 cell.replaced(battery.installed_at.seconds());
@@ -278,12 +297,48 @@ impl Meter {
         Subject::Meter(self.id)
     }
 
+    pub(crate) const fn is_battery_powered(&self) -> bool {
+        self.tags.0 & TagSet::BATTERY != 0
+    }
+
+    pub(crate) const fn is_account_active(&self) -> bool {
+        self.tags.0 & TagSet::ACCOUNT != 0
+    }
+
+    fn aside_mut(&mut self) -> &mut Aside {
+        self.aside.get_or_insert_with(|| Box::new(Aside::NOTHING))
+    }
+
     pub(crate) fn past(&self) -> Past {
-        self.past.as_deref().copied().unwrap_or(Past::NOTHING)
+        self.aside.as_ref().map_or(Past::NOTHING, |aside| aside.past)
     }
 
     pub(crate) fn past_mut(&mut self) -> &mut Past {
-        self.past.get_or_insert_with(|| Box::new(Past::NOTHING))
+        &mut self.aside_mut().past
+    }
+
+    pub(crate) fn past_if_any(&mut self) -> Option<&mut Past> {
+        self.aside.as_deref_mut().map(|aside| &mut aside.past)
+    }
+
+    pub(crate) fn cell(&self) -> Option<&Cell> {
+        self.aside.as_deref()?.cell.as_deref()
+    }
+
+    pub(crate) fn cell_mut(&mut self) -> &mut Cell {
+        self.aside_mut().cell.get_or_insert_with(|| Box::new(Cell::NEW))
+    }
+
+    pub(crate) fn cell_if_any(&mut self) -> Option<&mut Cell> {
+        self.aside.as_deref_mut()?.cell.as_deref_mut()
+    }
+
+    pub(crate) fn demand_mut(&mut self) -> &mut Demand {
+        self.aside_mut().demand.get_or_insert_with(|| Box::new(Demand::NEW))
+    }
+
+    pub(crate) fn demand_if_any(&mut self) -> Option<&mut Demand> {
+        self.aside.as_deref_mut()?.demand.as_deref_mut()
     }
 
     pub(crate) fn rare(&self) -> Option<&Rare> {
@@ -385,9 +440,9 @@ impl Meter {
 
     /// Bytes of the meter, with its channels.
     pub(crate) fn bytes(&self) -> usize {
-        let past = self.past.as_ref().map_or(0, |_| size_of::<Past>());
+        let aside = self.aside.as_ref().map_or(0, |aside| aside.heap_bytes());
         let rare = self.rare.as_ref().map_or(0, |rare| rare.heap_bytes());
-        size_of::<Self>() + past + rare + self.channels.iter().map(Channel::bytes).sum::<usize>()
+        size_of::<Self>() + aside + rare + self.channels.iter().map(Channel::bytes).sum::<usize>()
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod network;
 pub(crate) mod nights;
 pub(crate) mod premises;
 pub(crate) mod rare;
+pub(crate) mod registers;
 pub(crate) mod sec;
 pub(crate) mod slots;
 pub(crate) mod water;

@@ -63,6 +63,11 @@ pub(crate) struct Demand {
     pub(crate) restored_at: i64,
 }
 
+impl Demand {
+    pub(crate) const NEW: Self =
+        Self { largest: Months::NEW, contract: 0, restored_at: super::NEVER };
+}
+
 snap_struct!(Demand { largest, contract, restored_at });
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use metering::{Commodity, MeterAsset, MeterRole, Subject, TransformerId, ZoneAss
 
 use super::NEVER;
 use super::meter::Meter;
-use super::sec::Sec;
-use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
+use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_by, snap_struct};
 
 /// Days of which the number of delivered slots is kept: a week, and five days for late data.
 pub(crate) const SEEN_DAYS: usize = 12;
@@ -23,20 +22,7 @@ pub(crate) struct Link {
     /// Number of its cohort (maker, model, firmware); 0 = unknown.
     pub(crate) cohort: u16,
     pub(crate) usage_point: i32,
-    /// Number of its street; 0 = unknown, negative = only within its network zone.
-    pub(crate) street: i32,
-    /// It said that it lost power and nothing came from it since.
-    pub(crate) dark: bool,
-    /// Something of it is kept in [`crate::rules::verdicts::Verdicts`].
-    pub(crate) judged: bool,
-    /// Battery that should be empty by then.
-    pub(crate) life_ends: Sec,
-    /// When that battery was put in.
-    pub(crate) cell_from: Sec,
-    /// Contracted demand is billed.
-    pub(crate) demand_billed: bool,
-    /// It has registers of rates.
-    pub(crate) time_of_use: bool,
+    is: Is,
     /// Newest UTC day of `seen`, and the first day with a slot ([`NO_DAY`]: none); since 1970.
     newest: u16,
     first: u16,
@@ -44,32 +30,38 @@ pub(crate) struct Link {
     seen: [u8; SEEN_DAYS],
 }
 
-snap_struct!(Link {
-    cohort,
-    usage_point,
-    street,
-    dark,
-    judged,
-    life_ends,
-    cell_from,
-    demand_billed,
-    time_of_use,
-    newest,
-    first,
-    seen,
-});
+snap_struct!(Link { cohort, usage_point, is, newest, first, seen });
+
+/// Facts of a meter in the network, a bit each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Is(u8);
+
+snap_by!(Is, u8, |is: Is| is.0, |bits| Some(Is(bits)));
+
+impl Is {
+    /// It said that it lost power and nothing came from it since.
+    pub(crate) const DARK: Self = Self(1);
+    /// Something of it is kept in [`crate::rules::verdicts::Verdicts`].
+    pub(crate) const JUDGED: Self = Self(2);
+    /// Contracted demand is billed.
+    pub(crate) const DEMAND_BILLED: Self = Self(4);
+    /// It has registers of rates.
+    pub(crate) const TIME_OF_USE: Self = Self(8);
+}
 
 impl Link {
+    pub(crate) const fn is(&self, fact: Is) -> bool {
+        self.is.0 & fact.0 != 0
+    }
+
+    pub(crate) const fn set(&mut self, fact: Is, holds: bool) {
+        self.is.0 = if holds { self.is.0 | fact.0 } else { self.is.0 & !fact.0 };
+    }
+
     const NEW: Self = Self {
         cohort: 0,
         usage_point: 0,
-        street: 0,
-        dark: false,
-        judged: false,
-        life_ends: Sec::NONE,
-        cell_from: Sec::NEVER,
-        demand_billed: false,
-        time_of_use: false,
+        is: Is(0),
         newest: 0,
         first: NO_DAY,
         seen: [0; SEEN_DAYS],
@@ -294,6 +286,8 @@ snap_struct!(Cohort { name, members, silent, leader });
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Network {
     pub(crate) links: Vec<Link>,
+    /// Streets of water meters, by place.
+    streets: BTreeMap<u32, i32>,
     pub(crate) nodes: BTreeMap<Subject, Node>,
     pub(crate) areas: BTreeMap<ZoneId, Area>,
     pub(crate) dark: BTreeMap<u32, Dark>,
@@ -328,18 +322,13 @@ impl Network {
         let link = &mut self.links[at];
         let cohort_before = std::mem::replace(&mut link.cohort, cohort);
         link.usage_point = asset.usage_point.get();
-        link.street = asset.detail.street;
-        link.time_of_use = asset.channels.iter().any(|one| one.reading_type.tariff > 0);
-        link.demand_billed = asset.detail.contract_demand_mw > 0;
-        link.cell_from = asset
-            .detail
-            .battery
-            .as_ref()
-            .map_or(Sec::NEVER, |cell| Sec::of(cell.installed_at.seconds()));
-        link.life_ends = asset.detail.battery.as_ref().map_or(Sec::NONE, |battery| {
-            let life_s = i64::from(battery.design_life_d) * DAY_S;
-            Sec::of(if life_s == 0 { i64::MAX } else { battery.installed_at.seconds() + life_s })
-        });
+        link.set(Is::TIME_OF_USE, asset.channels.iter().any(|one| one.reading_type.tariff > 0));
+        link.set(Is::DEMAND_BILLED, asset.detail.contract_demand_mw > 0);
+        if asset.commodity == Commodity::Water && asset.detail.street != 0 {
+            self.streets.insert(place, asset.detail.street);
+        } else {
+            self.streets.remove(&place);
+        }
         if cohort_before != cohort {
             self.count_cohort(cohort_before, false);
             self.count_cohort(cohort, true);
@@ -419,9 +408,19 @@ impl Network {
         self.areas.entry(asset.zone).or_default().asset = Some(*asset);
     }
 
-    /// Bytes that every meter needs here.
+    /// Bytes that every meter needs here; the nodes of the tree are two thirds full in the mean.
     pub(crate) fn link_bytes(&self) -> usize {
-        size_of_val(self.links.as_slice())
+        size_of_val(self.links.as_slice()) + self.streets.len() * size_of::<(u32, i32)>() * 3 / 2
+    }
+
+    /// Number of the meter's street; 0 = unknown, negative = only within its network zone.
+    pub(crate) fn street(&self, place: u32) -> i32 {
+        self.streets.get(&place).copied().unwrap_or(0)
+    }
+
+    /// A fact of the meter at this place.
+    pub(crate) fn is(&self, place: u32, fact: Is) -> bool {
+        self.link(place).is_some_and(|link| link.is(fact))
     }
 
     pub(crate) fn link(&self, place: u32) -> Option<&Link> {
@@ -460,6 +459,7 @@ fn insert(members: &mut Vec<u32>, place: u32) {
 
 snap_struct!(Network {
     links,
+    streets,
     nodes,
     areas,
     dark,

@@ -1,11 +1,8 @@
-//! What only few meters have: events, visits of the field, flags that hold, voltages of a cell.
-//! Boxed, and kept only where something happened. Instants in seconds.
+//! What only few meters have: events, visits of the field, flags that hold. Boxed, and kept only where something happened. Instants in seconds.
 
 use metering::{EventCode, WorkOrder, WorkOrderKind, WorkOrderStatus};
 
 use super::NEVER;
-use super::cell::Cell;
-use super::months::Demand;
 use crate::snapshot::snap_struct;
 
 /// An event of the device, by its code's number.
@@ -95,6 +92,10 @@ pub(crate) struct Rare {
     pub(crate) back: Spell,
     /// 1 minor, 2 major.
     pub(crate) back_level: u8,
+    /// The newest backflow that began or was counted: its flag stays set for weeks.
+    pub(crate) back_edge: i64,
+    /// It is told as one event of the network zone.
+    pub(crate) back_zone: bool,
     /// Minor backflows that began, oldest first.
     pub(crate) back_minor: Vec<i64>,
     /// Ambient temperature: the spells below and above the limits, and the newest one in
@@ -128,8 +129,6 @@ pub(crate) struct Rare {
     pub(crate) draws: Vec<(i32, i16, u32)>,
     /// When the device said last that a tilt, and that a wrong pressure, was over.
     pub(crate) ended_at: [i64; 2],
-    pub(crate) demand: Option<Box<Demand>>,
-    pub(crate) cell: Option<Box<Cell>>,
 }
 
 snap_struct!(Rare {
@@ -141,6 +140,8 @@ snap_struct!(Rare {
     air,
     back,
     back_level,
+    back_edge,
+    back_zone,
     back_minor,
     cold,
     warm,
@@ -160,8 +161,6 @@ snap_struct!(Rare {
     volt_at,
     draws,
     ended_at,
-    demand,
-    cell,
 });
 
 impl crate::snapshot::Snap for (i64, i64) {
@@ -204,6 +203,8 @@ impl Rare {
             air: Spell::NONE,
             back: Spell::NONE,
             back_level: 0,
+            back_edge: NEVER,
+            back_zone: false,
             back_minor: Vec::new(),
             cold: Spell::NONE,
             warm: Spell::NONE,
@@ -223,8 +224,6 @@ impl Rare {
             volt_at: NEVER,
             draws: Vec::new(),
             ended_at: [NEVER; 2],
-            demand: None,
-            cell: None,
         }
     }
 
@@ -278,8 +277,7 @@ impl Rare {
             + self.visits.capacity() * size_of::<Visit>()
             + self.back_minor.capacity() * size_of::<i64>()
             + self.reverse.capacity() * size_of::<(i32, i64)>()
-            + self.demand.as_ref().map_or(0, |_| size_of::<Demand>())
-            + self.cell.as_ref().map_or(0, |_| size_of::<Cell>())
+            + self.draws.capacity() * size_of::<(i32, i16, u32)>()
     }
 }
 

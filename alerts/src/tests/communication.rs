@@ -112,6 +112,29 @@ fn silence_after_a_low_battery_is_a_dead_battery() {
     .assert_eq(&log.text());
 }
 
+#[test]
+fn a_battery_with_sixty_days_left_does_not_explain_silence() {
+    let silent = |days: i32| {
+        let asset = meter("water 1h battery");
+        let mut log = Log::default();
+        log.push(at("11-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+        let told = LogRecord::Event {
+            subject: Subject::Meter(asset.meter),
+            occurred_at: at("11-03 11:00"),
+            code: EventCode::BatteryDays,
+            detail: days,
+        };
+        log.push(at("11-03 11:00"), vec![told]);
+        fill(&mut log, &asset, "11-03 12:00 +2h 3 | 11-03 14:00 +80h -");
+        let text = log.text();
+        text.lines().find(|line| line.contains("COM-STALE")).unwrap_or_default().to_owned()
+    };
+    expect!["11-06 14:02 raised COM-STALE meter 1 BATTERY_DEAD P3 since 11-03 14:00"]
+        .assert_eq(&silent(50));
+    expect!["11-06 14:02 raised COM-STALE meter 1 COMM_LOST P3 since 11-03 14:00"]
+        .assert_eq(&silent(80));
+}
+
 /// Forty electricity meters behind collector 1, ten behind collector 2; heartbeats each 15 min.
 struct Net {
     log: Log,

@@ -545,3 +545,68 @@ fn wtr_back_ends_35_days_after_it_began_though_the_flag_stays() {
         "#]],
     );
 }
+
+/// Meters of network zone 4 tell a major backflow of 10:00 to 10:35; their messages come at these
+/// minutes after 11:00, the first one's first.
+fn of_a_zone(minutes: &[i64], until: &str) -> String {
+    let mut log = Log::default();
+    for (id, minute) in minutes.iter().enumerate() {
+        let asset = meter(&format!("water 1h contact=6h area=4 id={}", id + 1));
+        let occurred_at = at("11-02 10:00").plus_seconds(i64::try_from(id).unwrap() * 300);
+        let told = LogRecord::Event {
+            subject: Subject::Meter(asset.meter),
+            occurred_at,
+            code: EventCode::ReverseFlow,
+            detail: 2,
+        };
+        log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset))]);
+        log.push(at("11-02 11:00").plus_seconds(minute * 60), vec![told]);
+    }
+    let (mut now, end) = (at("11-02 11:00"), at(until));
+    while now <= end {
+        log.push(now.plus_seconds(30), vec![LogRecord::Tick]);
+        now = now.plus_seconds(1_800);
+    }
+    log.sort_by_log_time();
+    let lines = log.text();
+    lines
+        .lines()
+        .filter(|line| line.contains("WTR-BACK"))
+        .fold(String::new(), |all, line| all + line + "\n")
+}
+
+#[test]
+fn backflow_of_many_meters_at_once_is_one_event_of_their_zone_in_any_order() {
+    let one = of_a_zone(&[0, 1, 2, 3, 4, 5, 6], "12-08 00:00");
+    expect![[r#"
+        11-02 12:00 raised WTR-BACK zone 4 BACKFLOW P2 since 11-02 10:00
+        12-07 11:00 cleared WTR-BACK zone 4 BACKFLOW P2 since 11-02 10:00 until 11-02 10:30
+    "#]]
+    .assert_eq(&one);
+    assert_eq!(of_a_zone(&[6, 5, 4, 3, 2, 1, 0], "12-08 00:00"), one);
+    assert_eq!(of_a_zone(&[3, 0, 6, 1, 5, 2, 4], "12-08 00:00"), one);
+}
+
+#[test]
+fn backflow_of_few_meters_is_told_of_each_after_an_hour() {
+    expect![[r#"
+        11-02 12:00 raised WTR-BACK meter 1 BACKFLOW P2 since 11-02 10:00
+        11-02 12:30 raised WTR-BACK meter 2 BACKFLOW P2 since 11-02 10:05
+    "#]]
+    .assert_eq(&of_a_zone(&[0, 1], "11-03 00:00"));
+    // The sixth and the seventh are heard of two hours later: then it was the zone.
+    expect![[r#"
+        11-02 12:00 raised WTR-BACK meter 1 BACKFLOW P2 since 11-02 10:00
+        11-02 12:00 raised WTR-BACK meter 2 BACKFLOW P2 since 11-02 10:05
+        11-02 12:00 raised WTR-BACK meter 3 BACKFLOW P2 since 11-02 10:10
+        11-02 12:00 raised WTR-BACK meter 4 BACKFLOW P2 since 11-02 10:15
+        11-02 12:00 raised WTR-BACK meter 5 BACKFLOW P2 since 11-02 10:20
+        11-02 14:30 retracted WTR-BACK meter 1 BACKFLOW P2 since 11-02 10:00
+        11-02 14:30 retracted WTR-BACK meter 2 BACKFLOW P2 since 11-02 10:05
+        11-02 14:30 retracted WTR-BACK meter 3 BACKFLOW P2 since 11-02 10:10
+        11-02 14:30 retracted WTR-BACK meter 4 BACKFLOW P2 since 11-02 10:15
+        11-02 14:30 retracted WTR-BACK meter 5 BACKFLOW P2 since 11-02 10:20
+        11-02 14:30 raised WTR-BACK zone 4 BACKFLOW P2 since 11-02 10:25
+    "#]]
+    .assert_eq(&of_a_zone(&[0, 0, 0, 0, 0, 150, 150], "11-03 00:00"));
+}

@@ -236,6 +236,25 @@ fn var_bill_projects_the_month() {
     );
 }
 
+#[test]
+fn a_high_bill_to_come_keeps_no_issue_open_and_is_told_from_three_times_on() {
+    let run = |series: &str| {
+        let asset = meter("electricity 1h");
+        let mut log = Log::default();
+        log.push(at("10-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+        fill(&mut log, &asset, series);
+        log.run()
+    };
+    let said = run("10-01 00:00 +31d 400 | 11-01 00:00 +10d 500 | 11-11 00:00 +10d 1500 \
+                    | 11-21 00:00 +3d 400");
+    let standing = said.iter().any(|t| t.rule.name == "VAR-BILL" && t.annunciate);
+    let over = said.iter().find(|t| t.rule.name == "VAR-HIGH" && t.condition_end.is_some());
+    assert_eq!((standing, over.map(|t| t.others_active)), (false, Some(0)));
+    let said = run("10-01 00:00 +31d 400 | 11-01 00:00 +20d 2000");
+    let told: Vec<_> = said.iter().filter(|t| t.rule.name == "VAR-BILL" && t.annunciate).collect();
+    assert_eq!(told.first().map(|t| t.severity), Some(metering::Severity::P3));
+}
+
 #[derive(Debug)]
 struct FlatPrice;
 
@@ -280,14 +299,14 @@ fn var_dmd_marks_an_hour_far_above_the_year() {
     };
     let shop = meter("electricity 1h class=small_commercial");
     expect![[r#"
-        11-04 06:02 raised VAR-DMD meter 1 HIGH_CONSUMPTION P3 since 11-04 05:00 record
+        11-04 06:02 raised VAR-DMD meter 1 HIGH_CONSUMPTION P3 since 11-04 05:00
     "#]]
     .assert_eq(&own(series, &shop));
     assert_eq!(own(series, &meter("electricity 1h")), "");
     let mut bound = meter("electricity 1h class=large_commercial");
     bound.detail.contract_demand_mw = 11_000_000;
     expect![[r#"
-        11-01 06:02 raised VAR-DMD meter 1 HIGH_CONSUMPTION P3 since 11-01 05:00 record
+        11-01 06:02 raised VAR-DMD meter 1 HIGH_CONSUMPTION P3 since 11-01 05:00
     "#]]
     .assert_eq(&own("11-01 00:00 +5h 9000 | 11-01 05:00 +1h 11500", &bound));
 }

@@ -173,6 +173,25 @@ fn an_operators_rule_may_look_at_each_reading_and_is_quiet_at_first() {
     );
 }
 
+/// The day closes six hours into the day after the next one.
+#[test]
+fn the_hours_of_a_day_that_closes_late_are_that_days() {
+    let body = own("mode = \"live\"\nwhen = 'max_hour_24h > 20Lph && min_hour_24h > 2Lph'");
+    let series = "11-02 00:00 +23h 5 | 11-02 23:00 +1h - | 11-03 00:00 +24h 50 \
+                  | 11-04 00:00 +31h 5";
+    check(
+        "water 1h lag=30h",
+        &body,
+        series,
+        &expect![[r#"
+        11-03 01:02 raised WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P4 since 11-02 00:00 record
+        11-04 00:02 updated WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P2 since 11-02 00:00
+        11-04 06:02 raised OP-0003 meter 1 HIGH_CONSUMPTION P3 since 11-03 00:00
+        11-05 00:02 cleared OP-0003 meter 1 HIGH_CONSUMPTION P3 since 11-03 00:00 until 11-04 00:00
+    "#]],
+    );
+}
+
 #[test]
 fn gas_is_never_p1_and_unknown_rules_are_told_after_a_week() {
     let body = own("mode = \"live\"\nwhen = 'voltage > 250V'");
