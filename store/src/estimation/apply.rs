@@ -117,6 +117,15 @@ pub(super) struct Values<'a> {
     pub(super) note: &'a str,
 }
 
+impl Values<'_> {
+    /// Seconds that a neighbour may reach into the range: the nominal 24 hours of two local days
+    /// touch when one of them has only 23.
+    fn touch_s(&self) -> i64 {
+        let daily = i64::from(self.len_s) >= metering::time::DAY_S;
+        if daily { CLOCK_CHANGE_MAX_S } else { 0 }
+    }
+}
+
 /// Makes the versions, after what stood there was moved out of the way by the closed table.
 pub(super) async fn write(
     client: &Connection,
@@ -125,7 +134,8 @@ pub(super) async fn write(
     at: UtcTime,
 ) -> Result<u64, StoreError> {
     let is_edit = new.method == Method::Edit;
-    let before = best_slots(client, (meter, channel), new.range).await?;
+    let (from, to) = new.range;
+    let before = best_slots(client, (meter, channel), (from, to.plus_seconds(-new.touch_s()))).await?;
     let refuse = |detail: String| Err(StoreError::Refused { what: "estimating", detail });
     let is_estimate =
         |status| matches!(status, QualityStatus::Estimated | QualityStatus::OutageZero);
@@ -180,11 +190,9 @@ async fn overlapped(
     new: &Values<'_>,
 ) -> Result<Vec<(StoredEstimation, EstimationState)>, StoreError> {
     let is_edit = new.method == Method::Edit;
-    // The nominal 24 hours of two local days touch when one of them has only 23.
-    let (from, to) = new.range;
-    let daily = i64::from(new.len_s) >= metering::time::DAY_S;
-    let from = if daily { from.plus_seconds(CLOCK_CHANGE_MAX_S) } else { from };
-    let others: Vec<StoredEstimation> = overlapping(client, (meter, channel), (from, to)).await?;
+    let (from, to) = (new.range.0.plus_seconds(new.touch_s()), new.range.1);
+    let within = (from, to.plus_seconds(-new.touch_s()));
+    let others: Vec<StoredEstimation> = overlapping(client, (meter, channel), within).await?;
     let mut replaced = Vec::new();
     for old in others.into_iter().filter(|old| old.estimation_no != new.estimation_no) {
         let trigger = match (old.state, is_edit) {

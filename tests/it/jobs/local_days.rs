@@ -111,6 +111,7 @@ async fn days_around(zone: &str, change: &str, kind: ChannelKind, lost: Option<u
     drop(client);
     assert!(count > 0, "{told}: the estimate stands where the day is");
     let now = ends[11].plus_seconds(30 * 3_600);
+    arrive(&mut rig, next(&ends[11]).unwrap(), (810_000, derived), now).await;
     arrive(&mut rig, ends[lost], (444_000, derived), now).await;
     rig.close(now).await;
     calendar::once(&rig.database, now).await.unwrap();

@@ -327,8 +327,10 @@ fn expected(input: &DayInput<'_>) -> Vec<UtcTime> {
         return local;
     }
     let off = input.slots.iter().filter(|slot| !on_utc(slot.end)).count();
-    let silent = daily && input.slots.is_empty();
-    if !derived && (silent || off > 0) && off * 2 >= input.slots.len() {
+    // A midnight that both share tells nothing: a device that is silent counts local days.
+    let shared = |slot: &&DaySlot| daily && slot.end == day.start && on_utc(slot.end);
+    let telling = input.slots.len() - input.slots.iter().filter(shared).count();
+    if !derived && (daily || off > 0) && off * 2 >= telling {
         return local;
     }
     let first = day.start.floor_to(len).plus_seconds(len);

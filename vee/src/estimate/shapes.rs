@@ -90,8 +90,26 @@ impl<'a> Around<'a> {
     }
 
     fn neighbours(&self, gap: Gap) -> (Option<i64>, Option<i64>) {
-        let after = gap.to.plus_seconds(i64::from(self.facts.len_s()));
-        (self.reference(gap.from, gap), self.reference(after, gap))
+        let (before, after) = self.ends_beside(gap);
+        let value = |end| {
+            let own = gap.ends(self.facts.len_s()).any(|own| own == end);
+            let slot = self.series.at(end).filter(|slot| !own && slot.is_reference())?;
+            Some(slot.value)
+        };
+        (value(before), value(after))
+    }
+
+    /// Ends of the slots before and after. Local days are no 24 hours apart where the clocks change.
+    fn ends_beside(&self, gap: Gap) -> (UtcTime, UtcTime) {
+        let len_s = i64::from(self.facts.len_s());
+        let calendar = &self.facts.calendar;
+        let day = calendar.day_containing(gap.to);
+        let daily = len_s >= metering::time::DAY_S && !self.facts.is_register_only();
+        if !daily || day.start != gap.to {
+            return (gap.from, gap.to.plus_seconds(len_s));
+        }
+        let first = gap.from.plus_seconds(len_s);
+        (calendar.day_containing(first.plus_seconds(-1)).start, day.end)
     }
 
     /// The shape of one method, or why there is none.
