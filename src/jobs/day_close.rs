@@ -5,6 +5,7 @@
 //! again, and all closed days after it, since they look back on it; so late data end in the same
 //! verdicts as data in time.
 
+mod neighbours;
 mod stretch;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,11 @@ use std::time::Duration;
 
 use metering::{ChannelNo, DayShape, LocalCalendar, MeterAsset, MeterId, UtcTime};
 use store::day::{self, ChannelDays, CursorMove, DayRequest, DueChannel, Verdicts};
-use store::{Database, PgLog, StoreError};
+use store::{Database, PgLog, StoreError, Writer};
 use tokio::sync::watch;
 use vee::Params;
 
+use self::neighbours::Own;
 use self::stretch::Stretch;
 use super::rules::RuleHandle;
 use crate::services::rules;
@@ -43,12 +45,16 @@ pub struct Closed {
     pub versions: u64,
     /// Findings that went to the log.
     pub findings: u64,
+    /// Intervals of registers that came out of order.
+    pub derived: u64,
     /// Last sequence that was appended to the log.
     pub last_seq: Option<i64>,
 }
 
 /// One series of a meter.
 type Series = (MeterId, ChannelNo);
+/// A stretch with what is stored of it and of the reactive channel beside it.
+type Loaded<'s> = (&'s Stretch, ChannelDays, Option<ChannelDays>);
 
 /// Closes days of all channels.
 #[derive(Debug)]
@@ -64,6 +70,7 @@ pub struct DayCloseJob {
     /// Version of the rules that `limits` are of.
     rules: Option<String>,
     calendars: BTreeMap<String, LocalCalendar>,
+    writer: Writer,
 }
 
 impl DayCloseJob {
@@ -71,6 +78,7 @@ impl DayCloseJob {
     pub fn new(database: Database) -> Self {
         Self {
             log: PgLog::new(database.clone()),
+            writer: Writer::new(database.clone()),
             database,
             limits: Limits::default(),
             params: BTreeMap::new(),
@@ -189,7 +197,7 @@ impl DayCloseJob {
                 stretches.push(Stretch { series: (channel.meter, channel.channel), days });
             }
         }
-        for (stretch, known, reactive) in self.load(&stretches).await? {
+        for (stretch, known, reactive) in self.load_whole(&stretches, now, closed).await? {
             let judge = self.judge_of(stretch.series, &known, reactive.as_ref());
             verdicts.days.extend(judge.into_iter().flat_map(|mut judge| judge.all(&stretch.days)));
         }
@@ -231,14 +239,14 @@ impl DayCloseJob {
 
     /// Gives from where to go on with channels that have more closed days.
     async fn repair_part(
-        &self,
+        &mut self,
         stretches: &[Stretch],
         now: UtcTime,
         closed: &mut Closed,
     ) -> Result<Vec<(Series, UtcTime)>, StoreError> {
         let mut verdicts = Verdicts::default();
         let mut on = Vec::new();
-        for (stretch, known, reactive) in self.load(stretches).await? {
+        for (stretch, known, reactive) in self.load_whole(stretches, now, closed).await? {
             let was_closed = |day: &&DayShape| known.history.iter().any(|h| h.from == day.start);
             let days: Vec<DayShape> = stretch.days.iter().filter(was_closed).copied().collect();
             if stretch.days.len() >= REPAIR_DAYS_MAX && days.last() == stretch.days.last() {
@@ -258,18 +266,53 @@ impl DayCloseJob {
         known: &'a ChannelDays,
         reactive: Option<&'a ChannelDays>,
     ) -> Option<stretch::Judge<'a>> {
-        let meter = self.assets.get(&meter)?;
-        let calendar = self.calendars.get(&meter.zone)?;
-        let params = self.params.get(&meter.meter).unwrap_or(&self.of_all);
-        stretch::Judge::new(meter, meter.channel(channel)?, calendar, params)
+        let Own { meter, channel, calendar, params } = self.own((meter, channel))?;
+        stretch::Judge::new(meter, channel, calendar, params)
             .map(|judge| judge.over(known, reactive))
     }
 
-    /// The stretches with what is stored of them and of the reactive channels beside them.
-    async fn load<'s>(
-        &self,
+    /// As [`Self::load`], after what registers that came out of order tell of them was derived.
+    async fn load_whole<'s>(
+        &mut self,
         stretches: &'s [Stretch],
-    ) -> Result<Vec<(&'s Stretch, ChannelDays, Option<ChannelDays>)>, StoreError> {
+        now: UtcTime,
+        closed: &mut Closed,
+    ) -> Result<Vec<Loaded<'s>>, StoreError> {
+        let loaded = self.load(stretches).await?;
+        let lacking: Vec<(usize, day::CounterRequest)> = loaded
+            .iter()
+            .enumerate()
+            .filter_map(|(at, (stretch, known, _))| {
+                Some((at, neighbours::request(self.own(stretch.series)?, known)?))
+            })
+            .collect();
+        let asked: Vec<day::CounterRequest> = lacking.iter().map(|(_, request)| *request).collect();
+        let reads = day::counters(&self.database, &asked).await?;
+        let mut rows = Vec::new();
+        for ((at, _), reads) in lacking.iter().zip(&reads) {
+            let (stretch, known, _) = &loaded[*at];
+            if let Some(own) = self.own(stretch.series) {
+                rows.extend(neighbours::derived(own, known, reads, now));
+            }
+        }
+        if rows.is_empty() {
+            return Ok(loaded);
+        }
+        closed.derived += rows.len() as u64;
+        let last_seq = neighbours::keep(&mut self.writer, rows, now).await?;
+        closed.last_seq = last_seq.or(closed.last_seq);
+        self.load(stretches).await
+    }
+
+    fn own(&self, (meter, channel): Series) -> Option<Own<'_>> {
+        let meter = self.assets.get(&meter)?;
+        let calendar = self.calendars.get(&meter.zone)?;
+        let params = self.params.get(&meter.meter).unwrap_or(&self.of_all);
+        Some(Own { meter, channel: meter.channel(channel)?, calendar, params })
+    }
+
+    /// The stretches with what is stored of them and of the reactive channels beside them.
+    async fn load<'s>(&self, stretches: &'s [Stretch]) -> Result<Vec<Loaded<'s>>, StoreError> {
         let mut requests: Vec<DayRequest> = stretches.iter().filter_map(Stretch::request).collect();
         let beside = |stretch: &Stretch| {
             let meter = self.assets.get(&stretch.series.0)?;

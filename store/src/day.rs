@@ -12,6 +12,7 @@ mod due;
 mod findings;
 mod holds;
 mod load;
+mod neighbours;
 
 use metering::{ChannelNo, EventCode, MeterId, UtcTime};
 use vee::day::{DaySlot, DaySummary, DayVerdict, RegisterPoint};
@@ -24,6 +25,7 @@ pub(crate) use holds::without_held;
 pub use holds::{DayHold, holds, release_holds};
 pub use load::load;
 pub(crate) use load::status_of;
+pub use neighbours::{CounterRequest, counters};
 
 /// A channel whose next local day may have ended.
 #[derive(Clone, PartialEq, Eq, Debug)]

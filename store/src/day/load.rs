@@ -201,7 +201,7 @@ async fn registers(
         .map_err(&query)?;
     let mut found: BTreeMap<(usize, ChannelNo), BTreeMap<UtcTime, RegisterPoint>> = BTreeMap::new();
     for row in &rows {
-        let point = point(row)?;
+        let point = point_of(row, 2)?;
         let key = (index(row), ChannelNo::new(row.get(1)));
         found.entry(key).or_default().insert(point.read_at, point);
     }
@@ -326,13 +326,14 @@ fn end_of(row: &Row) -> UtcTime {
     row.get::<_, Stamp>(1).0.plus_seconds(i64::from(row.get::<_, i32>(2)))
 }
 
-fn point(row: &Row) -> Result<RegisterPoint, StoreError> {
-    let status = status_of(row.get::<_, i16>(5) & 15)?;
+/// A read from the columns that begin with `first`: when, value, step, code, failed rules.
+pub(super) fn point_of(row: &Row, first: usize) -> Result<RegisterPoint, StoreError> {
+    let status = status_of(row.get::<_, i16>(first + 3) & 15)?;
     Ok(RegisterPoint {
-        read_at: row.get::<_, Stamp>(2).0,
-        value: row.get(3),
-        step: row.get(4),
-        usable: row.get::<_, i64>(6) == 0
+        read_at: row.get::<_, Stamp>(first).0,
+        value: row.get(first + 1),
+        step: row.get(first + 2),
+        usable: row.get::<_, i64>(first + 4) == 0
             && !matches!(status, QualityStatus::Suspect | QualityStatus::Rejected),
     })
 }

@@ -6,4 +6,5 @@ mod estimation;
 mod estimation_acts;
 mod estimation_repairs;
 mod local_days;
+mod neighbours;
 mod rules_killed;

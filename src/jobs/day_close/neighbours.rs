@@ -1,0 +1,154 @@
+//! Registers that came out of order: ingest derives intervals as a counter moves on, and can do
+//! nothing with a read that is older than the last one. Before a day is judged, what is missing of a
+//! register channel is derived from the reads that are neighbours in time, in whatever order they
+//! came; it goes the way of all readings, into the log as well.
+
+use metering::{
+    ChannelAsset, ChannelKind, DeviceFlags, IntervalReading, LocalCalendar, MeterAsset,
+    QualityStatus, Tag, UtcTime,
+};
+use store::day::{ChannelDays, CounterRequest};
+use store::{Batch, IntervalRow, Writer};
+use vee::day::RegisterPoint;
+use vee::{Agreement, Arrival, IntervalContext, Params, Verdict};
+
+use crate::ingest::SOURCE_DERIVED;
+use crate::ingest::grid::{self, Grid, Point};
+
+/// The way of these readings, in counts of batches.
+const ADAPTER: &str = "registers";
+/// Most intervals that go into one transaction.
+const BATCH_MAX: usize = 20_000;
+
+/// A channel whose days are about to be judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own<'a> {
+    pub(super) meter: &'a MeterAsset,
+    pub(super) channel: &'a ChannelAsset,
+    pub(super) calendar: &'a LocalCalendar,
+    pub(super) params: &'a Params,
+}
+
+/// Asks for the counter around the days when intervals of a register channel are missing in them.
+pub(super) fn request(own: Own<'_>, known: &ChannelDays) -> Option<CounterRequest> {
+    let (channel, len_s) = (own.channel, i64::from(own.channel.len_s));
+    if channel.kind != ChannelKind::Register || len_s <= 0 {
+        return None;
+    }
+    let days = &known.request;
+    let arrived = known.slots.iter().filter(|slot| arrived(slot) && days.from < slot.end);
+    let expected = days.to.seconds_since(days.from).div_euclid(len_s);
+    if i64::try_from(arrived.count()).unwrap_or(i64::MAX) >= expected {
+        return None;
+    }
+    let (from, to) = (days.from.plus_seconds(-2 * len_s), days.to.plus_seconds(2 * len_s));
+    Some(CounterRequest { meter: own.meter.meter, channel: channel.channel, from, to })
+}
+
+fn arrived(slot: &vee::day::DaySlot) -> bool {
+    slot.arrived.status() != QualityStatus::Missing
+}
+
+/// The intervals of these days that are missing and that two neighbouring reads tell. `now`: the
+/// log's time.
+pub(super) fn derived(
+    own: Own<'_>,
+    known: &ChannelDays,
+    reads: &[RegisterPoint],
+    now: UtcTime,
+) -> Vec<IntervalRow> {
+    let days = &known.request;
+    let net = own.meter.has_tag(Tag::NetMeter);
+    let arrival = Arrival {
+        received_at: now,
+        installed_at: own.meter.installed_at,
+        clock_ahead_s: None,
+        clock_drifts: false,
+    };
+    let context = IntervalContext {
+        arrival,
+        channel: own.channel,
+        calendar: Some(own.calendar),
+        unit: Agreement::Agrees,
+        multiplier: Agreement::NotStated,
+        time_doubtful: false,
+        unchecked: false,
+        net,
+        inherited: Verdict::default(),
+    };
+    let mut rows = Vec::new();
+    let is_known = |end: UtcTime| {
+        let at = known.slots.partition_point(|slot| slot.end < end);
+        known.slots.get(at).is_some_and(|slot| slot.end == end && arrived(slot))
+    };
+    joined(own, reads, net, |interval, value| {
+        if interval.start() < days.from || interval.end() > days.to || is_known(interval.end()) {
+            return;
+        }
+        let reading = IntervalReading {
+            meter: own.meter.meter,
+            channel: own.channel.channel,
+            interval,
+            value,
+            flags: DeviceFlags::NONE,
+        };
+        rows.push(IntervalRow {
+            reading: vee::judge_interval(reading, &context, own.params),
+            received_at: now,
+            derived: true,
+            source: SOURCE_DERIVED,
+        });
+    });
+    rows
+}
+
+/// Follows the counter from read to read. Over a fall, and over more than the service carries,
+/// nothing is told: the counter rolled over, started again, or one of the two reads is wrong.
+fn joined(
+    own: Own<'_>,
+    reads: &[RegisterPoint],
+    net: bool,
+    mut emit: impl FnMut(metering::Interval, i64),
+) {
+    let len_s = own.channel.len_s;
+    let grid = Grid { len_s, step: own.channel.resolution };
+    let mut last: Option<(Point, Option<Point>)> = None;
+    let own_reads = |read: &&RegisterPoint| read.usable && read.read_at >= own.meter.installed_at;
+    for read in reads.iter().filter(own_reads) {
+        let here = Point { at: read.read_at, total: read.value };
+        let advances = last.is_none_or(|(from, _)| is_advance(own, (from, here), net));
+        let boundary = match last {
+            Some((from, boundary)) => grid::derive(from, here, boundary, grid, &mut |at, value| {
+                if advances {
+                    emit(at, value);
+                }
+            }),
+            None => grid::start(here, len_s),
+        };
+        // The fallen read may be the wrong one: nothing is told from it either.
+        last = advances.then_some((here, boundary));
+    }
+}
+
+fn is_advance(own: Own<'_>, (from, to): (Point, Point), net: bool) -> bool {
+    let advance = to.total.saturating_sub(from.total);
+    let cap = own.channel.cap_per_hour;
+    let elapsed_s = to.at.seconds_since(from.at).saturating_add(own.params.cap_slack_s);
+    net || advance >= 0
+        && (cap == 0 || advance <= own.params.cap(cap, elapsed_s) + own.channel.resolution)
+}
+
+/// Stores what was derived. Reads that ingest stores meanwhile are no trouble: one key, one value.
+pub(super) async fn keep(
+    writer: &mut Writer,
+    rows: Vec<IntervalRow>,
+    now: UtcTime,
+) -> Result<Option<i64>, store::StoreError> {
+    let mut last_seq = None;
+    for part in rows.chunks(BATCH_MAX) {
+        let mut batch = Batch::new(ADAPTER, now);
+        batch.intervals = part.to_vec();
+        last_seq = writer.append(&batch).await?.last_seq.or(last_seq);
+    }
+    Ok(last_seq)
+}

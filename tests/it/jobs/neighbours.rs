@@ -1,0 +1,91 @@
+//! Counters whose reads came out of order: the intervals between them are told all the same.
+
+use headend::jobs::day_close::Closed;
+use metering::{ChannelKind, LogRecord};
+use store::assets::{ChannelProvision, MeterProvision};
+use store::{EventLog as _, PgLog};
+
+use super::day_close::{Rig, at, meter, usual};
+
+fn counter() -> MeterProvision {
+    MeterProvision {
+        channels: vec![ChannelProvision {
+            kind: ChannelKind::Register,
+            ..meter().channels[0].clone()
+        }],
+        ..meter()
+    }
+}
+
+/// What the counter shows at the end of slot `slot - 1` of the day.
+fn shows(slot: i64) -> i64 {
+    5_000_000 + (0..slot).map(usual).sum::<i64>()
+}
+
+/// The day as ingest left it: of the slots that end with `gap` nothing was derived.
+async fn day_with_a_gap(test: &str, gap: std::ops::RangeInclusive<i64>) -> Option<Rig> {
+    let mut rig = Rig::with(test, counter()).await?;
+    for slot in (0..=96).filter(|slot| !gap.contains(slot)) {
+        rig.read(at(0, slot), shows(slot), at(0, slot)).await;
+    }
+    let after = gap.end() + 1;
+    let slots: Vec<(i64, i64)> = (0..96)
+        .filter(|slot| !gap.contains(&(slot + 1)) && slot + 1 != after)
+        .map(|slot| (slot, usual(slot)))
+        .collect();
+    rig.arrive(0, &slots, at(1, 0)).await;
+    Some(rig)
+}
+
+const SUM: &str = "SELECT sum(value)::int8 FROM read_interval";
+const SLOTS: &str = "SELECT count(*) FROM read_interval";
+
+#[tokio::test]
+async fn reads_that_came_out_of_order_tell_their_intervals_when_the_day_closes() {
+    let test = "reads_that_came_out_of_order_tell_their_intervals_when_the_day_closes";
+    let Some(mut rig) = day_with_a_gap(test, 40..=43).await else { return };
+    assert_eq!(rig.number(SLOTS).await, 91);
+    for slot in [43, 40, 42, 41] {
+        rig.read(at(0, slot), shows(slot), at(1, 4)).await;
+    }
+    let closed = rig.close(at(1, 16)).await;
+    assert_eq!((closed.days, closed.derived), (1, 5));
+    assert_eq!((rig.number(SLOTS).await, rig.number(SUM).await), (96, shows(96) - shows(0)));
+    assert_eq!(rig.number("SELECT count(*) FROM closed_day WHERE validated").await, 1);
+    let wrong = "SELECT count(*) FROM closed_day WHERE failing <> 0 OR actual <> 96";
+    assert_eq!(rig.number(wrong).await, 0);
+    // The rules hear of them as of all intervals.
+    let frames = PgLog::new(rig.database.clone()).read(0, 0, 10_000).await.unwrap();
+    let intervals = frames.iter().flat_map(|frame| &frame.records);
+    let heard = intervals.filter(|record| matches!(record, LogRecord::Interval { .. })).count();
+    assert_eq!(heard, 96);
+    assert_eq!(rig.close(at(1, 17)).await, Closed::default(), "once");
+}
+
+#[tokio::test]
+async fn reads_that_came_after_the_day_was_closed_repair_it() {
+    let test = "reads_that_came_after_the_day_was_closed_repair_it";
+    let Some(mut rig) = day_with_a_gap(test, 40..=43).await else { return };
+    let closed = rig.close(at(1, 16)).await;
+    assert_eq!((closed.days, closed.derived), (1, 0));
+    let missing = "SELECT 96 - actual::int8 FROM closed_day";
+    assert_eq!(rig.number(missing).await, 5);
+    for slot in 40..=43 {
+        rig.read(at(0, slot), shows(slot), at(1, 30)).await;
+    }
+    let repaired = rig.close(at(1, 31)).await;
+    assert_eq!(repaired.derived, 5);
+    assert_eq!((rig.number(missing).await, rig.number(SUM).await), (0, shows(96) - shows(0)));
+}
+
+#[tokio::test]
+async fn a_counter_that_fell_and_reads_far_apart_tell_nothing() {
+    let test = "a_counter_that_fell_and_reads_far_apart_tell_nothing";
+    let Some(mut rig) = day_with_a_gap(test, 40..=43).await else { return };
+    rig.read(at(0, 40), shows(40), at(1, 4)).await;
+    rig.read(at(0, 43), shows(30), at(1, 4)).await;
+    let closed = rig.close(at(1, 16)).await;
+    // The slot to 40; none over the three quarters to 43, and none over the fall.
+    assert_eq!((closed.days, closed.derived), (1, 1));
+    assert_eq!(rig.number(SLOTS).await, 92);
+}
