@@ -2,6 +2,7 @@
 //! trying a head-end out.
 
 mod edge;
+mod files;
 mod heard;
 pub mod modbus;
 mod pace;
@@ -43,6 +44,7 @@ pub async fn run(options: SimulateOptions) -> anyhow::Result<()> {
         SimKind::TheThings => senders::run(options, SenderKind::TheThings).await,
         SimKind::Json => edge::run(options, EdgeKind::Json).await,
         SimKind::Sparkplug => edge::run(options, EdgeKind::Sparkplug).await,
+        SimKind::Nem12 => files::run(options).await,
         SimKind::Modbus => modbus::run(options.bus()?).await,
     }
 }

@@ -14,6 +14,7 @@ mod bundle;
 mod calendar;
 mod collector;
 pub mod edge;
+pub mod files;
 mod fleet;
 pub mod heard;
 mod json;

@@ -40,6 +40,16 @@ pub struct ReplayReport {
     pub stored: Stored,
 }
 
+impl ReplayReport {
+    /// Counts of another replay on top.
+    pub fn add(&mut self, other: Self) {
+        self.letters += other.letters;
+        self.accepted += other.accepted;
+        self.still_dead += other.still_dead;
+        self.stored.add(other.stored);
+    }
+}
+
 impl Replayer {
     /// `options` as for the running ingest: the same adapter and routes.
     pub fn new(database: Database, options: IngestOptions, clock: Arc<dyn Clock>) -> Self {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use store::ReplayFilter;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -36,13 +37,14 @@ type Look = (u64, Option<SystemTime>);
 /// Watches the folder until told to stop.
 pub async fn run(inbox: Inbox, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
     let mut seen: HashMap<PathBuf, Look> = HashMap::new();
+    let known = ReplayFilter { provisioned: true, ..ReplayFilter::default() };
     let mut looks = 0;
     while !*stop.borrow() {
         if let Some(dir) = &inbox.dir {
             look(&inbox.files, dir, &mut seen, clock.as_ref()).await;
         }
         if looks % REPLAY_LOOKS == 0
-            && let Err(error) = inbox.files.replay().await
+            && let Err(error) = inbox.files.replay(&known).await
         {
             tracing::debug!(error = &error as &dyn std::error::Error, "No replay of files.");
         }

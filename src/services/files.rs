@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use protocols::files::{FileFormat, Layout, LayoutError, layout};
-use store::Database;
+use store::{Database, ReplayFilter};
 
 use crate::clock::Clock;
 use crate::config::FilesConfig;
-use crate::ingest::IngestOptions;
 use crate::ingest::files::{FILE_ADAPTER, FileImporter, FileOptions, ImportError};
+use crate::ingest::{IngestOptions, ReplayReport};
 
 /// Largest file that is taken over HTTP; longer ones go through the inbox or `headend import`.
 pub const UPLOAD_BYTES_MAX: usize = 64 << 20;
@@ -97,13 +97,20 @@ impl Files {
         }
     }
 
-    /// Tells the records again that belonged to devices which are provisioned now; gives how many
-    /// became readings.
+    /// Tells records again that became dead letters.
     ///
     /// # Errors
     /// [`ImportError`] when the store is away.
-    pub async fn replay(&self) -> Result<u64, ImportError> {
-        self.importer.replay(&self.base).await
+    pub async fn replay(&self, filter: &ReplayFilter) -> Result<ReplayReport, ImportError> {
+        self.importer.replay(&self.base, filter).await
+    }
+
+    /// Letters and readings that [`Files::replay`] would tell again.
+    ///
+    /// # Errors
+    /// [`ImportError`] when the store is away.
+    pub async fn waiting(&self, filter: &ReplayFilter) -> Result<(u64, u64), ImportError> {
+        Ok(self.importer.waiting(filter).await?)
     }
 
     /// Names of the layouts: the utility's own first, then the program's.

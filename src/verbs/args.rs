@@ -59,7 +59,7 @@ pub(super) struct SimulateArgs {
     /// What is simulated.
     #[arg(long, value_enum, default_value_t = SimKind::Fleet)]
     pub(super) kind: SimKind,
-    /// The broker, as HOST:PORT; all kinds but modbus need one.
+    /// The broker, as HOST:PORT; all kinds but modbus and nem12 need one.
     #[arg(long, value_name = "HOST:PORT", value_parser = broker)]
     pub(super) broker: Option<BrokerUrl>,
     /// The same seed gives the same meters and faults.
@@ -85,6 +85,9 @@ pub(super) struct SimulateArgs {
     /// Writes the fleet as a file for `headend meters provision`.
     #[arg(long, value_name = "FILE.csv")]
     pub(super) provision_out: Option<PathBuf>,
+    /// The folder that --kind nem12 writes into, for example an inbox.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Of --kind modbus")]
     pub(super) bus: BusArgs,
 }
@@ -100,6 +103,7 @@ impl SimulateArgs {
             speed: self.speed,
             truth: self.truth.clone(),
             provision_out: self.provision_out.clone(),
+            out: self.out.clone(),
             bus: self.bus.options(),
         }
     }

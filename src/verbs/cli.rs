@@ -8,6 +8,7 @@ use metering::UtcTime;
 
 use super::args::{BenchArgs, DemoArgs, ProtocolsBenchArgs, RulesBenchArgs, SimulateArgs};
 use super::exit::{Exit, Failure};
+use super::export::ExportArgs;
 use super::import::ImportArgs;
 use super::modbus_args::ModbusVerb;
 use super::protocols_args::ProtocolsVerb;
@@ -120,6 +121,9 @@ pub(super) enum Verb {
     #[command(before_help = "Example:  headend reads E-1001 --from 2026-11-01 --to 2026-11-02 \
                              --output csv")]
     Reads(ReadsArgs),
+    /// Writes the intervals of a meter as a Green Button file.
+    #[command(before_help = "Example:  headend export E-1001 --from 2026-11-01 --out E-1001.xml")]
+    Export(ExportArgs),
     /// Lists, shows and works on meter issues.
     #[command(subcommand, before_help = "Example:  headend issues list --severity 2")]
     Issues(IssuesVerb),

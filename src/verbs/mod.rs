@@ -6,6 +6,7 @@ mod config;
 pub mod database;
 mod dlq;
 pub mod exit;
+mod export;
 mod import;
 mod issue_acts;
 mod issues;
@@ -137,6 +138,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
         | Verb::Rules(_)
         | Verb::Protocols(_)
         | Verb::Reads(_)
+        | Verb::Export(_)
         | Verb::Issues(_)
         | Verb::Vee(_)
         | Verb::Import(_)
@@ -192,6 +194,7 @@ async fn ask(verb: &Verb, place: &Place, opened: &Opened) -> anyhow::Result<()> 
             meters::show(database, number, output.format(), now).await
         }
         Verb::Reads(args) => reads::run(database, args, now).await,
+        Verb::Export(args) => export::run(database, args, &place.config.utility.name, now).await,
         Verb::Issues(verb) => issues::run(database, verb, &place.account, (zone, now)).await,
         Verb::Rules(verb) => rules::run(database, verb, &place.account, (zone, now)).await,
         Verb::Protocols(verb) => protocols::run(database, verb, &place.account, (zone, now)).await,

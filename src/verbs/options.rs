@@ -43,6 +43,8 @@ pub struct SimulateOptions {
     pub truth: Option<PathBuf>,
     /// Where the provisioning file of the fleet goes.
     pub provision_out: Option<PathBuf>,
+    /// The folder that files are written into.
+    pub out: Option<PathBuf>,
     pub bus: BusOptions,
 }
 
@@ -108,6 +110,8 @@ pub enum SimKind {
     Sparkplug,
     /// A bus of Eastron SDM630 behind a TCP port, which is asked and publishes nothing.
     Modbus,
+    /// An agent that writes NEM12 files into a folder: late, repeated, overlapping and cut ones.
+    Nem12,
 }
 
 /// `headend bench ingest`.

@@ -29,7 +29,7 @@ pub(super) async fn run(database: &Database, args: &ReadsArgs, now: UtcTime) -> 
     })?;
     let channel = args.channel.as_deref().map(|text| channel_of(&meter, text)).transpose()?;
     let zone = zone_named(args.zone.as_deref(), &meter)?;
-    let range = range_of(args, &zone, now)?;
+    let range = range_of((&args.from, &args.to), DAY_S, &zone, now)?;
     let number = Some(meter.number.clone());
     let filter = ExportFilter { number, channel, ..ExportFilter::default() };
     let mut stream = export::reads(database, filter, range, now)?;
@@ -80,8 +80,10 @@ pub(super) fn zone_named(asked: Option<&str>, meter: &MeterDetail) -> Result<Tim
     })
 }
 
-fn range_of(
-    args: &ReadsArgs,
+/// The range between two options, the later of which is now unless said, the earlier `length_s` before.
+pub(super) fn range_of(
+    (from, to): (&Option<String>, &Option<String>),
+    length_s: i64,
     zone: &TimeZone,
     now: UtcTime,
 ) -> Result<(UtcTime, UtcTime), Failure> {
@@ -91,12 +93,12 @@ fn range_of(
             .map(Some)
             .map_err(|what| Failure::new(Exit::Usage, format!("{option}: {what}"))),
     };
-    let to = read("--to", &args.to)?.unwrap_or(now);
-    let from = read("--from", &args.from)?.unwrap_or_else(|| to.plus_seconds(-DAY_S));
-    if from >= to {
-        return Err(Failure::new(Exit::Usage, not_before((from, to), args.to.is_some(), zone)));
+    let end = read("--to", to)?.unwrap_or(now);
+    let start = read("--from", from)?.unwrap_or_else(|| end.plus_seconds(-length_s));
+    if start >= end {
+        return Err(Failure::new(Exit::Usage, not_before((start, end), to.is_some(), zone)));
     }
-    Ok((from, to))
+    Ok((start, end))
 }
 
 /// Why a range is empty; without `--to` it ends now.

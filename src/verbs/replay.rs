@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Config, read_wmbus_keys};
 use crate::ingest::{IngestOptions, Replayer, Route};
 use crate::output::{Cell, Record, remark};
+use crate::services::files::Files;
 
 /// Name of the adapter that messages arrive by: in batches, dead letters and metrics.
 pub const ADAPTER: &str = "mqtt";
@@ -43,6 +44,13 @@ pub fn ingest_options(config: &Config) -> anyhow::Result<IngestOptions> {
     Ok(options)
 }
 
+/// Who imports files, by the configuration.
+fn files(opened: &Opened, config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Files> {
+    let context = (config.utility.zone.clone(), clock);
+    let ingest = ingest_options(config)?;
+    Ok(Files::new(opened.database.clone(), ingest, &config.files, context))
+}
+
 /// `headend dlq replay`.
 pub(super) async fn run(
     opened: &Opened,
@@ -51,20 +59,24 @@ pub(super) async fn run(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<()> {
     let database = opened.database.clone();
-    let replayer = Replayer::new(database, ingest_options(config)?, clock);
+    let replayer = Replayer::new(database, ingest_options(config)?, Arc::clone(&clock));
+    let files = files(opened, config, clock)?;
     let filter = ReplayFilter {
         sources: which.source.as_ref().map(|source| vec![SourceId::parse(source.as_str())]),
         reason: which.reason.clone(),
         ..ReplayFilter::default()
     };
     if dry_run {
-        let (letters, reads) = replayer.count(&filter).await?;
+        let (mut letters, mut reads) = replayer.count(&filter).await?;
+        let of_files = files.waiting(&filter).await?;
+        (letters, reads) = (letters + of_files.0, reads + of_files.1);
         let counts = [("letters", Cell::number(letters)), ("reads", Cell::number(reads))];
         Record::new(counts.into()).print(output.format())?;
         remark!("nothing was changed");
         return Ok(());
     }
-    let report = replayer.replay(&filter).await?;
+    let mut report = replayer.replay(&filter).await?;
+    report.add(files.replay(&filter).await?);
     let record = Record::new(vec![
         ("letters", Cell::number(report.letters)),
         ("accepted", Cell::number(report.accepted)),
@@ -88,6 +100,7 @@ pub(super) async fn of_devices(
 ) -> anyhow::Result<u64> {
     let database = opened.database.clone();
     let replayer = Replayer::new(database, ingest_options(config)?, Arc::clone(&clock));
+    let files = files(opened, config, Arc::clone(&clock))?;
     let filter = ReplayFilter { sources: Some(sources), ..ReplayFilter::default() };
     let (_, waiting) = replayer.count(&filter).await?;
     let mut left = waiting;
@@ -102,5 +115,6 @@ pub(super) async fn of_devices(
     if left > 0 {
         back += replayer.replay(&filter).await?.stored.inserted;
     }
+    back += files.replay(&filter).await?.stored.inserted;
     Ok(back)
 }

@@ -1,7 +1,7 @@
 //! When meters and collectors were last heard: shown beside them, gathered in memory and written
 //! now and then. No promise depends on it; a crash loses the last seconds of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use metering::{CollectorId, DeviceFlags, EventCode, MeterId, Subject, UtcTime};
 
@@ -92,9 +92,13 @@ impl Presence {
             entry.rssi_dbm = heard.rssi_dbm.or(entry.rssi_dbm);
             entry.last_at = entry.last_at.max(Some(heard.at));
         }
+        // Values of a file tell of the time that they are of: nobody heard the meter now.
+        let spoke: BTreeSet<MeterId> = prepared.heard().iter().map(|heard| heard.meter).collect();
         for row in prepared.interval_rows() {
             let reading = &row.reading.reading;
-            let meter = self.meter(reading.meter, row.received_at);
+            let end = reading.interval.end().min(row.received_at);
+            let heard_at = if spoke.contains(&reading.meter) { row.received_at } else { end };
+            let meter = self.meter(reading.meter, heard_at);
             meter.event_end = meter.event_end.max(Some(reading.interval.end()));
             if reading.flags.contains(DeviceFlags::LOW_BATTERY) {
                 meter.battery_low = Some(true);

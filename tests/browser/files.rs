@@ -64,7 +64,7 @@ fn a_file_with_a_bad_line_is_looked_at_imported_and_known_again() {
     pictures(&head_end, &[(&held, "files_looked_at"), ("/files", "files_waiting")]);
 
     fill(&browser, "form[action$='/import']", &[], "button");
-    shows(&browser, "Imported without 1 record that is faulty");
+    shows(&browser, "Imported; 1 faulty record left out");
     assert_eq!(stored(&head_end), 96);
     browser.run("document.querySelector('[data-list=told] a').click()");
     shows(&browser, "E-77");

@@ -186,7 +186,6 @@ pub(in crate::console) async fn detail(
     })?;
     let zone = console.calendar.zone();
     let frame = Frame::of(&console, Section::DeadLetters, "Dead letter").await?;
-    let short: String = letter.sha256.chars().take(16).collect();
     let facts = vec![
         ("Topic", letter.topic.clone()),
         ("Came through", letter.adapter.clone()),
@@ -205,6 +204,9 @@ pub(in crate::console) async fn detail(
         detail: letter.detail.clone(),
         facts: facts.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
         payload: payload_text(&letter.payload, letter.size_bytes),
-        replay: format!("headend dlq replay {short}"),
+        replay: match &letter.source {
+            Some(source) => format!("headend dlq replay --source {source}"),
+            None => format!("headend dlq replay --reason {}", letter.reason),
+        },
     })
 }

@@ -91,10 +91,8 @@ fn say(row: &FileRow) -> String {
         }
         FileState::Done if counts.refused > 0 => {
             let faulty = i64::try_from(counts.refused).unwrap_or(i64::MAX);
-            format!(
-                "Imported without {}.",
-                words::count(faulty, "record that is faulty", "records that are faulty")
-            )
+            let faulty = words::count(faulty, "faulty record", "faulty records");
+            format!("Imported; {faulty} left out.")
         }
         FileState::Done => "Imported.".to_owned(),
     }

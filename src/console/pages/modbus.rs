@@ -287,12 +287,16 @@ impl GatewayLine {
             address: gateway.address.clone(),
             state: if gateway.connected { "connected" } else { "not connected" },
             counts: format!(
-                "{} requests, {} answers, {} timeouts, {} wrong answers, {} connections",
+                "{} requests, {} answers, {} timeouts, {} wrong answers, connected {}",
                 counts.requests,
                 counts.answers,
                 counts.timeouts,
                 counts.wrong_answers,
-                counts.connections
+                words::count(
+                    i64::try_from(counts.connections).unwrap_or(i64::MAX),
+                    "time",
+                    "times"
+                )
             ),
             fault: fault(gateway.last_fault.as_ref(), now),
             units: gateway.units.iter().map(|unit| UnitLine::of(unit, now)).collect(),

@@ -222,11 +222,11 @@ pub(in crate::console) async fn show(
     for report in reports {
         lines.push(ReportLines::of(report, is_done, &console).await?);
     }
-    let kind = kind_word(if held.kind.is_empty() { "" } else { &held.kind }, &held.kind);
+    let size = bytes(held.size as u64);
     let mut answer = html(&UploadPage {
         frame: frame(&console, &held.name).await?,
         id: held.id,
-        about: format!("{} · {}", kind, bytes(held.size as u64)),
+        about: if held.kind.is_empty() { size } else { format!("{}, {size}", held.kind) },
         say: say(&held),
         moving: moving(&held.standing),
         act,

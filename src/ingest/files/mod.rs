@@ -18,6 +18,7 @@ use store::files::{FileCounts, NewFile};
 use store::{Database, ReplayFilter};
 
 use super::core::Fate;
+use super::dlq::{ReplayReport, Replayer};
 use super::options::IngestOptions;
 use super::pipeline::core_of;
 use super::sink::{Letter, Sink, SinkError};
@@ -307,25 +308,41 @@ impl FileImporter {
         Ok(())
     }
 
-    /// Tells the records again that belonged to devices which are provisioned now; gives how many became
-    /// readings. `options` say how files are read.
+    /// Letters and readings that [`FileImporter::replay`] would tell again.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn waiting(&self, filter: &ReplayFilter) -> Result<(u64, u64), SinkError> {
+        let (database, options) = (self.database.clone(), self.options.clone());
+        Replayer::new(database, options, Arc::clone(&self.clock)).count(filter).await
+    }
+
+    /// Tells records again that became dead letters. `options` say how files are read.
     ///
     /// # Errors
     /// [`ImportError`] when the store is away.
-    pub async fn replay(&self, options: &FileOptions) -> Result<u64, ImportError> {
-        let filter = ReplayFilter { provisioned: true, ..ReplayFilter::default() };
+    pub async fn replay(
+        &self,
+        options: &FileOptions,
+        filter: &ReplayFilter,
+    ) -> Result<ReplayReport, ImportError> {
         let mut after = None;
-        let mut count = 0;
+        let mut report = ReplayReport::default();
         loop {
-            let page = self.database.letters_to_replay(FILE_ADAPTER, &filter, after).await?;
-            let Some(last) = page.last() else { return Ok(count) };
+            let page = self.database.letters_to_replay(FILE_ADAPTER, filter, after).await?;
+            let Some(last) = page.last() else { return Ok(report) };
             after = Some((last.received_at, last.sha256));
             let letters: Vec<Letter> = page.iter().map(Letter::from).collect();
-            count += self.tell(&letters, options).await?;
+            self.tell(&letters, options, &mut report).await?;
         }
     }
 
-    async fn tell(&self, letters: &[Letter], options: &FileOptions) -> Result<u64, ImportError> {
+    async fn tell(
+        &self,
+        letters: &[Letter],
+        options: &FileOptions,
+        report: &mut ReplayReport,
+    ) -> Result<(), ImportError> {
         let mut sink = StoreSink::new(self.database.clone(), FILE_ADAPTER);
         let mut core = core_of(&self.options, &sink.registry().await?);
         let mut used = Vec::new();
@@ -352,12 +369,15 @@ impl FileImporter {
         rows.dead.clear();
         rows.unknown.clear();
         rows.heard.clear();
-        let _ = sink.commit(&StoreSink::prepare(rows)).await?;
+        report.stored.add(sink.commit(&StoreSink::prepare(rows)).await?);
         sink.replayed(&used, self.clock.now()).await?;
         sink.end().await;
         if !used.is_empty() {
             self.database.touch_assets(self.clock.now()).await?;
         }
-        Ok(used.len() as u64)
+        report.letters += letters.len() as u64;
+        report.accepted += used.len() as u64;
+        report.still_dead += (letters.len() - used.len()) as u64;
+        Ok(())
     }
 }

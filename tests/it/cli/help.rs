@@ -4,7 +4,7 @@ use crate::kit::temp::TempDir;
 #[test]
 fn help_starts_with_an_example_for_every_verb() {
     let here = TempDir::new("help");
-    let verbs: [&[&str]; 11] = [
+    let verbs: [&[&str]; 12] = [
         &[],
         &["demo"],
         &["serve"],
@@ -12,6 +12,7 @@ fn help_starts_with_an_example_for_every_verb() {
         &["config"],
         &["meters"],
         &["reads"],
+        &["export"],
         &["issues"],
         &["import"],
         &["dlq"],

@@ -121,6 +121,15 @@ fn faults_name_their_line_and_nothing_is_stored_unless_by_record() {
     let dead = import(at, ("u.csv", &unknown), &[]);
     assert_eq!((dead.code, number(&dead, "dead")), (0, 48), "{}", dead.stderr);
     assert!(dead.stderr.contains("nmi:NMI0000009"));
+    let waiting = headend(at, &["dlq", "replay", "--all", "--dry-run", "--json"], &[]);
+    assert_eq!((number(&waiting, "letters"), number(&waiting, "reads")), (1, 48));
+    std::fs::write(
+        at.join("more.csv"),
+        METERS.replace("N-1,", "N-9,").replace("0001", "0009").replace("Lane 4", "Lane 9"),
+    )
+    .unwrap();
+    let known = headend(at, &["meters", "provision", "more.csv", "--json"], &[]);
+    assert_eq!(number(&known, "reads_replayed"), 48, "{}", known.stderr);
     let nothing = import(at, ("x.txt", "hello\n"), &[]);
     assert_eq!(nothing.code, 65);
     assert!(nothing.stderr.contains("name the format or a layout"), "{}", nothing.stderr);

@@ -2,6 +2,7 @@
 
 mod closed_pipe;
 mod config;
+mod files;
 mod help;
 mod import;
 mod journey;

@@ -5,6 +5,7 @@ mod day_inputs;
 mod estimation;
 mod estimation_acts;
 mod estimation_repairs;
+mod inbox;
 mod local_days;
 mod neighbours;
 mod rules_killed;

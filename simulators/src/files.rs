@@ -1,0 +1,292 @@
+//! A metering agent that hands files over: NEM12 (AEMO, Meter Data File Format), one file for each
+//! day with every meter in it, days of UTC+10.
+//!
+//! Planted faults, by the day: a file that comes after the next one, one that comes twice under two
+//! names, a day of which a part is estimated and told again, measured, in the next file, and a file
+//! that is cut before it comes whole.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::Offset;
+use metering::{
+    ChannelKind, ChannelNo, Commodity, CustomerClass, MeterDetail, ReadingType, SourceId, Unit,
+    UtcTime,
+};
+
+use crate::assets::{ChannelSpec, FleetAssets, MeterSpec, Place};
+use crate::rng::{Purpose, Stream};
+use crate::truth::TruthRead;
+
+/// Half hours of a day.
+const SLOTS: usize = 48;
+const SLOT_S: i32 = 1_800;
+/// Slots of a day that are estimated first.
+const ESTIMATED: usize = 12;
+/// The agent's clock: UTC+10 the year round.
+const OFFSET: Offset = Offset::constant(10);
+/// Faults return after so many days.
+const ROUND: u32 = 7;
+
+/// Which files are wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileSpec {
+    pub seed: u64,
+    pub meters: u32,
+    /// First day of the agent.
+    pub first: Date,
+    pub days: u32,
+    /// Plant faults.
+    pub faults: bool,
+}
+
+/// What is wrong with a file, or with its coming.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FileFault {
+    None,
+    /// It comes after the file of the next day.
+    Late,
+    /// It came before under another name.
+    Repeated,
+    /// A part of it is estimated.
+    Estimated,
+    /// It tells the day before again, measured.
+    Overlapping,
+    /// Its end is missing; the whole file follows.
+    Cut,
+}
+
+/// A file as it is handed over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SimFile {
+    pub sent_at: UtcTime,
+    pub name: String,
+    pub text: String,
+    pub fault: FileFault,
+}
+
+/// The agent and its meters.
+#[derive(Clone, Debug)]
+pub struct FileAgent {
+    spec: FileSpec,
+    meters: Vec<AgentMeter>,
+}
+
+#[derive(Clone, Debug)]
+struct AgentMeter {
+    nmi: String,
+    number: String,
+    /// Suffix, and watt-hours of each slot.
+    channels: Vec<(&'static str, Vec<i64>)>,
+}
+
+impl FileAgent {
+    pub fn new(spec: FileSpec) -> Self {
+        let slots = spec.days as usize * SLOTS;
+        let meter = |index: usize| {
+            // Every third one feeds in too.
+            let suffixes: &[&'static str] = if index % 3 == 2 { &["E1", "B1"] } else { &["E1"] };
+            let values = |part: usize| {
+                let mut stream = Stream::new(spec.seed, Purpose::Usage, index, 60 + part);
+                (0..slots).map(|slot| use_wh(&mut stream, slot % SLOTS, part)).collect()
+            };
+            let channels = suffixes.iter().enumerate();
+            AgentMeter {
+                nmi: format!("NM{:02}{:06}", spec.seed % 100, index + 1),
+                number: format!("NEM-{}", index + 1),
+                channels: channels.map(|(part, suffix)| (*suffix, values(part))).collect(),
+            }
+        };
+        let meters = (0..spec.meters as usize).map(meter).collect();
+        Self { spec, meters }
+    }
+
+    /// All files in the order in which they are handed over.
+    pub fn files(&self) -> Vec<SimFile> {
+        let mut files: Vec<SimFile> =
+            (0..self.spec.days).flat_map(|day| self.of_day(day)).collect();
+        files.sort_by(|a, b| (a.sent_at, &a.name).cmp(&(b.sent_at, &b.name)));
+        files
+    }
+
+    fn of_day(&self, day: u32) -> Vec<SimFile> {
+        let name = format!("nem12_{}.csv", date8(self.date(day)));
+        let sent_at = instant(self.date(day + 1), 1);
+        let file = |fault, hours: i64, name: &str, text: String| SimFile {
+            sent_at: sent_at.plus_seconds(hours * 3_600),
+            name: name.to_owned(),
+            text,
+            fault,
+        };
+        let whole = || self.text(day, &[(day, false)]);
+        let plain = || vec![file(FileFault::None, 0, &name, whole())];
+        if !self.spec.faults {
+            return plain();
+        }
+        match day % ROUND {
+            1 => vec![file(FileFault::Late, 26, &name, whole())],
+            2 => {
+                let copy = name.replace(".csv", "_copy.csv");
+                let again = file(FileFault::Repeated, 2, &copy, whole());
+                [plain(), vec![again]].concat()
+            }
+            // The next day tells it again, so there has to be one.
+            3 if day + 1 < self.spec.days => {
+                vec![file(FileFault::Estimated, 0, &name, self.text(day, &[(day, true)]))]
+            }
+            4 => {
+                let text = self.text(day, &[(day - 1, false), (day, false)]);
+                vec![file(FileFault::Overlapping, 0, &name, text)]
+            }
+            5 => {
+                let text = whole();
+                let cut = text[..text.len() * 2 / 3].to_owned();
+                let again = name.replace(".csv", "_again.csv");
+                vec![file(FileFault::Cut, 0, &name, cut), file(FileFault::None, 3, &again, text)]
+            }
+            _ => plain(),
+        }
+    }
+
+    /// The file that is made after `day` and tells of these days; of some a part is estimated.
+    fn text(&self, day: u32, told: &[(u32, bool)]) -> String {
+        let made = date8(self.date(day + 1));
+        let mut text = format!("100,NEM12,{made}0100,SIMAGENT,SIMRET\n");
+        for meter in &self.meters {
+            for (suffix, values) in &meter.channels {
+                let nmi = &meter.nmi;
+                let all: String = meter.channels.iter().map(|(suffix, _)| *suffix).collect();
+                let _ = writeln!(text, "200,{nmi},{all},1,{suffix},N1,S{nmi},kWh,30,");
+                for (day, estimated) in told {
+                    let first = *day as usize * SLOTS;
+                    let values = &values[first..first + SLOTS];
+                    self.record(&mut text, (*day, values), *estimated, &made);
+                }
+            }
+        }
+        text.push_str("900\n");
+        text
+    }
+
+    fn record(&self, text: &mut String, (day, values): (u32, &[i64]), estimated: bool, made: &str) {
+        let _ = write!(text, "300,{}", date8(self.date(day)));
+        for (slot, wh) in values.iter().enumerate() {
+            // The agent's guess is never the truth.
+            let wh = if estimated && slot < ESTIMATED { wh / 2 + 1 } else { *wh };
+            let _ = write!(text, ",{}.{:03}", wh / 1_000, wh % 1_000);
+        }
+        let quality = if estimated { "V" } else { "A" };
+        let _ = writeln!(text, ",{quality},,,{made}010000,");
+        if estimated {
+            let _ = writeln!(text, "400,1,{ESTIMATED},S14,32,");
+            let _ = writeln!(text, "400,{},{SLOTS},A,,", ESTIMATED + 1);
+        }
+    }
+
+    /// Every interval as it was metered, in counts of its channel, by meter and time.
+    pub fn truth(&self) -> Vec<TruthRead> {
+        let start = instant(self.spec.first, 0);
+        let reads = self.meters.iter().flat_map(|meter| {
+            meter.channels.iter().flat_map(move |(suffix, values)| {
+                let read = move |(slot, value): (usize, &i64)| TruthRead {
+                    meter: meter.number.clone(),
+                    field: (*suffix).to_owned(),
+                    at: start.plus_seconds((slot as i64 + 1) * i64::from(SLOT_S)),
+                    len_s: SLOT_S,
+                    value: *value,
+                };
+                values.iter().enumerate().map(read)
+            })
+        });
+        reads.collect()
+    }
+
+    /// The meters as a utility would enter them.
+    pub fn assets(&self) -> FleetAssets {
+        let place = |code: &str| Place { code: code.to_owned(), name: "Simulated".to_owned() };
+        FleetAssets {
+            utility: place("SIM"),
+            time_zone: "Australia/Brisbane".to_owned(),
+            zones: vec![place("Z-1")],
+            routes: vec![place("R-1")],
+            transformers: Vec::new(),
+            collectors: Vec::new(),
+            meters: self.meters.iter().map(|meter| self.meter(meter)).collect(),
+            strangers: Vec::new(),
+        }
+    }
+
+    fn meter(&self, meter: &AgentMeter) -> MeterSpec {
+        let channels = meter.channels.iter().zip(1..);
+        MeterSpec {
+            number: meter.number.clone(),
+            serial: format!("S{}", meter.nmi),
+            sources: vec![SourceId::new("nmi", &meter.nmi)],
+            commodity: Commodity::Electricity,
+            class: CustomerClass::Residential,
+            manufacturer: "Simulated Meters".to_owned(),
+            model: "nem12".to_owned(),
+            usage_point: format!("UP-{}", meter.number),
+            address: format!("Agent Street {}", meter.number.trim_start_matches("NEM-")),
+            account_no: format!("A-{}", meter.number),
+            account_active: true,
+            zone: "Z-1".to_owned(),
+            route: "R-1".to_owned(),
+            transformer: None,
+            collector: None,
+            tags: Vec::new(),
+            battery_powered: false,
+            contact_every_s: 172_800,
+            flow_rated_lph: 0,
+            installed_at: instant(self.spec.first, 0).plus_seconds(-86_400),
+            detail: MeterDetail::default(),
+            channels: channels.map(|((suffix, _), number)| channel(suffix, number)).collect(),
+        }
+    }
+
+    fn date(&self, day: u32) -> Date {
+        let after = jiff::Span::new().days(i64::from(day));
+        self.spec.first.checked_add(after).unwrap_or(Date::MAX)
+    }
+}
+
+fn channel(suffix: &'static str, number: i16) -> ChannelSpec {
+    let export = suffix.starts_with('B');
+    ChannelSpec {
+        channel: ChannelNo::new(number),
+        field: suffix,
+        reading_type: if export { ReadingType::ENERGY_EXPORT } else { ReadingType::ENERGY_IMPORT },
+        kind: ChannelKind::Interval,
+        unit: Unit::KilowattHour,
+        multiplier: "1",
+        decimals: 3,
+        modulus: 0,
+        len_s: SLOT_S,
+        resolution: 1_000,
+        cap_per_hour: 17_000_000,
+        delivery_lag_s: 172_800,
+    }
+}
+
+/// Import: more in the evening; export: only by day.
+fn use_wh(stream: &mut Stream, slot: usize, part: usize) -> i64 {
+    match (part, slot) {
+        (0, 34..44) => stream.between(300, 1_400),
+        (0, _) => stream.between(40, 500),
+        (_, 14..34) => stream.between(100, 900),
+        _ => 0,
+    }
+}
+
+fn date8(date: Date) -> String {
+    format!("{:04}{:02}{:02}", date.year(), date.month(), date.day())
+}
+
+/// An hour of the agent's day.
+fn instant(date: Date, hour: i8) -> UtcTime {
+    let local: DateTime = date.at(hour, 0, 0, 0);
+    OFFSET.to_timestamp(local).map_or(UtcTime::from_seconds(0), UtcTime::from_jiff)
+}

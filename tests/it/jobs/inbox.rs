@@ -1,0 +1,135 @@
+//! The drop folder: what is taken, where it goes, and what is written beside it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use headend::clock::{Clock, SteppedClock};
+use headend::config::FilesConfig;
+use headend::ingest::IngestOptions;
+use headend::ingest::files::FILE_ADAPTER;
+use headend::jobs::inbox::{self, Inbox};
+use headend::services::files::Files;
+use jiff::tz::TimeZone;
+use metering::UtcTime;
+use store::{Database, testing};
+use tokio::sync::watch;
+
+use crate::kit::skip::skip;
+use crate::kit::temp::TempDir;
+
+const METERS: &str = "\
+    INSERT INTO utility (code, name, zone) VALUES ('T', 'Test', 'UTC');
+    INSERT INTO usage_point (utility_id, code, address, account_no, commodity, class, time_zone,
+      tags, created_at)
+    VALUES (1, 'UP-1', '1 Mill Lane', 'A-1', 'electricity', 'residential', 'UTC', '{}', '2026-01-01');
+    INSERT INTO meter (number, serial, commodity, battery_powered, contact_every_s, created_at)
+    VALUES ('E-1', 's1', 'electricity', false, 86400, '2026-01-01');
+    INSERT INTO installation (meter_id, usage_point_id, valid_from) VALUES (1, 1, '2026-01-01');
+    INSERT INTO meter_source (source_id, meter_id, created_at)
+    VALUES ('nmi:NMI0000001', 1, '2026-01-01'), ('own:S1', 1, '2026-01-01');
+    INSERT INTO meter_channel (meter_id, channel, field, reading_type, kind, unit, decimals, len_s,
+      resolution, delivery_lag_s, valid_from)
+    VALUES (1, 1, 'E1', 'energy_active_import', 'interval', 'kWh', 3, 1800, 1000, 86400, '2026-05-01'),
+      (1, 2, 'total', 'energy_active_import', 'register', 'kWh', 3, 86400, 1000, 86400, '2026-05-01');";
+const LAYOUT: &str = "name = \"rounds\"\nkind = \"csv\"\nfamily = \"own\"\ncolumn_names = true\n\
+    columns = [\n{ target = \"id\", name = \"Serial\", required = true },\n\
+    { target = \"date\", name = \"Day\", format = \"YYYY-MM-DD\", required = true },\n\
+    { target = \"reading\", name = \"Read\", field = \"total\", unit = \"kWh\" },\n]\n";
+
+fn nem12(trailer: &str) -> String {
+    let values = vec!["0.5"; 48].join(",");
+    format!(
+        "100,NEM12,202606020100,MDP,RET\n200,NMI0000001,E1,1,E1,N1,SER1,kWh,30,\n\
+         300,20260601,{values},A,,,20260602010000,\n{trailer}"
+    )
+}
+
+async fn database(test: &str) -> Option<Database> {
+    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let cluster = testing::shared_cluster(base, std::env::var_os("PATH")).await.unwrap();
+    let Some(cluster) = cluster else {
+        skip(test, "no PostgreSQL binaries");
+        return None;
+    };
+    let database = cluster.database().await.unwrap();
+    database.client().await.unwrap().batch_execute(METERS).await.unwrap();
+    Some(database)
+}
+
+/// Names of the files of a folder, without the stamp of the move.
+fn names(dir: PathBuf) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.path().is_file());
+    let mut names: Vec<String> = files
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .map(|name| name.split_once("Z_").map_or(name.clone(), |(_, rest)| rest.to_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+async fn count(database: &Database, sql: &str) -> i64 {
+    database.client().await.unwrap().query_one(sql, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn files_move_to_done_or_failed_and_are_stored_once() {
+    let test = "files_move_to_done_or_failed_and_are_stored_once";
+    let Some(database) = database(test).await else { return };
+    let directory = TempDir::new("inbox");
+    let dir = directory.path().join("inbox");
+    for folder in ["", "rounds", "nonsense", "layouts"] {
+        std::fs::create_dir_all(dir.join(folder)).unwrap();
+    }
+    let layouts = directory.path().join("layouts");
+    std::fs::create_dir_all(&layouts).unwrap();
+    std::fs::write(layouts.join("rounds.toml"), LAYOUT).unwrap();
+    let put = |name: &str, text: &str| std::fs::write(dir.join(name), text).unwrap();
+    put("good.csv", &nem12("900\n"));
+    put("same.csv", &nem12("900\n"));
+    put("cut.csv", &nem12(""));
+    put("bad.csv", &nem12("300,20260602,1,2,A,,,,\n900\n"));
+    put("coming.csv.part", &nem12("900\n"));
+    put(".hidden", "x");
+    put("rounds/round.csv", "Serial,Day,Read\nS1,2026-06-01,100.5\n");
+    put("nonsense/a.csv", "x");
+
+    let now = UtcTime::parse_rfc3339("2026-06-10T12:00:00Z").unwrap();
+    let clock: Arc<dyn Clock> = SteppedClock::starting_at(now);
+    let config = FilesConfig { inbox: Some(dir.clone()), layouts: Some(layouts), by_record: false };
+    let ingest = IngestOptions::new(FILE_ADAPTER, Vec::new());
+    let context = (TimeZone::UTC, Arc::clone(&clock));
+    let files = Files::new(database.clone(), ingest, &config, context);
+    let (stop, stopped) = watch::channel(false);
+    let inbox = Inbox { dir: config.inbox.clone(), files };
+    let task = tokio::spawn(inbox::run(inbox, clock, stopped));
+    let moved = async {
+        while names(dir.join("done")).len() + names(dir.join("failed")).len() < 9 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let moved = tokio::time::timeout(Duration::from_secs(60), moved).await;
+    stop.send_replace(true);
+    task.await.unwrap();
+    let (done, failed) = (names(dir.join("done")), names(dir.join("failed")));
+    assert!(moved.is_ok(), "{done:?} {failed:?}");
+    assert_eq!(done, ["good.csv", "round.csv", "same.csv"]);
+    let want = ["a.csv", "a.csv.errors.txt", "bad.csv", "bad.csv.errors.txt", "cut.csv"];
+    assert_eq!(failed, [&want[..], &["cut.csv.errors.txt"]].concat());
+    assert_eq!(names(dir.clone()), [".hidden", "coming.csv.part"]);
+
+    let told = |name: &str| {
+        let entries = std::fs::read_dir(dir.join("failed")).unwrap().flatten();
+        let path = entries.map(|e| e.path()).find(|p| p.to_string_lossy().ends_with(name));
+        std::fs::read_to_string(path.unwrap()).unwrap()
+    };
+    let bad = told("bad.csv.errors.txt");
+    assert!(bad.contains("1 of 2 records are faulty") && bad.contains("bad.csv:4:"), "{bad}");
+    assert!(told("_a.csv.errors.txt").contains("`nonsense` names no format"));
+    assert!(told("cut.csv.errors.txt").contains("refused"));
+    assert_eq!(count(&database, "SELECT count(*) FROM read_interval").await, 48);
+    assert_eq!(count(&database, "SELECT count(*) FROM register_read").await, 1);
+    let by = "SELECT count(*) FROM imported_file WHERE actor = 'inbox' AND state = 'done'";
+    assert_eq!(count(&database, by).await, 2, "the second copy is known by its content");
+}
