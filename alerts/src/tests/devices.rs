@@ -606,7 +606,7 @@ fn backflow_of_few_meters_is_told_of_each_after_an_hour() {
         11-02 14:30 retracted WTR-BACK meter 3 BACKFLOW P2 since 11-02 10:10
         11-02 14:30 retracted WTR-BACK meter 4 BACKFLOW P2 since 11-02 10:15
         11-02 14:30 retracted WTR-BACK meter 5 BACKFLOW P2 since 11-02 10:20
-        11-02 14:30 raised WTR-BACK zone 4 BACKFLOW P2 since 11-02 10:25
+        11-02 14:30 raised WTR-BACK zone 4 BACKFLOW P2 since 11-02 10:00
     "#]]
     .assert_eq(&of_a_zone(&[0, 0, 0, 0, 0, 150, 150], "11-03 00:00"));
 }
