@@ -135,7 +135,8 @@ pub(super) async fn write(
 ) -> Result<u64, StoreError> {
     let is_edit = new.method == Method::Edit;
     let (from, to) = new.range;
-    let before = best_slots(client, (meter, channel), (from, to.plus_seconds(-new.touch_s()))).await?;
+    let before =
+        best_slots(client, (meter, channel), (from, to.plus_seconds(-new.touch_s()))).await?;
     let refuse = |detail: String| Err(StoreError::Refused { what: "estimating", detail });
     let is_estimate =
         |status| matches!(status, QualityStatus::Estimated | QualityStatus::OutageZero);
