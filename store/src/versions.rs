@@ -151,5 +151,51 @@ pub(crate) async fn append(
     ];
     let query = StoreError::query("recording versions of values");
     let statement = client.prepare_cached(APPEND).await.map_err(&query)?;
-    client.execute(&statement, &params).await.map_err(&query)
+    let new = client.execute(&statement, &params).await.map_err(&query)?;
+    let mut spans: BTreeMap<_, (UtcTime, UtcTime)> = BTreeMap::new();
+    for (meter, channel, start) in changes.keys() {
+        spans.entry((*meter, *channel)).or_insert((*start, *start)).1 = *start;
+    }
+    let spans: Vec<Span> =
+        spans.into_iter().map(|(key, (first, last))| (key.0, key.1, first, last)).collect();
+    settle(client, &spans).await?;
+    Ok(new)
+}
+
+/// A channel with the first and the last start of slots.
+pub(crate) type Span = (MeterId, ChannelNo, UtcTime, UtcTime);
+
+/// Of which closed days does nothing wait for a person any more?
+const SETTLE: &str = "\
+    UPDATE closed_day d SET settled = NOT EXISTS (SELECT FROM ( \
+        SELECT DISTINCT ON (x.starts_at) x.status FROM interval_exception x \
+        WHERE x.meter_id = d.meter_id AND x.channel = d.channel AND x.starts_at >= d.starts_at \
+            AND x.starts_at < d.ends_at AND x.lane = 0 \
+            AND x.starts_at >= $5::timestamptz - interval '2 days' \
+            AND x.starts_at <= $6::timestamptz + interval '2 days' \
+        ORDER BY x.starts_at, x.version DESC) v WHERE v.status = 2) \
+    FROM unnest($1::int4[], $2::int2[], $3::timestamptz[], $4::timestamptz[]) \
+        AS u(meter_id, channel, first, last) \
+    WHERE d.meter_id = u.meter_id AND d.channel = u.channel AND d.starts_at <= u.last \
+        AND d.ends_at > u.first AND d.suspect > 0 \
+        AND d.starts_at >= $5::timestamptz - interval '2 days' AND d.starts_at <= $6";
+
+/// Notes of the closed days in these spans whether slots of them are still suspect.
+pub(crate) async fn settle(client: &Connection, spans: &[Span]) -> Result<(), StoreError> {
+    let (Some(first), Some(last)) =
+        (spans.iter().map(|span| span.2).min(), spans.iter().map(|span| span.3).max())
+    else {
+        return Ok(());
+    };
+    let meters: Vec<i32> = spans.iter().map(|span| span.0.get()).collect();
+    let channels: Vec<i16> = spans.iter().map(|span| span.1.get()).collect();
+    let from: Vec<Stamp> = spans.iter().map(|span| Stamp(span.2)).collect();
+    let to: Vec<Stamp> = spans.iter().map(|span| Stamp(span.3)).collect();
+    let query = StoreError::query("noting which days are settled");
+    let statement = client.prepare_cached(SETTLE).await.map_err(&query)?;
+    client
+        .execute(&statement, &[&meters, &channels, &from, &to, &Stamp(first), &Stamp(last)])
+        .await
+        .map_err(&query)?;
+    Ok(())
 }

@@ -9,12 +9,13 @@ use crate::types::Stamp;
 
 const WHAT: &str = "provisioning";
 
-/// A usage point has the code of the meter that was provisioned with it.
+/// A usage point has the code of the meter that was provisioned with it. Another account than the last
+/// one known is another customer, also when the number was blank in between.
 const USAGE_POINT: &str = "\
     INSERT INTO usage_point AS u (utility_id, code, address, account_no, commodity, class, \
         time_zone, zone_id, route_id, transformer_id, account_active, tags, created_at, \
-        premises_id, dwelling_units) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+        premises_id, dwelling_units, last_account_no) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $4) \
     ON CONFLICT (code) DO UPDATE SET utility_id = excluded.utility_id, \
         address = excluded.address, account_no = excluded.account_no, \
         commodity = excluded.commodity, class = excluded.class, time_zone = excluded.time_zone, \
@@ -25,9 +26,10 @@ const USAGE_POINT: &str = "\
         inactive_since = CASE WHEN u.account_active AND NOT excluded.account_active \
             THEN excluded.created_at ELSE u.inactive_since END, \
         occupied_since = CASE WHEN excluded.account_active AND NOT u.account_active \
-            OR '' NOT IN (excluded.account_no, u.account_no) \
-                AND excluded.account_no <> u.account_no \
-            THEN excluded.created_at ELSE u.occupied_since END \
+            OR '' NOT IN (excluded.account_no, u.last_account_no) \
+                AND excluded.account_no <> u.last_account_no \
+            THEN excluded.created_at ELSE u.occupied_since END, \
+        last_account_no = coalesce(nullif(excluded.account_no, ''), u.last_account_no) \
     WHERE (u.utility_id, u.address, u.account_no, u.commodity, u.class, u.time_zone, u.zone_id, \
         u.route_id, u.transformer_id, u.account_active, u.tags, u.premises_id, u.dwelling_units) \
         IS DISTINCT FROM \

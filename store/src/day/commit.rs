@@ -13,7 +13,7 @@ use crate::event_log::log_day;
 use crate::partitions::{Table, Touched};
 use crate::tx::Tx;
 use crate::types::Stamp;
-use crate::versions::{Change, Reason, append};
+use crate::versions::{Change, Reason, append, settle};
 
 /// The columns of a summary, apart from the key.
 macro_rules! facts {
@@ -130,6 +130,12 @@ pub async fn commit(
     let changes: Vec<Change> = days.iter().flat_map(|day| changes(day)).collect();
     let versions = append(client, &changes, log_time).await?;
     let closed = close(client, &days, log_time).await?;
+    let doubtful = days.iter().filter(|day| day.verdict.summary.suspect > 0);
+    let day_of = |day: &&JudgedDay| {
+        let from = day.verdict.summary.from;
+        (day.meter, day.channel, from, from)
+    };
+    settle(client, &doubtful.map(day_of).collect::<Vec<_>>()).await?;
     hold(client, &days).await?;
     let news = days.iter().flat_map(|day| day.verdict.findings.iter().copied());
     let (count, last_seq) = findings::record(client, news, log_time).await?;

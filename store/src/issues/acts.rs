@@ -21,6 +21,9 @@ const SNOOZE_P1_S_MAX: i64 = 3_600;
 /// Longest comment, in bytes.
 const TEXT_BYTES_MAX: usize = 4_000;
 
+/// Why an issue that nobody acknowledged is open for the moment in which it is rejected.
+pub const JUDGED: &str = "judged";
+
 /// The issue with this number, locked.
 const LOCK: &str = "\
     SELECT issue_id, state, severity, coalesce(acknowledged_by, ''), subject_kind \
@@ -278,11 +281,10 @@ async fn false_positive(
     by: By<'_>,
 ) -> Result<(), ActError> {
     active(issue)?;
-    let at = Stamp(by.at);
-    execute(client, ACKNOWLEDGE, &[&issue.issue_id, &at, &by.actor]).await?;
     let mut from = issue.state;
     if from == State::Detected {
-        step(client, issue, (from, State::Open), "acknowledged", by).await?;
+        // Two steps by the table of states; nobody took it on.
+        step(client, issue, (from, State::Open), JUDGED, by).await?;
         from = State::Open;
     }
     let reason = if note.trim().is_empty() { "nothing was wrong" } else { note.trim() };

@@ -17,9 +17,15 @@ const OPEN: &str = "\
     INSERT INTO meter_issue (issue_id, subject_kind, subject_id, channel, commodity, family, \
         cause_detected, cause_ranked, identified_cause, identified_at, identified_by, state, \
         severity, rule_no, rule, condition_start, detected_at, updated_at, parent_issue_id, \
-        suppressed, evidence, billing_hold_from) \
+        suppressed, evidence, billing_hold_from, sla_due, rule_version, params_hash, \
+        priority_history) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'DETECTED', $12, $13, $14, $15, $16, \
-        $16, $17, $18, $19, $20) \
+        $16, $17, $18, $19, $20, $21, \
+        coalesce((SELECT b.version FROM rule_bundle b WHERE b.act IN ('apply', 'rollback') \
+            AND ($22::int8 = 0 OR b.log_seq <= $22::int8) ORDER BY b.bundle_no DESC LIMIT 1), 'built-in'), \
+        coalesce((SELECT b.hash FROM rule_bundle b WHERE b.act IN ('apply', 'rollback') \
+            AND ($22::int8 = 0 OR b.log_seq <= $22::int8) ORDER BY b.bundle_no DESC LIMIT 1), ''), \
+        jsonb_build_array(jsonb_build_object('at', $16::timestamptz, 'severity', $12::int2))) \
     ON CONFLICT DO NOTHING";
 
 /// Moves an issue from one state to the next; nothing when it is no longer in the first.
@@ -56,7 +62,11 @@ const ADD_EVIDENCE: &str = "\
 
 const ESCALATE: &str = "\
     UPDATE meter_issue SET updated_at = $2, severity = $3, cause_detected = $4, \
-        cause_ranked = $5, evidence = CASE WHEN $6::jsonb = '[]' THEN evidence ELSE $6::jsonb END \
+        cause_ranked = $5, \
+        evidence = CASE WHEN $6::jsonb = '[]' THEN evidence ELSE $6::jsonb END, \
+        sla_due = CASE WHEN $3 < severity THEN least(sla_due, $7) ELSE sla_due END, \
+        priority_history = CASE WHEN $3 = severity THEN priority_history ELSE priority_history \
+            || jsonb_build_object('at', $2::timestamptz, 'severity', $3::int2) END \
     WHERE issue_id = $1";
 
 const SUPPRESS: &str = "\
@@ -173,6 +183,8 @@ impl Applier<'_> {
                     &issue.parent_issue_id.is_some(),
                     &evidence_json(&issue.evidence),
                     &issue.billing_hold_from.map(Stamp),
+                    &answer_by(issue.severity, self.at).map(Stamp),
+                    &self.log_seq,
                 ],
             )
             .await?;
@@ -228,7 +240,10 @@ impl Applier<'_> {
         facts: Value,
     ) -> Result<(), StoreError> {
         let (at, number) = (Stamp(self.at), severity.number());
-        self.execute(ESCALATE, &[&issue_id, &at, &number, &cause, &ranked, &facts]).await?;
+        let due = answer_by(severity, self.at).map(Stamp);
+        let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+            &[&issue_id, &at, &number, &cause, &ranked, &facts, &due];
+        self.execute(ESCALATE, values).await?;
         let reason = format!("now {cause}, {severity}");
         self.log(issue_id, "evidence", &reason, facts).await
     }
@@ -261,6 +276,18 @@ impl Applier<'_> {
     ) -> Result<u64, StoreError> {
         execute(self.client, sql, values).await
     }
+}
+
+/// When somebody should have acknowledged it: what comes after is escalated, or is on the daily list
+/// (`metering-rules` 3). P4 asks for nobody.
+fn answer_by(severity: Severity, at: UtcTime) -> Option<UtcTime> {
+    let within_s = match severity {
+        Severity::P1 => 15 * 60,
+        Severity::P2 => 4 * 3_600,
+        Severity::P3 => 24 * 3_600,
+        Severity::P4 => return None,
+    };
+    Some(at.plus_seconds(within_s))
 }
 
 /// A move between two states and who makes it.

@@ -10,6 +10,7 @@ mod alerts;
 mod change;
 mod history;
 mod hold;
+mod leak;
 mod load;
 
 use ::alerts::AlertTransition;
@@ -18,7 +19,7 @@ use metering::UtcTime;
 
 pub(crate) use self::alerts::evidence_json;
 pub(crate) use self::hold::suspect_in_hold;
-pub use acts::{ActError, UserAct};
+pub use acts::{ActError, JUDGED, UserAct};
 pub use history::ChainBreak;
 
 use crate::database::Database;
@@ -180,6 +181,7 @@ async fn apply_one(
     } else {
         load::newest(client, key, told).await?.map(|view| view.issue_id)
     };
+    leak::note(client, transition, issue_id.as_deref()).await?;
     alerts::record(client, transition, issue_id.as_deref()).await?;
     Ok(applied)
 }

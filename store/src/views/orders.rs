@@ -23,7 +23,7 @@ pub struct IssueFacts {
     pub billing_hold_suspect: i64,
     /// Estimated because of this issue.
     pub volume_affected: i64,
-    /// In millilitres.
+    /// In millilitres; of a leak that goes on, up to now.
     pub leak_volume: i64,
     pub merged_into: Option<i64>,
     /// Issues that were merged into this one, oldest first.
@@ -31,6 +31,14 @@ pub struct IssueFacts {
     pub fix_action: Option<String>,
     pub verified_at: Option<UtcTime>,
     pub verify_rule: Option<String>,
+    /// When somebody should have acknowledged it; `None`: it asks for nobody.
+    pub answer_by: Option<UtcTime>,
+    /// Version of the rules that opened it, and the hash of their canonical form; the built-in ones
+    /// have none.
+    pub rule_version: String,
+    pub params_hash: String,
+    /// Since when which severity; oldest first.
+    pub severities: Vec<(UtcTime, Severity)>,
 }
 
 /// A visit to the field.
@@ -57,12 +65,27 @@ pub struct OrderRow {
 
 const WHAT: &str = "reading what belongs to an issue";
 
-/// What else is known of issue number `$1`?
+/// What else is known of issue number `$1` at `$2`?
 const FACTS: &str = "SELECT x.estimation_started_at, x.estimation_ended_at, x.billing_hold_from, \
-     x.billing_hold_to, x.billing_hold_released_by, x.volume_affected, x.leak_volume, p.number, \
+     x.billing_hold_to, x.billing_hold_released_by, x.volume_affected, \
+     least(x.leak_volume + (SELECT coalesce(sum(trunc(extract(epoch FROM $2::timestamptz - f.until) / 86400 \
+         * f.per_day)), 0) FROM (SELECT \
+         max(CASE e ->> 'key' WHEN 'leak_per_day' THEN (e ->> 'value')::int8 END) AS per_day, \
+         to_timestamp(max(CASE e ->> 'key' WHEN 'window_to' THEN (e ->> 'value')::int8 END) \
+           / 1000000) AS until \
+         FROM alert a CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(a.evidence) \
+           WHEN 'array' THEN a.evidence ELSE '[]' END) e \
+         WHERE a.issue_id = x.issue_id AND a.rule_no = 38 AND a.cleared_at IS NULL \
+           AND a.retracted_at IS NULL AND x.closed_at IS NULL GROUP BY a.alert_id) f \
+         WHERE f.until < $2::timestamptz), 4611686018427387903)::int8, p.number, \
      x.fix_action, x.verified_at, x.verify_rule, x.billing_hold_released_at, \
      x.billing_hold_released_note, ARRAY(SELECT y.number FROM meter_issue y \
-       WHERE y.merged_into = x.issue_id ORDER BY y.number LIMIT 100) FROM meter_issue x \
+       WHERE y.merged_into = x.issue_id ORDER BY y.number LIMIT 100), x.sla_due, x.rule_version, \
+     x.params_hash, ARRAY(SELECT (h.value ->> 'at')::timestamptz \
+       FROM jsonb_array_elements(x.priority_history) WITH ORDINALITY h ORDER BY h.ordinality), \
+     ARRAY(SELECT (h.value ->> 'severity')::int2 \
+       FROM jsonb_array_elements(x.priority_history) WITH ORDINALITY h ORDER BY h.ordinality) \
+     FROM meter_issue x \
      LEFT JOIN meter_issue p ON p.issue_id = x.merged_into WHERE x.number = $1";
 
 /// How many intervals of the hold of issue number `$1` are suspect at `$2`?
@@ -97,15 +120,27 @@ pub async fn facts(db: &Database, number: i64, now: UtcTime) -> Result<IssueFact
             billing_hold_released_note: c.get()?,
             merged_from: c.get()?,
             billing_hold_suspect: 0,
+            answer_by: c.maybe_time()?,
+            rule_version: c.get()?,
+            params_hash: c.get()?,
+            severities: severities(&c.get::<Vec<Stamp>>()?, &c.get::<Vec<i16>>()?),
         })
     };
-    let mut facts = ask::first(db, WHAT, FACTS, &[&number], read).await?.unwrap_or_default();
+    let mut facts =
+        ask::first(db, WHAT, FACTS, &[&number, &Stamp(now)], read).await?.unwrap_or_default();
     if facts.is_held() {
         let count = |c: &mut Columns<'_>| c.get::<i64>();
         let held = ask::first(db, WHAT, SUSPECT, &[&number, &Stamp(now)], count).await?;
         facts.billing_hold_suspect = held.unwrap_or_default();
     }
     Ok(facts)
+}
+
+fn severities(at: &[Stamp], numbers: &[i16]) -> Vec<(UtcTime, Severity)> {
+    at.iter()
+        .zip(numbers)
+        .filter_map(|(at, number)| Some((at.0, Severity::from_number(*number)?)))
+        .collect()
 }
 
 /// Which visits serve issue number `$1`?

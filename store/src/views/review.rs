@@ -43,8 +43,9 @@ pub struct ReviewRow {
     pub failed: RuleMask,
     /// Rules that failed the day as a whole or a slot of it.
     pub failed_day: RuleMask,
-    /// The worst open issue of the meter.
+    /// The worst open issue of the meter, else the worst closed one that held the bill of the day.
     pub issue_number: Option<i64>,
+    pub issue_closed: bool,
 }
 
 /// How many suspect days each rule holds.
@@ -89,7 +90,8 @@ macro_rules! suspect_days {
              LEFT JOIN installation i ON ",
             installed_now!(),
             " LEFT JOIN usage_point u ON u.usage_point_id = i.usage_point_id \
-             WHERE d.suspect > 0 AND d.starts_at >= $2::timestamptz AND d.starts_at <= $1 "
+             WHERE d.suspect > 0 AND NOT d.settled AND d.starts_at >= $2::timestamptz \
+               AND d.starts_at <= $1 "
         )
     };
 }
@@ -99,9 +101,11 @@ macro_rules! row_sql {
         "SELECT d.meter_id, m.number, coalesce(u.address, ''), m.commodity, d.channel, \
          c.reading_type, coalesce(u.time_zone, 'UTC'), d.starts_at, d.ends_at, d.slots::int4, \
          s.n, s.held, d.total, s.mask, d.failing, \
-         (SELECT x.number FROM meter_issue x WHERE x.subject_kind = 'meter' \
-           AND x.subject_id = d.meter_id AND x.closed_at IS NULL \
-           ORDER BY x.severity, x.number LIMIT 1) FROM "
+         (SELECT CASE WHEN x.closed_at IS NULL THEN x.number ELSE -x.number END \
+           FROM meter_issue x WHERE x.subject_kind = 'meter' AND x.subject_id = d.meter_id \
+             AND (x.closed_at IS NULL OR x.billing_hold_from < d.ends_at \
+               AND coalesce(x.billing_hold_to, x.closed_at) > d.starts_at) \
+           ORDER BY x.closed_at IS NOT NULL, x.severity, x.number LIMIT 1) FROM "
     };
 }
 
@@ -169,7 +173,7 @@ fn mask_bits(rule: RuleNo) -> i64 {
 }
 
 fn read_row(c: &mut Columns<'_>) -> Result<ReviewRow, StoreError> {
-    Ok(ReviewRow {
+    let row = ReviewRow {
         meter: MeterId::new(c.get()?),
         number: c.get()?,
         address: c.get()?,
@@ -185,8 +189,13 @@ fn read_row(c: &mut Columns<'_>) -> Result<ReviewRow, StoreError> {
         total: c.get()?,
         failed: RuleMask::from_bits(c.get::<i64>()?.cast_unsigned()),
         failed_day: RuleMask::from_bits(c.get::<i64>()?.cast_unsigned()),
-        issue_number: c.get()?,
-    })
+        issue_number: None,
+        issue_closed: false,
+    };
+    // A closed one is told as a negative number.
+    let issue: Option<i64> = c.get()?;
+    let issue_closed = issue.is_some_and(|number| number < 0);
+    Ok(ReviewRow { issue_number: issue.map(i64::abs), issue_closed, ..row })
 }
 
 /// How many days wait, by rule?
@@ -197,7 +206,8 @@ const COUNTS: &str = concat!(
      WHERE w.mask & (1::int8 << (n - 1)) <> 0 GROUP BY n ORDER BY n"
 );
 
-/// How many days wait for a person? (Bounded, so that it may be asked with every page.)
+/// How many days wait for a person? (Bounded, so that it may be asked with every page: what was
+/// settled is not looked at.)
 const WAITING: &str =
     concat!("SELECT count(*) FROM (SELECT 1 FROM ", suspect_days!(), "LIMIT 1000) w");
 

@@ -207,3 +207,21 @@ async fn a_refused_meter_leaves_nothing_behind() {
     assert!(database.provision(&[broken], T0).await.unwrap_err().is_data_fault());
     assert_eq!(number(&database, "SELECT count(*) FROM meter").await, 1);
 }
+
+#[tokio::test]
+async fn a_number_that_is_blank_between_two_customers_hides_no_move() {
+    let test = "a_number_that_is_blank_between_two_customers_hides_no_move";
+    let Some(database) = database(test).await else { return };
+    let since = "SELECT coalesce(extract(epoch FROM occupied_since), 0)::int8 FROM usage_point";
+    let mut moved = Vec::new();
+    // The same customer again is none that moved in; another one is.
+    for (day, account) in [(0, "A-1"), (1, ""), (2, "A-1"), (3, ""), (4, "A-2"), (5, "")] {
+        let now = T0.plus_seconds(day * 86_400);
+        let meter = MeterProvision { account: account.to_owned(), ..water_meter("1") };
+        database.provision(&[meter], now).await.unwrap();
+        let at = number(&database, since).await;
+        moved.push(if at == 0 { None } else { Some((at - T0.seconds()) / 86_400) });
+    }
+    let before = moved[0];
+    assert_eq!(moved, [before, before, before, before, Some(4), Some(4)]);
+}

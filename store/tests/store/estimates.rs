@@ -273,5 +273,13 @@ async fn suspect_slots_are_accepted_rejected_and_reviewed() {
     let holes = estimation::holes(&database, (T0, day_start(1)), 100).await.unwrap();
     assert_eq!(holes[0].ends.len(), 5, "four missing and one rejected");
     assert!(review::queue(&database, &filter, (10, 0), day_start(2)).await.unwrap().is_empty());
+    // What is settled is not looked at with every page, until something of it waits again.
+    let settled = "SELECT count(*) FROM closed_day WHERE settled";
+    assert_eq!(number(&database, settled).await, 1);
+    assert_eq!(review::waiting(&database, day_start(2)).await.unwrap(), 0);
+    estimation::undo(&database, &range(20, 20), by, day_start(4)).await.unwrap();
+    assert_eq!(statuses(&database, 20..21).await, [(10, "suspect")]);
+    assert_eq!(number(&database, settled).await, 0);
+    assert_eq!(review::waiting(&database, day_start(4)).await.unwrap(), 1);
     assert_eq!(estimation::violations(&database, T0).await.unwrap(), []);
 }

@@ -5,6 +5,7 @@ use alerts::issue::State;
 use alerts::{AlertTransition, Cause, Family, RuleId, TransitionKind, alert_id};
 use metering::{Commodity, MeterId, Severity, Subject};
 use store::issues::{ActError, Issues, UserAct};
+use store::views::orders;
 use store::{Database, Offset, PgLog, StoreError};
 
 use crate::support::{T0, database, number};
@@ -71,6 +72,65 @@ async fn one_condition_is_one_issue_however_often_it_is_told() {
     assert_eq!(states(&database).await, ["1 CLOSED", "2 DETECTED"]);
     let told = "SELECT count(*) FROM console_event WHERE topic = 'issue' AND key = '1'";
     assert!(number(&database, told).await >= 4);
+}
+
+/// What WTR-CONT measures: the least flow of a day, and until when.
+fn flowing(mut told: AlertTransition, per_day_ml: i64, until_s: i64) -> AlertTransition {
+    let until = T0.plus_seconds(until_s).micros();
+    let fact = |key, value, unit| alerts::Evidence { key, value, unit, text: String::new() };
+    told.evidence = vec![fact("leak_per_day", per_day_ml, "L"), fact("window_to", until, "us")];
+    told
+}
+
+#[tokio::test]
+async fn what_leaked_is_counted_while_it_runs_and_settled_when_it_is_over() {
+    let test = "what_leaked_is_counted_while_it_runs_and_settled_when_it_is_over";
+    let Some(database) = database(test).await else { return };
+    let issues = Issues::new(database.clone());
+    let day = 86_400;
+    let raised = flowing(leak(1, TransitionKind::Raised, day), 600_000, day);
+    apply(&issues, 1, std::slice::from_ref(&raised)).await;
+    let facts = |at_s: i64| {
+        let database = database.clone();
+        async move { orders::facts(&database, 1, T0.plus_seconds(at_s)).await.unwrap() }
+    };
+    assert_eq!(facts(day).await.leak_volume, 600_000);
+    assert_eq!(facts(2 * day).await.leak_volume, 1_200_000, "it goes on");
+    // Told again after a crash: no second leak.
+    apply(&issues, 2, &[raised]).await;
+    let mut worse = flowing(leak(1, TransitionKind::Updated, 2 * day), 900_000, 2 * day);
+    worse.severity = Severity::P2;
+    apply(&issues, 3, &[worse]).await;
+    assert_eq!(facts(2 * day).await.leak_volume, 1_800_000);
+    apply(&issues, 4, &[leak(1, TransitionKind::Cleared, 3 * day)]).await;
+    let known = facts(9 * day).await;
+    assert_eq!(known.leak_volume, 2_700_000, "it ended");
+    assert_eq!(
+        known.severities,
+        [(T0.plus_seconds(day), Severity::P3), (T0.plus_seconds(2 * day), Severity::P2)]
+    );
+    // P3: a day to answer; P2: four hours from when it became that.
+    assert_eq!(known.answer_by, Some(T0.plus_seconds(2 * day)));
+    assert_eq!((&*known.rule_version, &*known.params_hash), ("built-in", ""));
+    assert_eq!(known.verified_at, None);
+    issues.apply_due(T0.plus_seconds(90 * day), 5).await.unwrap();
+    let known = facts(90 * day).await;
+    assert_eq!(known.verify_rule.as_deref(), Some("WTR-CONT"));
+    assert!(known.verified_at.is_some());
+}
+
+#[tokio::test]
+async fn a_false_alarm_is_acknowledged_by_nobody() {
+    let Some(database) = database("a_false_alarm_is_acknowledged_by_nobody").await else { return };
+    let issues = Issues::new(database.clone());
+    apply(&issues, 1, &[leak(1, TransitionKind::Raised, 100)]).await;
+    let act = UserAct::FalsePositive { note: String::new() };
+    issues.act(1, None, &act, ("Ann", T0.plus_seconds(200))).await.unwrap();
+    assert_eq!(states(&database).await, ["1 FALSE_POSITIVE"]);
+    let told = "SELECT count(*) FROM meter_issue WHERE acknowledged_by IS NOT NULL";
+    assert_eq!(number(&database, told).await, 0);
+    let told = "SELECT count(*) FROM meter_issue_log WHERE reason = 'acknowledged'";
+    assert_eq!(number(&database, told).await, 0);
 }
 
 #[tokio::test]

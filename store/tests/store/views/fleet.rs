@@ -1,4 +1,5 @@
 use metering::{ReadingType, Severity};
+use store::views::node_list::{self, NodeKind};
 use store::views::{fleet, system};
 
 use super::{at, berlin, now, seeded};
@@ -36,6 +37,45 @@ async fn the_rate_of_readings_has_a_bucket_for_every_minute() {
     let rate = fleet::readings_per_minute(&database, long, to, 60).await.unwrap();
     assert!(rate.len() <= 2_000);
     assert_eq!(rate.iter().map(|bucket| bucket.offered).sum::<i64>(), 155);
+}
+
+#[tokio::test]
+async fn zones_and_transformers_are_listed_by_trouble() {
+    let Some(database) = seeded("nodes").await else { return };
+    let client = database.client().await.unwrap();
+    let more = "INSERT INTO network_zone (utility_id, code, name) VALUES (1, 'A', 'Quiet'); \
+        INSERT INTO transformer (utility_id, code, zone_id) VALUES (1, 'T-1', 1), (1, 'T-2', 2); \
+        UPDATE usage_point SET transformer_id = 2 WHERE usage_point_id IN (1, 3); \
+        UPDATE meter SET role = 'zone_inlet' WHERE meter_id = 2";
+    client.batch_execute(more).await.unwrap();
+    let list = |kind, q, page| node_list::list(&database, kind, q, page, now());
+    let zones = list(NodeKind::Zone, None, (50, 0)).await.unwrap();
+    assert_eq!((zones.nodes, zones.troubled), (3, 2));
+    let seen: Vec<_> =
+        zones.rows.iter().map(|z| (&*z.code, z.issues, z.meters, z.reporting)).collect();
+    // The collector's outage is the worst; what it explains is not counted again.
+    assert_eq!(seen, [("S", 1, 2, 0), ("N", 2, 2, 2), ("A", 0, 0, 0)]);
+    assert_eq!(zones.rows[0].worst, Some(Severity::P1));
+    assert_eq!((zones.rows[0].measuring, zones.rows[1].measuring), (0, 1));
+    assert_eq!(zones.rows[0].own, None);
+
+    let issue = "INSERT INTO meter_issue (issue_id, subject_kind, subject_id, family, \
+        cause_detected, cause_ranked, state, severity, rule_no, rule, condition_start, \
+        detected_at, updated_at, suppressed, evidence) \
+        VALUES ('n1', 'transformer', 1, 'POWER', 'OUTAGE', '[]', 'DETECTED', 2, 62, \
+          'PWR-OUT', '2026-06-10', '2026-06-10', '2026-06-10', false, '[]')";
+    client.batch_execute(issue).await.unwrap();
+    let all = list(NodeKind::Transformer, None, (50, 0)).await.unwrap();
+    let seen: Vec<_> =
+        all.rows.iter().map(|t| (&*t.code, &*t.zone_code, t.issues, t.meters)).collect();
+    // As bad as one another: the one with silent meters comes first.
+    assert_eq!(seen, [("T-2", "S", 1, 2), ("T-1", "N", 1, 0)]);
+    assert_eq!(all.rows[1].own.as_ref().map(|own| own.2.as_str()), Some("OUTAGE"));
+
+    let second = list(NodeKind::Zone, None, (1, 1)).await.unwrap();
+    assert_eq!((second.rows.len(), &*second.rows[0].code, second.nodes), (1, "N", 3));
+    let found = list(NodeKind::Zone, Some("qui"), (50, 0)).await.unwrap();
+    assert_eq!((found.nodes, &*found.rows[0].name), (1, "Quiet"));
 }
 
 #[tokio::test]
