@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::tz::TimeZone;
+use metering::time::DAY_S;
 use metering::{Unit, UtcTime};
 use protocols::amr::wmbus::{Keys, Receiver};
 use protocols::modbus::frame::{Framing, Received, Request};
@@ -44,7 +45,7 @@ const ZIGBEE: &str =
 #[derive(Clone, Copy, Debug)]
 pub struct DecoderBench {
     /// Time of each decoder.
-    pub seconds: u32,
+    pub each: Duration,
     pub output: OutputFormat,
 }
 
@@ -82,12 +83,16 @@ enum Reader {
 /// # Errors
 /// A simulator's messages are refused, or standard output cannot be written.
 pub fn run(options: DecoderBench) -> anyhow::Result<()> {
+    print(&figures(options.each)?, options.output)
+}
+
+/// Measures every decoder for so long.
+///
+/// # Errors
+/// A simulator's messages are refused.
+pub fn figures(each: Duration) -> anyhow::Result<Vec<DecoderFigures>> {
     let clock = SystemClock::new();
-    let figures: Vec<DecoderFigures> = lines()?
-        .into_iter()
-        .map(|line| measure(line, Duration::from_secs(u64::from(options.seconds)), &clock))
-        .collect::<anyhow::Result<_>>()?;
-    print(&figures, options.output)
+    lines()?.into_iter().map(|line| measure(line, each, &clock)).collect()
 }
 
 fn lines() -> anyhow::Result<Vec<Line>> {
@@ -148,16 +153,19 @@ fn modbus(start: UtcTime) -> anyhow::Result<Line> {
 }
 
 fn fleet(start: UtcTime) -> anyhow::Result<Vec<SimMessage>> {
+    let history_start = start.plus_seconds(-DAY_S);
     let spec = FleetSpec {
         seed: 7,
         meters: METERS,
         collectors: FleetSpec::collectors_for(METERS),
         zone: "Europe/Berlin".to_owned(),
-        history_start: start,
+        history_start,
         live_start: start,
         live_end: start.plus_seconds(7_200),
     };
-    Ok(Fleet::new(spec)?.messages(start, start.plus_seconds(7_200)))
+    let mut fleet = Fleet::new(spec)?;
+    drop(fleet.messages(history_start, start));
+    Ok(fleet.messages(start, start.plus_seconds(7_200)))
 }
 
 fn wmbus(start: UtcTime) -> anyhow::Result<Line> {

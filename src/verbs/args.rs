@@ -162,7 +162,8 @@ pub(super) struct ProtocolsBenchArgs {
 
 impl ProtocolsBenchArgs {
     pub(super) fn options(&self) -> crate::bench::decoders::DecoderBench {
-        crate::bench::decoders::DecoderBench { seconds: self.seconds, output: self.output.format() }
+        let each = Duration::from_secs(u64::from(self.seconds));
+        crate::bench::decoders::DecoderBench { each, output: self.output.format() }
     }
 }
 
