@@ -152,6 +152,20 @@ struct Issue {
     suppressed: bool,
     estimation_started_at: Option<At>,
     estimation_ended_at: Option<At>,
+    /// Milli-units that are estimated because of it.
+    volume_affected: i64,
+    /// mL that leaked because of it, by the least flow; an estimate.
+    leak_volume_ml: i64,
+    fix_action: Option<String>,
+    /// When its condition was over for as long as its family asks, and by which rule.
+    verified_at: Option<At>,
+    verify_rule: Option<String>,
+    /// When somebody should have acknowledged it.
+    sla_due: Option<At>,
+    severities: Vec<SeveritySince>,
+    /// Rules that opened it.
+    rule_version: String,
+    params_hash: String,
     billing_hold: Option<Hold>,
     merged_into: Option<i64>,
     merged_from: Vec<i64>,
@@ -184,6 +198,19 @@ impl Hold {
             released_by: facts.billing_hold_released_by.clone(),
             reason: facts.billing_hold_released_note.clone(),
         })
+    }
+}
+
+/// Which severity since when, as sent.
+#[derive(Serialize)]
+struct SeveritySince {
+    at: At,
+    severity: String,
+}
+
+impl SeveritySince {
+    fn of((at, severity): &(UtcTime, Severity)) -> Self {
+        Self { at: At(*at), severity: severity.to_string() }
     }
 }
 
@@ -272,9 +299,18 @@ impl Issue {
             suppressed: issue.suppressed,
             estimation_started_at: maybe(facts.estimation_started_at),
             estimation_ended_at: maybe(facts.estimation_ended_at),
+            volume_affected: facts.volume_affected,
+            leak_volume_ml: facts.leak_volume,
+            verified_at: maybe(facts.verified_at),
+            sla_due: maybe(facts.answer_by),
+            severities: facts.severities.iter().map(SeveritySince::of).collect(),
             billing_hold: Hold::of(&facts),
             merged_into: facts.merged_into,
             merged_from: facts.merged_from,
+            fix_action: facts.fix_action,
+            verify_rule: facts.verify_rule,
+            rule_version: facts.rule_version,
+            params_hash: facts.params_hash,
             parent: issue.parent.map(|parent| parent.number),
             folded: issue.children.into_iter().map(IssueLine::of).collect(),
             alerts: issue.alerts.into_iter().map(Alert::of).collect(),

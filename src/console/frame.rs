@@ -172,10 +172,10 @@ impl From<metering::Severity> for Level {
     fn from(severity: metering::Severity) -> Self {
         use metering::Severity;
         match severity {
-            Severity::P1 => Self { n: 1, word: "critical" },
-            Severity::P2 => Self { n: 2, word: "high" },
-            Severity::P3 => Self { n: 3, word: "medium" },
-            Severity::P4 => Self { n: 4, word: "low" },
+            Severity::P1 => Self { n: 1, word: "P1 critical" },
+            Severity::P2 => Self { n: 2, word: "P2 high" },
+            Severity::P3 => Self { n: 3, word: "P3 medium" },
+            Severity::P4 => Self { n: 4, word: "P4 low" },
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) async fn guard(
         && (is_safe(request.method()) || is_same_origin(request.headers()));
     let wants_page = !request.uri().path().starts_with("/assets/");
     let acts = !is_safe(request.method());
+    let back = came_from(request.headers(), request.uri().path());
     let mut response = if allowed {
         next.run(request).await
     } else {
@@ -42,7 +43,7 @@ pub(super) async fn guard(
         console.waiting.forget().await;
     }
     if wants_page && is_refusal(&response) {
-        response = as_page(&console, response).await;
+        response = as_page(&console, response, &back).await;
     }
     add_headers(response.headers_mut());
     response
@@ -62,11 +63,27 @@ fn is_refusal(response: &Response) -> bool {
     (status.is_client_error() || status.is_server_error()) && !is_html
 }
 
-async fn as_page(console: &ConsoleState, response: Response) -> Response {
+async fn as_page(console: &ConsoleState, response: Response, back: &str) -> Response {
     let status = response.status();
     let said = response.extensions().get::<Said>().cloned();
     let text = said.map_or_else(|| plain_words(status).to_owned(), |said| said.0);
-    error::page(console, status, &text).await
+    error::page(console, status, (&text, back)).await
+}
+
+/// The page of ours from which this was asked: its path and query. Empty when the browser does not
+/// say, or when that page is the one that is refused.
+fn came_from(headers: &HeaderMap, own_path: &str) -> String {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let (Some(from), Some(host)) = (text(header::REFERER), text(header::HOST)) else {
+        return String::new();
+    };
+    let rest = from.strip_prefix("http://").or_else(|| from.strip_prefix("https://"));
+    let path = rest.and_then(|rest| rest.strip_prefix(host)).unwrap_or_default();
+    let is_page = path.starts_with('/') && !path.starts_with("//");
+    if !is_page || path.split(['?', '#']).next() == Some(own_path) {
+        return String::new();
+    }
+    path.to_owned()
 }
 
 fn plain_words(status: StatusCode) -> &'static str {
@@ -135,6 +152,18 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect()
+    }
+
+    #[test]
+    fn a_refusal_leads_back_to_the_page_of_ours_that_asked() {
+        let asked = |from: &'static str| {
+            came_from(&headers(&[("host", "127.0.0.1:8080"), ("referer", from)]), "/issues/7/close")
+        };
+        assert_eq!(asked("http://127.0.0.1:8080/issues/7?tab=work"), "/issues/7?tab=work");
+        assert_eq!(asked("http://127.0.0.1:8080/issues/7/close"), "", "the refused page itself");
+        assert_eq!(asked("http://127.0.0.1:80801/issues/7"), "");
+        assert_eq!(asked("http://elsewhere.example/issues/7"), "");
+        assert_eq!(asked("http://127.0.0.1:8080//elsewhere.example"), "");
     }
 
     #[test]

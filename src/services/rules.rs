@@ -62,6 +62,16 @@ pub struct Difference {
     pub after: String,
 }
 
+impl Difference {
+    /// The unit of both values; settings such as the mode have none. `checks`: of [`checks`].
+    pub fn unit(&self, checks: &[ParamInfo]) -> &'static str {
+        let known = alerts::PARAMS.iter().chain(checks);
+        let own = known.into_iter().find(|info| info.rule == self.rule && info.key == self.key);
+        let seconds = matches!(self.key.as_str(), "for_s" | "keep_for_s" | "rearm_s");
+        own.map_or(if seconds { "s" } else { "" }, |info| info.unit)
+    }
+}
+
 /// Who changes the rules, and why.
 #[derive(Clone, Copy, Debug)]
 pub struct Person<'a> {

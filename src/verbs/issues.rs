@@ -104,7 +104,7 @@ async fn list(
 fn line(row: &IssueRow, zone: &TimeZone) -> Vec<Cell> {
     vec![
         Cell::number(row.number),
-        Cell::number(row.severity.number()),
+        Cell::text(row.severity.to_string()),
         Cell::text(&row.cause),
         Cell::text(&row.state),
         Cell::text(&row.subject_name),
@@ -127,7 +127,7 @@ fn show(issue: &IssueDetail, format: OutputFormat, zone: &TimeZone) -> anyhow::R
         issue.children.iter().map(|child| child.subject_name.clone()).collect();
     let record = Record::new(vec![
         ("number", Cell::number(row.number)),
-        ("severity", Cell::number(row.severity.number())),
+        ("severity", Cell::text(row.severity.to_string())),
         ("cause", Cell::text(&row.cause)),
         ("likely_causes", Cell::text(ranked.join(", "))),
         ("state", Cell::text(&row.state)),

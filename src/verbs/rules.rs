@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alerts::features::FEATURES;
 use alerts::rule::Judge;
-use alerts::{Bundle, CATALOGUE, Mode, PARAMS, ParamInfo, Params, RuleId, RuleInfo, RuleSettings};
+use alerts::{Bundle, CATALOGUE, Mode, PARAMS, Params, RuleId, RuleInfo, RuleSettings};
 use jiff::tz::TimeZone;
 use metering::UtcTime;
 use store::Database;
@@ -369,7 +369,7 @@ async fn rehearse(
             Cell::text(&one.key),
             Cell::text(&one.before),
             Cell::text(&one.after),
-            Cell::text(unit_of(&one, &checks)),
+            Cell::text(one.unit(&checks)),
         ]);
     }
     list.print(format)?;
@@ -381,14 +381,6 @@ async fn rehearse(
         }
     }
     Ok(())
-}
-
-/// The unit of what differs; settings such as the mode have none.
-fn unit_of(one: &rules::Difference, checks: &[ParamInfo]) -> &'static str {
-    let known = PARAMS.iter().chain(checks);
-    let own = known.into_iter().find(|info| info.rule == one.rule && info.key == one.key);
-    let seconds = matches!(one.key.as_str(), "for_s" | "keep_for_s" | "rearm_s");
-    own.map_or(if seconds { "s" } else { "" }, |info| info.unit)
 }
 
 async fn history(

@@ -210,13 +210,15 @@ pub(super) async fn fragments(console: &ConsoleState) -> Result<Vec<String>, Ref
 
 fn say(facts: &Facts, now: UtcTime) -> String {
     let [p1, p2, p3, p4] = facts.open.open;
-    let open = format!("Open: {p1} critical, {p2} high, {p3} medium, {p4} low.");
+    let open = format!("Open: P1 critical {p1}, P2 high {p2}, P3 medium {p3}, P4 low {p4}.");
     let flood = facts
         .week
         .last()
         .is_some_and(|row| row.flood && now.seconds_since(row.at) <= 2 * TEN_MIN_S);
     if flood {
-        format!("Flood: only critical alarms and summaries of groups are announced now. {open}")
+        format!(
+            "Flood: only P1 (critical) alarms and summaries of groups are announced now. {open}"
+        )
     } else {
         open
     }

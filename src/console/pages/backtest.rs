@@ -247,7 +247,7 @@ fn figures(report: &Report) -> Vec<(&'static str, String, String)> {
     };
     let count = |count: usize| thousands(u64::try_from(count).unwrap_or(u64::MAX));
     vec![
-        pair("Announced", Said::annunciated),
+        pair("Firings announced", Said::annunciated),
         ("Announced a day", per_day(a), per_day(b)),
         pair("of these critical", |said| said.by_severity[0]),
         pair("of these high", |said| said.by_severity[1]),

@@ -14,12 +14,14 @@ struct ErrorPage<'a> {
     title: &'a str,
     text: &'a str,
     status: u16,
+    /// The page of ours that asked; empty: none is known.
+    back: &'a str,
 }
 
 pub(in crate::console) async fn page(
     console: &ConsoleState,
     status: StatusCode,
-    text: &str,
+    (text, back): (&str, &str),
 ) -> Response {
     let title = match status {
         StatusCode::NOT_FOUND => "Not found",
@@ -32,7 +34,7 @@ pub(in crate::console) async fn page(
     };
     // Nothing is asked of the database: it may be the reason for this page.
     let frame = Frame::without_counts(console, title.to_owned());
-    let page = ErrorPage { frame, title, text, status: status.as_u16() };
+    let page = ErrorPage { frame, title, text, status: status.as_u16(), back };
     match page.render() {
         Ok(html) => (status, Html(html)).into_response(),
         Err(_) => (status, text.to_owned()).into_response(),

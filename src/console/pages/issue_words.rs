@@ -9,6 +9,7 @@ use super::meter_line::{battery_word, signal_word};
 use crate::console::causes;
 use crate::console::frame::Level;
 use crate::console::measure;
+use crate::console::rule_words;
 use crate::console::state::ConsoleState;
 use crate::console::words;
 
@@ -69,8 +70,8 @@ fn what_words(
             )
         }
         "BATTERY_DEAD" => format!(
-            "Nothing has been heard of this meter since {}; it had reported a low battery on {}.",
-            when("window_from").unwrap_or_else(|| since.to_owned()),
+            "There are no readings of this meter after {}; it had reported a low battery on {}.",
+            fell_silent(detail).map_or_else(|| since.to_owned(), |at| words::stamp(at, now, zone)),
             when("battery_low_at").unwrap_or_else(|| since.to_owned())
         ),
         "STOPPED_METER" => {
@@ -82,11 +83,18 @@ fn what_words(
         }
         "HEADEND_OUTAGE" => format!("Nothing has arrived from any device since {since}."),
         _ if row.family == "COMM" => {
-            format!("Nothing has been heard of this meter since {since}, {lasted} by now.")
+            format!("There are no readings of this meter after {since}, {lasted} by now.")
         }
         _ if measured.is_empty() => format!("It began {since} and has lasted {lasted}."),
         _ => format!("It began {since} and has lasted {lasted}; measured: {measured}{limit}."),
     }
+}
+
+/// When the last reading ended, as the rule of silence told it: what other rules say of the gap later
+/// begins later.
+fn fell_silent(detail: &IssueDetail) -> Option<UtcTime> {
+    let silent = detail.alerts.iter().rfind(|alert| alert.rule.starts_with("COM-"))?;
+    Some(causes::instant(&silent.evidence, "window_from").unwrap_or(silent.condition_start))
 }
 
 /// `+2.9`: how much the evidence speaks for a cause.
@@ -201,13 +209,43 @@ pub(super) fn log_words(log: &IssueLogRow) -> (String, String) {
         ("transition", Some(to)) if to == "DETECTED" => {
             (format!("Issue opened {who}"), String::new())
         }
+        ("transition", Some(to)) if to == "OPEN" && log.reason == store::issues::JUDGED => {
+            (format!("Looked at {who}"), String::new())
+        }
         ("transition", Some(to)) => {
             let state = words::sentence_case(causes::state(to));
             let same = log.reason.eq_ignore_ascii_case(causes::state(to));
-            (format!("{state} {who}"), if same { String::new() } else { log.reason.clone() })
+            (format!("{state} {who}"), if same { String::new() } else { said(&log.reason) })
         }
-        ("evidence", _) => (format!("New evidence {who}"), log.reason.clone()),
+        ("evidence", _) => match escalated(&log.reason) {
+            Some(now) => (format!("Now {now}, {who}"), String::new()),
+            None => (format!("New evidence {who}"), said(&log.reason)),
+        },
         _ => (format!("{} {who}", words::sentence_case(&log.reason)), String::new()),
+    }
+}
+
+/// `now BATTERY_DEAD, P3` in the words of the pages.
+fn escalated(reason: &str) -> Option<String> {
+    let (cause, severity) = reason.strip_prefix("now ")?.split_once(", ")?;
+    let number = severity.strip_prefix('P')?.parse().ok()?;
+    let level = Level::from(metering::Severity::from_number(number)?);
+    Some(format!("{}, {}", causes::title(cause).to_lowercase(), level.word))
+}
+
+/// `WTR-CUSUM raised`: the rule by its title.
+fn said(reason: &str) -> String {
+    let Some((rule, what)) = reason.split_once(' ') else { return reason.to_owned() };
+    let what = match what {
+        "raised" => "fired",
+        "updated" => "fired again",
+        "cleared" => "over",
+        "retracted" => "taken back",
+        _ => return reason.to_owned(),
+    };
+    match rule_words::by_id(rule) {
+        Some((_, text)) => format!("{} ({rule}): {what}", text.title),
+        None => reason.to_owned(),
     }
 }
 
@@ -239,6 +277,28 @@ pub(super) fn next_words(detail: &IssueDetail) -> Vec<(&'static str, &'static st
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_history_speaks_without_codes() {
+        let log = |kind: &str, to: Option<&str>, reason: &str| {
+            log_words(&IssueLogRow {
+                seq: 1,
+                kind: kind.to_owned(),
+                from_state: None,
+                to_state: to.map(str::to_owned),
+                at: UtcTime::default(),
+                actor_kind: "engine".to_owned(),
+                actor: "engine".to_owned(),
+                reason: reason.to_owned(),
+            })
+        };
+        let now = log("evidence", None, "now BATTERY_DEAD, P3");
+        assert_eq!(now, ("Now battery dead, P3 medium, by the rules".to_owned(), String::new()));
+        let said = log("evidence", None, "WTR-MNF raised").1;
+        assert!(said.ends_with("(WTR-MNF): fired"), "{said}");
+        let judged = log("transition", Some("OPEN"), store::issues::JUDGED);
+        assert_eq!(judged, ("Looked at by the rules".to_owned(), String::new()));
+    }
 
     #[test]
     fn log_odds_are_told_in_tenths() {

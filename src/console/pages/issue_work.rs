@@ -142,7 +142,7 @@ fn fact_lines(
         let at = detail.identified_at.map(stamp).unwrap_or_default();
         format!("{} by {by}, {at}", causes::title(cause))
     });
-    let all = vec![
+    let mut all = vec![
         ("Estimates", from_to(facts.estimation_started_at, facts.estimation_ended_at)),
         // Behind a collector or a transformer it would add energy to volumes.
         (
@@ -163,9 +163,49 @@ fn fact_lines(
         ),
         ("Cause as found", identified.unwrap_or_default()),
         ("What was done", facts.fix_action.as_deref().map(fix_words).unwrap_or_default()),
-        ("Verified", facts.verified_at.map(stamp).unwrap_or_default()),
     ];
+    all.extend(handling(facts, detail, now, console));
     all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+/// What proved it over, who waits, how bad it was, and which rules said so.
+fn handling(
+    facts: &IssueFacts,
+    detail: &IssueDetail,
+    now: UtcTime,
+    console: &ConsoleState,
+) -> [(&'static str, String); 4] {
+    let stamp = |at: UtcTime| words::stamp(at, now, console.calendar.zone());
+    let verified = facts.verified_at.map(stamp).map_or_else(String::new, |at| {
+        let rule = facts.verify_rule.as_deref().unwrap_or_default();
+        format!("{at}: {rule} found it over for long enough")
+    });
+    let answer = answer_by(facts, detail, now)
+        .map(|at| format!("{}{}", stamp(at), if at < now { ", late by now" } else { "" }));
+    let was =
+        |(at, severity): &(UtcTime, metering::Severity)| format!("{severity} since {}", stamp(*at));
+    let severities = match facts.severities.as_slice() {
+        [] | [_] => String::new(),
+        all => all.iter().map(was).collect::<Vec<_>>().join(", "),
+    };
+    let hash = facts.params_hash.get(..12).map(|short| format!(" ({short}…)"));
+    let rules = format!("{}{}", facts.rule_version, hash.unwrap_or_default());
+    [
+        ("Verified", verified),
+        ("Answer wanted by", answer.unwrap_or_default()),
+        ("Severity", severities),
+        ("Opened by rules", rules),
+    ]
+}
+
+/// As long as nobody has answered and somebody should.
+fn answer_by(facts: &IssueFacts, detail: &IssueDetail, now: UtcTime) -> Option<UtcTime> {
+    let row = &detail.row;
+    let waits = row.acknowledged_at.is_none()
+        && !detail.suppressed
+        && !causes::is_closed(&row.state)
+        && row.snoozed_until.is_none_or(|until| until <= now);
+    facts.answer_by.filter(|_| waits)
 }
 
 fn fix_words(fix: &str) -> String {

@@ -181,7 +181,7 @@ impl IssuesQuery {
         let severity = match self.severity.as_str() {
             "" => None,
             text => Some(text.parse().ok().and_then(Severity::from_number).ok_or_else(|| {
-                Refusal::bad_request("A severity is a number from 1 (critical) to 4 (low).")
+                Refusal::bad_request("A severity is a number from 1 (P1, critical) to 4 (P4, low).")
             })?),
         };
         Ok(IssueFilter {
@@ -234,7 +234,7 @@ pub(in crate::console) async fn show(State(console): State<ConsoleState>, uri: U
         q: asked.q.clone(),
         families: options(FAMILIES, &asked.family),
         severities: options(
-            [("1", "critical"), ("2", "high"), ("3", "medium"), ("4", "low")],
+            [("1", "P1 critical"), ("2", "P2 high"), ("3", "P3 medium"), ("4", "P4 low")],
             &asked.severity,
         ),
         zones: named_options(&choices.zones, &asked.zone),

@@ -76,6 +76,8 @@ pub(super) struct ReadingLine {
     address: String,
     pub(super) age: String,
     issue: Option<i64>,
+    /// That issue is closed; the day is held all the same.
+    closed: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -253,6 +255,7 @@ impl ReadingLine {
             address: row.address.clone(),
             age: words::age(row.ends_at, now),
             issue: row.issue_number,
+            closed: row.issue_closed,
         }
     }
 }

@@ -24,7 +24,8 @@ struct VersionsPage {
     say: String,
     views: Vec<Choice>,
     rows: Vec<VersionLine>,
-    shown: Option<(String, Vec<Difference>, String)>,
+    /// Version, what differs with its unit, and the text.
+    shown: Option<(String, Vec<(Difference, &'static str)>, String)>,
 }
 
 struct VersionLine {
@@ -58,11 +59,17 @@ pub(in crate::console) async fn show(State(console): State<ConsoleState>, uri: U
     .await?;
     let mut rows = Vec::new();
     let mut shown = None;
+    let checks = rules::checks();
     for (at, row) in versions.iter().enumerate() {
         let differences = changed(row, before(&versions[at + 1..], row))?;
         let is_active = active.as_ref().is_some_and(|active| active.bundle_no == row.bundle_no);
         rows.push(VersionLine::of(row, differences.len(), is_active, (now, &console)));
         if asked.no == row.bundle_no.to_string() {
+            let unit = |one: Difference| {
+                let unit = one.unit(&checks);
+                (one, unit)
+            };
+            let differences = differences.into_iter().map(unit).collect();
             shown = Some((row.version.clone(), differences, row.text.clone()));
         }
     }
