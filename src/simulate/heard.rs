@@ -44,12 +44,17 @@ pub(super) async fn run(options: SimulateOptions, kind: HeardKind) -> anyhow::Re
     Ok(())
 }
 
-/// One line a meter: its name, what its dial shows, and what was used in all slots.
+/// One line a slot: the meter, when the slot ended, what was used in it, what the dial showed then;
+/// in the counts of its telegrams.
 fn truth(fleet: &HeardFleet) -> String {
-    let mut text = "source,counter,slots,used\n".to_owned();
+    let mut text = "source,end,used,counter\n".to_owned();
     for meter in fleet.truth() {
         let used: i64 = meter.slots.iter().map(|(_, used)| used).sum();
-        text += &format!("{},{},{},{used}\n", meter.source, meter.counter, meter.slots.len());
+        let mut counter = meter.counter - used;
+        for (end, used) in &meter.slots {
+            counter += used;
+            text += &format!("{},{end},{used},{counter}\n", meter.source);
+        }
     }
     text
 }

@@ -291,7 +291,7 @@ impl Gateway {
                 self.exception(now, asked, exception);
             }
             Answer::Registers(words) => {
-                unit.breaker.success();
+                unit.answers(now);
                 unit.last_answer = Some(now);
                 unit.busy = 0;
                 match asked.why {
@@ -362,13 +362,13 @@ impl Gateway {
                     }
                 }
             }
-            _ if tried => unit.breaker.success(),
+            _ if tried => unit.answers(now),
             ExceptionKind::Profile if asked.why == Why::Search => {
-                unit.breaker.success();
+                unit.answers(now);
                 self.found(now, at, None);
             }
             ExceptionKind::Profile => {
-                unit.breaker.success();
+                unit.answers(now);
                 self.not_there(now, asked, &text);
             }
             _ => self.failed(now, at, text),

@@ -262,6 +262,14 @@ impl Unit {
         (!gathered.reads.is_empty() || !gathered.events.is_empty()).then_some(gathered)
     }
 
+    /// It answers, be it by an exception of its own.
+    pub(super) fn answers(&mut self, now: UtcTime) {
+        if self.breaker.is_open() {
+            self.tell(EventCode::LinkUp, now, "answers again".to_owned());
+        }
+        self.breaker.success();
+    }
+
     pub(super) fn tell(&mut self, code: EventCode, at: UtcTime, detail: String) {
         self.gathered.events.push(EventRecord { code, at, detail });
     }

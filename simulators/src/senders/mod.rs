@@ -151,9 +151,9 @@ impl SenderKind {
             Self::Shelly => format!("shellypro3em-{number:012x}"),
             Self::Amsreader => format!("ams-{number:08x}"),
             Self::P1 => format!("E{number:016}"),
-            Self::Chirpstack | Self::TheThings => {
-                format!("{:016x}", 0x70b3_d5e7_0000_0000 + number)
-            }
+            Self::Chirpstack => format!("{:016x}", 0x70b3_d5e7_0000_0000 + number),
+            // Other devices: both kinds may be simulated beside each other.
+            Self::TheThings => format!("{:016x}", 0x70b3_d57e_0000_0000 + number),
         }
     }
 

@@ -2,11 +2,13 @@
 
 mod corpus;
 mod files;
+mod handheld;
 mod meters;
 mod modbus;
 mod real_input;
 mod rtl_433;
 mod shared;
+mod simulated;
 mod sparkplug;
 mod table;
 

@@ -233,6 +233,10 @@ fn a_dead_unit_costs_its_bus_one_timeout_per_back_off_period() {
         line.run_for(1_000);
         assert_eq!(line.gateway.health().units[1].state, UnitState::Answering);
         line.check_values();
+        let back = |record: &&PollRecord| {
+            record.unit == 2 && record.events.iter().any(|e| e.code == metering::EventCode::LinkUp)
+        };
+        assert_eq!(line.records.iter().filter(back).count(), 1, "told once that it is back");
     }
 }
 
