@@ -48,7 +48,8 @@ impl StatusEvent {
 /// previous version whole, as a new version that points back.
 ///
 /// A closed day is judged again when late data come, so a validated value may fail and a suspect
-/// one pass; the old version stays.
+/// one pass; the old version stays. Staff may change their mind: what was rejected can be accepted, and
+/// the other way round.
 pub const fn next(from: QualityStatus, event: StatusEvent) -> Option<QualityStatus> {
     use QualityStatus as Q;
     use StatusEvent as E;
@@ -56,8 +57,8 @@ pub const fn next(from: QualityStatus, event: StatusEvent) -> Option<QualityStat
         (Q::Missing, E::Arrives) => Some(Q::Raw),
         (Q::Raw | Q::Suspect | Q::Validated, E::RulesPass) => Some(Q::Validated),
         (Q::Raw | Q::Validated | Q::Suspect, E::RuleFails) => Some(Q::Suspect),
-        (Q::Suspect, E::Accept) => Some(Q::Verified),
-        (Q::Suspect, E::Reject) => Some(Q::Rejected),
+        (Q::Suspect | Q::Rejected, E::Accept) => Some(Q::Verified),
+        (Q::Suspect | Q::Verified, E::Reject) => Some(Q::Rejected),
         (Q::Missing | Q::Suspect | Q::Rejected | Q::Estimated | Q::OutageZero, E::Estimate) => {
             Some(Q::Estimated)
         }

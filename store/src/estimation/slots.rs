@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use metering::{ChannelNo, DeviceFlags, MeterId, QualityStatus, RuleMask, UtcTime};
 use vee::estimate::Method;
 use vee::estimation::{EstimationState, Trigger, next_state};
+use vee::status::{StatusEvent, next};
 
 use super::apply::ensure;
 use super::rows::{self, Step, stored, stored_columns};
@@ -131,19 +132,16 @@ pub async fn decide(
     let tx = Tx::begin(database).await?;
     let best =
         best_slots(tx.client(), (range.meter, range.channel), (range.from, range.to)).await?;
-    let (status, open): (_, &[QualityStatus]) = match decision {
-        Decision::Accept => {
-            (QualityStatus::Verified, &[QualityStatus::Suspect, QualityStatus::Rejected])
-        }
-        Decision::Reject => {
-            (QualityStatus::Rejected, &[QualityStatus::Suspect, QualityStatus::Verified])
-        }
+    let event = match decision {
+        Decision::Accept => StatusEvent::Accept,
+        Decision::Reject => StatusEvent::Reject,
     };
     let len_s = i64::from(length(tx.client(), range).await?);
     let changes: Vec<Change> = best
         .iter()
-        .filter(|slot| range.holds(slot.end) && open.contains(&slot.status))
-        .map(|slot| Change {
+        .filter(|slot| range.holds(slot.end))
+        .filter_map(|slot| Some((slot, next(slot.status, event)?)))
+        .map(|(slot, status)| Change {
             meter: range.meter,
             channel: range.channel,
             start: slot.end.plus_seconds(-len_s),

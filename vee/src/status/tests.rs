@@ -32,10 +32,10 @@ fn every_pair_of_status_and_event_is_as_the_table_says() {
         raw: RulesPass validated, RuleFails suspect
         suspect: RulesPass validated, RuleFails suspect, Accept verified, Reject rejected, Estimate estimated, OutageZero outage zero, Edit edited
         validated: RulesPass validated, RuleFails suspect
-        verified: 
+        verified: Reject rejected
         estimated: Estimate estimated, Edit edited, LateActual validated
         edited: Edit edited
-        rejected: Estimate estimated, OutageZero outage zero, Edit edited
+        rejected: Accept verified, Estimate estimated, OutageZero outage zero, Edit edited
         outage zero: Estimate estimated, OutageZero outage zero, Edit edited, LateActual validated
     "#]]
     .assert_eq(&told);
