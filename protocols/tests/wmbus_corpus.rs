@@ -32,11 +32,17 @@ const UNITS: [(&str, &str, f64); 12] = [
     ("k", "c", 1.0),
 ];
 
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpus/vee/vectors.json");
+
 fn corpus(test: &str) -> Option<Vec<Value>> {
-    if let Ok(bytes) = std::fs::read(PathBuf::from(CORPUS)) {
-        return Some(serde_json::from_slice(&bytes).unwrap());
+    Some(serde_json::from_slice(&read(test, CORPUS)?).unwrap())
+}
+
+fn read(test: &str, path: &str) -> Option<Vec<u8>> {
+    if let Ok(bytes) = std::fs::read(PathBuf::from(path)) {
+        return Some(bytes);
     }
-    let reason = format!("corpus not found: {CORPUS}");
+    let reason = format!("corpus not found: {path}");
     eprintln!("SKIPPED {test}: {reason}");
     if let Some(path) = std::env::var_os("HEADEND_SKIP_FILE") {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
@@ -184,4 +190,34 @@ fn telegrams_are_decoded_or_refused_with_a_reason() {
         ]
     );
     assert_eq!((decoded, same, numbers), (88, 590, 698));
+}
+
+/// The vector of this id, wherever it stands.
+fn by_id<'a>(tree: &'a Value, id: &str) -> Option<&'a Value> {
+    match tree {
+        Value::Object(members) if members.get("id").is_some_and(|own| own == id) => Some(tree),
+        Value::Object(members) => members.values().find_map(|one| by_id(one, id)),
+        Value::Array(items) => items.iter().find_map(|one| by_id(one, id)),
+        _ => None,
+    }
+}
+
+#[test]
+fn rv_16_a_kamstrup_status_word() {
+    let Some(bytes) = read("rv_16_a_kamstrup_status_word", VECTORS) else { return };
+    let tree: Value = serde_json::from_slice(&bytes).unwrap();
+    let vector = by_id(&tree, "RV-16").unwrap();
+    let word = u16::try_from(vector["inputs"]["word"].as_u64().unwrap()).unwrap();
+    let [low, high] = word.to_le_bytes();
+    // A plain telegram of KAM, cold water: a volume and the word.
+    let telegram =
+        format!("1944 2d2c 78563412 1b16 7a00000000 0413 01000000 02ff20 {low:02x}{high:02x}");
+    let telegram = telegram.replace(' ', "");
+    let mut receiver = Receiver::new(Arc::new(Keys::parse("").unwrap()));
+    let report = decode(&mut receiver, &telegram).unwrap();
+    let expected = &vector["expected"];
+    let held = expected["dry_bin_text"].as_str().unwrap().replace(' ', "_");
+    let bits: Vec<Value> = report.events.iter().map(|event| event.detail.as_str().into()).collect();
+    assert_eq!(Value::Array(bits), expected["bits"]);
+    assert!(report.raw_status.ends_with(&format!(" DRY={held}")), "{}", report.raw_status);
 }

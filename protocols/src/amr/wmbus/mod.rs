@@ -13,6 +13,7 @@ mod compact;
 mod crypt;
 mod envelope;
 mod frame;
+mod kamstrup;
 pub mod keys;
 mod layers;
 mod record;

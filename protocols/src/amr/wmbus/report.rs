@@ -8,6 +8,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use metering::EventCode;
 
+use super::frame::Identity;
+use super::kamstrup;
 use super::layers::Message;
 use super::record::{self, Function, Record, Value};
 use super::vif::{Kind, Meaning};
@@ -196,7 +198,20 @@ fn status(report: &mut DeviceReport, message: &Message, records: &[Record], at: 
             Kind::Fabrication => {
                 let _ = write!(report.raw_status, " fabrication={value}");
             }
+            Kind::KamstrupStatus if is_kamstrup_water(identity) => {
+                let word = u16::try_from(value.mantissa().rem_euclid(1 << 16)).unwrap_or(0);
+                for flag in kamstrup::flags(word).into_iter().filter(|flag| flag.is_set) {
+                    let held = flag.held.replace(' ', "_");
+                    let _ = write!(report.raw_status, " {}={held}", flag.word);
+                    report.events.push(ObservedEvent::level(flag.code, at, flag.word.to_owned()));
+                }
+            }
             _ => {}
         }
     }
+}
+
+/// Media 06, 07 and 16: warm, plain and cold water.
+fn is_kamstrup_water(identity: &Identity) -> bool {
+    identity.letters() == "KAM" && matches!(identity.medium, 0x06 | 0x07 | 0x16)
 }

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     BatteryDays,
     /// The number printed on the device.
     Fabrication,
+    /// Kamstrup's status word; of another maker's devices it means something else.
+    KamstrupStatus,
     /// Neither measured nor used: names, versions, durations of sending.
     Other,
 }
@@ -72,6 +74,9 @@ pub(super) fn meaning(vif: u8, vifes: &[u8]) -> Option<Meaning> {
         (0xFD, [code, rest @ ..]) => (extension_fd(*code), rest),
         (0xFB, [code, rest @ ..]) => (extension_fb(*code), rest),
         (0x7C | 0xFC, rest) => (Meaning::other(), rest),
+        (0xFF, [super::kamstrup::VIFE]) => {
+            (Meaning::new("", "", None, Kind::KamstrupStatus), &[][..])
+        }
         (0x7F | 0xFF | 0xFD | 0xFB, _) => return None,
         (code, rest) => (primary(code & 0x7F), rest),
     };
