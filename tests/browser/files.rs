@@ -1,5 +1,5 @@
-//! A file of readings by hand: chosen, looked at, imported without its bad line, found on the meter's
-//! page, and known when it comes again.
+//! A file of readings by hand: chosen, looked at, imported without its bad line, found on the
+//! meter's page, and known when it comes again.
 
 use std::fmt::Write as _;
 

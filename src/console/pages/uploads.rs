@@ -1,4 +1,5 @@
-//! A file that a page took: what would be stored and what is wrong, before anything is; then its import.
+//! A file that a page took: what would be stored and what is wrong, before anything is; then its
+//! import.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -304,7 +305,7 @@ impl ImportAct {
     }
 
     fn again() -> Self {
-        Self { by_record: true, word: "Try again".to_owned(), hint: String::new() }
+        Self { by_record: true, word: "Look at it again".to_owned(), hint: String::new() }
     }
 }
 

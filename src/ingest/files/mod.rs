@@ -27,6 +27,10 @@ use crate::clock::Clock;
 use pass::Pass;
 pub use report::{ChannelReads, FileOutcome, FileReport};
 
+/// A file that is taken as a whole is stored in one transaction up to so many batches of the
+/// ingest; a longer one in several, so that its size is no question of memory. All of it was looked at
+/// before, and when the store goes away in between, the file completes when it comes again.
+const WHOLE_BATCHES: usize = 50;
 /// Records between two words on how far it is.
 const TOLD_EVERY: u64 = 64;
 /// Name of the adapter that files arrive by.
@@ -246,7 +250,8 @@ impl FileImporter {
         if let Ok((_, bundle)) = crate::services::rules::active(&self.database).await {
             core.judge_by(crate::services::rules::limits::Limits::new(bundle), &registry);
         }
-        let rows_max = if pass.is_whole() { usize::MAX } else { self.options.batch_rows_max };
+        let parts = if pass.is_whole() { WHOLE_BATCHES } else { 1 };
+        let rows_max = self.options.batch_rows_max.saturating_mul(parts);
         let mut records = pass.records();
         let mut done = 0;
         loop {

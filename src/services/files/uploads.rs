@@ -1,5 +1,6 @@
-//! Files that a page took: looked at in the background, held until somebody imports them, imported in
-//! the background. They live in memory; a restart forgets them, what was imported is in the history.
+//! Files that a page took: looked at in the background, held until somebody imports them, imported
+//! in the background. They live in memory: a restart forgets them; what was imported is in the
+//! history.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,7 +45,8 @@ pub enum Standing {
     Tried(Arc<Vec<FileReport>>),
     Importing(Arc<Progress>),
     Imported(Arc<Vec<FileReport>>),
-    /// It ended early; the text says why. What was stored so far is known when the file comes again.
+    /// It ended early; the text says why. What was stored so far is known when the file comes
+    /// again.
     Failed(String),
 }
 
@@ -111,7 +113,8 @@ impl Uploads {
         id
     }
 
-    /// Begins the import of a file that was looked at; false when its bytes are not held any more.
+    /// Begins the import of a file that was looked at, or looks again at one whose work ended early;
+    /// false when its bytes are not held any more.
     pub fn import(&self, files: &Files, id: u64, by_record: bool) -> bool {
         let progress = Arc::new(Progress::default());
         let work = {
@@ -119,15 +122,19 @@ impl Uploads {
             let Some(entry) = book.entries.iter_mut().find(|entry| entry.held.id == id) else {
                 return false;
             };
-            if !matches!(entry.held.standing, Standing::Tried(_) | Standing::Failed(_)) {
+            let again = matches!(entry.held.standing, Standing::Failed(_));
+            if !again && !matches!(entry.held.standing, Standing::Tried(_)) {
                 // Pressed twice: it is under way.
                 return true;
             }
             let Some(bytes) = entry.bytes.clone() else { return false };
-            entry.held.standing = Standing::Importing(Arc::clone(&progress));
+            let told = Arc::clone(&progress);
+            entry.held.standing =
+                if again { Standing::Trying(told) } else { Standing::Importing(told) };
+            let by_record = by_record || again;
             let upload =
                 Upload { name: entry.held.name.clone(), bytes, actor: entry.actor.clone() };
-            (upload, FileOptions { dry_run: false, by_record, ..entry.options.clone() })
+            (upload, FileOptions { dry_run: again, by_record, ..entry.options.clone() })
         };
         self.run(id, files, work, progress);
         true

@@ -1,5 +1,5 @@
-//! Files that the program plays by itself: handed over with faults, imported as they come, and given out
-//! again as Green Button.
+//! Files that the program plays by itself: handed over with faults, imported as they come, and
+//! given out again as Green Button.
 
 use std::collections::BTreeMap;
 use std::path::Path;

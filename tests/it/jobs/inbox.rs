@@ -22,7 +22,8 @@ const METERS: &str = "\
     INSERT INTO utility (code, name, zone) VALUES ('T', 'Test', 'UTC');
     INSERT INTO usage_point (utility_id, code, address, account_no, commodity, class, time_zone,
       tags, created_at)
-    VALUES (1, 'UP-1', '1 Mill Lane', 'A-1', 'electricity', 'residential', 'UTC', '{}', '2026-01-01');
+    VALUES (1, 'UP-1', '1 Mill Lane', 'A-1', 'electricity', 'residential', 'UTC', '{}',
+      '2026-01-01');
     INSERT INTO meter (number, serial, commodity, battery_powered, contact_every_s, created_at)
     VALUES ('E-1', 's1', 'electricity', false, 86400, '2026-01-01');
     INSERT INTO installation (meter_id, usage_point_id, valid_from) VALUES (1, 1, '2026-01-01');
@@ -30,8 +31,10 @@ const METERS: &str = "\
     VALUES ('nmi:NMI0000001', 1, '2026-01-01'), ('own:S1', 1, '2026-01-01');
     INSERT INTO meter_channel (meter_id, channel, field, reading_type, kind, unit, decimals, len_s,
       resolution, delivery_lag_s, valid_from)
-    VALUES (1, 1, 'E1', 'energy_active_import', 'interval', 'kWh', 3, 1800, 1000, 86400, '2026-05-01'),
-      (1, 2, 'total', 'energy_active_import', 'register', 'kWh', 3, 86400, 1000, 86400, '2026-05-01');";
+    VALUES (1, 1, 'E1', 'energy_active_import', 'interval', 'kWh', 3, 1800, 1000, 86400,
+        '2026-05-01'),
+      (1, 2, 'total', 'energy_active_import', 'register', 'kWh', 3, 86400, 1000, 86400,
+        '2026-05-01');";
 const LAYOUT: &str = "name = \"rounds\"\nkind = \"csv\"\nfamily = \"own\"\ncolumn_names = true\n\
     columns = [\n{ target = \"id\", name = \"Serial\", required = true },\n\
     { target = \"date\", name = \"Day\", format = \"YYYY-MM-DD\", required = true },\n\

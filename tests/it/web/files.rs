@@ -3,8 +3,8 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use headend::clock::Clock;
-use headend::ingest::files::{FileImporter, FileOptions};
-use headend::ingest::{IngestOptions, files::FILE_ADAPTER};
+use headend::ingest::IngestOptions;
+use headend::ingest::files::{FILE_ADAPTER, FileImporter, FileOptions, FileOutcome, Upload};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use store::{Database, ReplayFilter};
@@ -225,4 +225,34 @@ async fn the_api_takes_files_and_keeps_their_history() {
     let feed = api.get(&format!("/api/v1/meters/E-900/green-button.xml?{feed}")).await;
     assert_eq!(feed.status, StatusCode::OK, "{}", feed.text());
     assert_eq!(feed.text().matches("<IntervalReading>").count(), 48, "{}", feed.text());
+}
+
+#[tokio::test]
+async fn a_long_file_is_stored_in_parts_and_a_short_one_at_once() {
+    let Some(rig) = ConsoleRig::seeded("console files parts", METER).await else { return };
+    let first = nem12("NMI0000001", "");
+    let day = |date: &str| first.lines().nth(2).unwrap().replace("20260601", date) + "\n";
+    let text = nem12("NMI0000001", &(day("20260602") + &day("20260603")));
+    let mut batches = Vec::new();
+    for rows_max in [1, 10] {
+        let clock: std::sync::Arc<dyn Clock> = rig.clock.clone();
+        let mut ingest = IngestOptions::new(FILE_ADAPTER, Vec::new());
+        // Three days of 48 readings: more than 50 batches of one, less than 50 of ten.
+        ingest.batch_rows_max = rows_max;
+        let importer = FileImporter::new(rig.database.clone(), ingest, clock);
+        let options = FileOptions { again: true, ..FileOptions::new(TimeZone::UTC) };
+        let upload = Upload {
+            name: "long.csv".to_owned(),
+            bytes: text.clone().into(),
+            actor: "test".to_owned(),
+        };
+        let mut told = Vec::new();
+        let mut progress = |done, of| told.push((done, of));
+        let reports = importer.import(&upload, &options, &mut progress).await.unwrap();
+        assert_eq!(reports[0].outcome, FileOutcome::Imported, "{reports:?}");
+        assert_eq!(reports[0].counts.offered, 144);
+        batches.push(told);
+    }
+    assert_eq!(batches, [vec![(2, 3), (3, 3)], vec![(3, 3)]]);
+    assert_eq!(stored(&rig.database).await, 144);
 }
