@@ -23,7 +23,7 @@ fn nem12() -> String {
         let values: Vec<String> = (0..48).map(|slot| format!("0.{:03}", first + slot)).collect();
         format!("300,{date},{},A,,,20260604010000,\n", values.join(","))
     };
-    write!(text, "{}{BAD_LINE}{}900\n", day("20260601", 100), day("20260603", 200)).unwrap();
+    writeln!(text, "{}{BAD_LINE}{}900", day("20260601", 100), day("20260603", 200)).unwrap();
     text
 }
 

@@ -314,10 +314,10 @@ fn incidents_know_their_members_at_every_step() {
         let kind = [TransitionKind::Raised, TransitionKind::Updated, TransitionKind::Cleared]
             [usize::try_from(bits / 3 % 3).unwrap()];
         let mut one = alert(kind, what, i32::try_from(bits / 9 % 5).unwrap(), step * 41);
-        one.annunciate = bits / 360 % 5 != 0;
+        one.annunciate = !(bits / 360).is_multiple_of(5);
         let zone = i32::try_from(bits / 1_800 % 4).unwrap();
         let area = (zone > 0).then(|| Subject::Zone(ZoneId::new(zone)));
-        if bits / 7_200 % 17 == 0 {
+        if (bits / 7_200).is_multiple_of(17) {
             let class = one.family;
             let act = Act::Acknowledge { subject: one.subject, class };
             desk.act(&act, one.at, &mut said).unwrap();

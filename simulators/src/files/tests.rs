@@ -12,9 +12,11 @@ fn agent(faults: bool) -> FileAgent {
     FileAgent::new(FileSpec { seed: 7, meters: 4, first, days: 14, faults })
 }
 
+type ReadValue = ((String, String, UtcTime), (i64, ReadQuality));
+
 /// NMI, suffix and end of each value of a file, with the value in watt-hours and its quality;
 /// `None` when the file as a whole is refused.
-fn read(file: &SimFile) -> Option<Vec<((String, String, UtcTime), (i64, ReadQuality))>> {
+fn read(file: &SimFile) -> Option<Vec<ReadValue>> {
     let context = FileContext {
         received_at: file.sent_at,
         zone: None,

@@ -25,8 +25,11 @@ struct VersionsPage {
     views: Vec<Choice>,
     rows: Vec<VersionLine>,
     /// Version, what differs with its unit, and the text.
-    shown: Option<(String, Vec<(Difference, &'static str)>, String)>,
+    shown: Option<(String, Vec<Differing>, String)>,
 }
+
+/// What differs, with its unit.
+type Differing = (Difference, &'static str);
 
 struct VersionLine {
     version: String,

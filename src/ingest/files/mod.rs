@@ -259,7 +259,7 @@ impl FileImporter {
             while batch.rows() < rows_max {
                 let Some(record) = records.recv().await else { break };
                 batch.push(&mut core, &record, pass.received_at());
-                if batch.records() % TOLD_EVERY == 0 {
+                if batch.records().is_multiple_of(TOLD_EVERY) {
                     progress(done + batch.records(), report.counts.records);
                 }
             }
