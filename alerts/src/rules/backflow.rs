@@ -48,9 +48,11 @@ fn flows_back(meter: &mut Meter, place: u32, (at, level): (i64, u8), counted: bo
         return;
     }
     let rare = meter.rare_mut();
-    let begins = rare.back.see(at, SAME_S);
+    // The flag of the zone's event may stay for weeks: the register alone tells what follows.
+    let own = counted && rare.back_zone != NEVER && at - rare.back_zone > CROWD_S;
+    let begins = rare.back.see(at, SAME_S) || own;
     if begins {
-        (rare.back_level, rare.back_zone) = (0, false);
+        (rare.back_level, rare.back_zone, rare.back.from) = (0, NEVER, at);
         rare.back_minor.push(at);
         rare.back_minor.sort_unstable();
         rare.back_minor.dedup();
@@ -86,7 +88,7 @@ fn is_over(meter: &Meter, env: &Env) -> bool {
 }
 
 fn judge(meter: &Meter, env: &mut Env) {
-    let Some(rare) = meter.rare().filter(|rare| !rare.back_zone) else { return };
+    let Some(rare) = meter.rare().filter(|rare| rare.back_zone == NEVER) else { return };
     if is_over(meter, env) {
         return;
     }
@@ -105,7 +107,11 @@ fn judge(meter: &Meter, env: &mut Env) {
     let times = i64::try_from(rare.back_minor.len()).unwrap_or(0);
     report.evidence.push(Evidence::number("backflows", times, ""));
     report.evidence.push(Evidence::number("level", i64::from(level), "of 2"));
+    let key = report.key();
     env.book.assert(report, env.at, &mut env.out);
+    if let Some(active) = env.book.get_mut(&key).filter(|active| active.mark == 0) {
+        active.mark = edge;
+    }
 }
 
 /// The alert of the meter's network zone.
@@ -114,23 +120,26 @@ fn zone_key(meter: &Meter) -> AlertKey {
     AlertKey::of(zone, RuleId::WTR_BACK, None)
 }
 
-/// More than five meters at once: one event of the zone takes the place of theirs.
+/// More than five meters at once: one event of the zone takes the place of theirs. An alert of a
+/// meter that an earlier backflow began (its mark) is none of the zone's.
 fn of_zone(meter: &mut Meter, env: &mut Env) -> bool {
     let Some(rare) = meter.rare() else { return false };
     let (edge, level) = (rare.back_edge, rare.back_level);
-    if meter.network_zone == 0 || rare.back_zone || is_over(meter, env) {
+    if meter.network_zone == 0 || rare.back_zone != NEVER || is_over(meter, env) {
         return false;
     }
     let crowd = env.crowd.meters(scope(meter), edge);
     if crowd.len() <= ZONE_CROWD {
         return false;
     }
-    meter.rare_mut().back_zone = true;
+    let rare = meter.rare_mut();
+    rare.back_zone = edge;
+    rare.back_minor.retain(|at| (at - edge).abs() > CROWD_S);
     for id in &crowd {
         let own = Subject::Meter(MeterId::new(id.cast_signed()));
         let own = AlertKey::of(own, RuleId::WTR_BACK, None);
-        let same = |until: i64| (until - edge).abs() <= CROWD_S;
-        if env.book.get(&own).is_some_and(|active| same(active.until)) {
+        let same = |began: i64| (began - edge).abs() <= CROWD_S;
+        if env.book.get(&own).is_some_and(|active| same(active.mark)) {
             env.book.retract(&own, env.at, &mut env.out);
         }
     }

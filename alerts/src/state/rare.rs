@@ -94,8 +94,8 @@ pub(crate) struct Rare {
     pub(crate) back_level: u8,
     /// The newest backflow that began or was counted: its flag stays set for weeks.
     pub(crate) back_edge: i64,
-    /// It is told as one event of the network zone.
-    pub(crate) back_zone: bool,
+    /// The backflow that is told as one event of the network zone.
+    pub(crate) back_zone: i64,
     /// Minor backflows that began, oldest first.
     pub(crate) back_minor: Vec<i64>,
     /// Ambient temperature: the spells below and above the limits, and the newest one in
@@ -204,7 +204,7 @@ impl Rare {
             back: Spell::NONE,
             back_level: 0,
             back_edge: NEVER,
-            back_zone: false,
+            back_zone: NEVER,
             back_minor: Vec::new(),
             cold: Spell::NONE,
             warm: Spell::NONE,

@@ -1,6 +1,7 @@
 //! Goldens and properties of the engine. Text in, text out: an asset line, a series of slots, and
 //! the transitions that follow.
 
+mod backflow;
 mod catalogue;
 mod communication;
 mod consumption;
