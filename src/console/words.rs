@@ -54,18 +54,24 @@ pub fn day(at: UtcTime, zone: &TimeZone) -> String {
     at.to_jiff().to_zoned(zone.clone()).strftime("%-d %b %Y").to_string()
 }
 
-/// `Thu 19 Nov, 14:00–14:15`: an interval by its start and END.
+/// `Thu 19 Nov, 14:00–14:15`: an interval by its start and END. A day of any length ends at 24:00.
 pub fn span(start: UtcTime, end: UtcTime, now: UtcTime, zone: &TimeZone) -> String {
     let last = end.to_jiff().to_zoned(zone.clone());
     let first = start.to_jiff().to_zoned(zone.clone());
     let hours = last.strftime("%H:%M").to_string();
+    if first.time() == last.time()
+        && last.time() == jiff::civil::Time::midnight()
+        && first.date().tomorrow().ok() == Some(last.date())
+    {
+        return format!("{}–24:00", stamp(start, now, zone));
+    }
     // The hour that clocks are set back occurs twice: only the zone tells the two apart.
     if first.offset() != last.offset() {
         return format!("{} {}–{hours} {}", stamp(start, now, zone), abbreviation(start, zone), {
             abbreviation(end, zone)
         });
     }
-    if end.seconds_since(start) > 86_400 {
+    if end.seconds_since(start) >= metering::time::DAY_S {
         return format!("{} – {}", stamp(start, now, zone), stamp(end, now, zone));
     }
     format!("{}–{hours}", stamp(start, now, zone))
@@ -172,6 +178,10 @@ mod tests {
         assert_eq!(quarter, "Thu 19 Nov, 13:45–14:00");
         let back = span(at("2026-10-25T00:45:00Z"), at("2026-10-25T01:00:00Z"), now, &zone);
         assert_eq!(back, "Sun 25 Oct, 02:45 CEST–02:00 CET");
+        let long = span(at("2026-10-24T22:00:00Z"), at("2026-10-25T23:00:00Z"), now, &zone);
+        assert_eq!(long, "Sun 25 Oct, 00:00–24:00");
+        let day = span(at("2026-11-18T14:00:00Z"), at("2026-11-19T14:00:00Z"), now, &zone);
+        assert_eq!(day, "Wed 18 Nov, 15:00 – Thu 19 Nov, 15:00");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metering::{ChannelNo, DayShape, LocalCalendar, MeterAsset, MeterId, UtcTime};
+use metering::{ChannelKind, ChannelNo, DayShape, LocalCalendar, MeterAsset, MeterId, UtcTime};
 use store::day::{self, ChannelDays, CursorMove, DayRequest, DueChannel, Verdicts};
 use store::{Database, PgLog, StoreError, Writer};
 use tokio::sync::watch;
@@ -216,6 +216,8 @@ impl DayCloseJob {
         let mut first: BTreeMap<Series, UtcTime> = BTreeMap::new();
         for day in &touched {
             let start = UtcTime::from_seconds(day.utc_day * metering::time::DAY_S);
+            // A read also ends the interval before it, which may lie in the day before.
+            let start = start.plus_seconds(-self.reach_s((day.meter, day.channel)));
             let from = first.entry((day.meter, day.channel)).or_insert(start);
             *from = start.min(*from);
         }
@@ -286,13 +288,18 @@ impl DayCloseJob {
                 Some((at, neighbours::request(self.own(stretch.series)?, known)?))
             })
             .collect();
-        let asked: Vec<day::CounterRequest> = lacking.iter().map(|(_, request)| *request).collect();
-        let reads = day::counters(&self.database, &asked).await?;
         let mut rows = Vec::new();
-        for ((at, _), reads) in lacking.iter().zip(&reads) {
-            let (stretch, known, _) = &loaded[*at];
-            if let Some(own) = self.own(stretch.series) {
-                rows.extend(neighbours::derived(own, known, reads, now));
+        let (long, short): (Vec<_>, Vec<_>) =
+            lacking.into_iter().partition(|(_, request)| request.is_long());
+        // The reads of many weeks are held for one channel at a time.
+        for part in long.chunks(1).chain(short.chunks(BATCH as usize / 5)) {
+            let asked: Vec<day::CounterRequest> = part.iter().map(|(_, asked)| *asked).collect();
+            let reads = day::counters(&self.database, &asked).await?;
+            for ((at, _), reads) in part.iter().zip(&reads) {
+                let (stretch, known, _) = &loaded[*at];
+                if let Some(own) = self.own(stretch.series) {
+                    rows.extend(neighbours::derived(own, known, reads, now));
+                }
             }
         }
         if rows.is_empty() {
@@ -302,6 +309,12 @@ impl DayCloseJob {
         let last_seq = neighbours::keep(&mut self.writer, rows, now).await?;
         closed.last_seq = last_seq.or(closed.last_seq);
         self.load(stretches).await
+    }
+
+    /// Seconds before a read within which it may complete an interval.
+    fn reach_s(&self, series: Series) -> i64 {
+        let register = self.own(series).filter(|own| own.channel.kind == ChannelKind::Register);
+        register.map_or(0, |own| 2 * i64::from(own.channel.len_s))
     }
 
     fn own(&self, (meter, channel): Series) -> Option<Own<'_>> {

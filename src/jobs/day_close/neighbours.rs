@@ -3,6 +3,8 @@
 //! register channel is derived from the reads that are neighbours in time, in whatever order they
 //! came; it goes the way of all readings, into the log as well.
 
+use std::collections::BTreeMap;
+
 use metering::{
     ChannelAsset, ChannelKind, DeviceFlags, IntervalReading, LocalCalendar, MeterAsset,
     QualityStatus, Tag, UtcTime,
@@ -36,12 +38,15 @@ pub(super) fn request(own: Own<'_>, known: &ChannelDays) -> Option<CounterReques
         return None;
     }
     let days = &known.request;
-    let arrived = known.slots.iter().filter(|slot| arrived(slot) && days.from < slot.end);
-    let expected = days.to.seconds_since(days.from).div_euclid(len_s);
-    if i64::try_from(arrived.count()).unwrap_or(i64::MAX) >= expected {
+    let within = |end: UtcTime| days.from < end && end <= days.to;
+    let arrived = known.slots.iter().filter(|slot| arrived(slot) && within(slot.end)).count();
+    // A day has the slots that end in it, on the grid of UTC.
+    let slots_to = |at: UtcTime| at.seconds().div_euclid(len_s);
+    let expected = slots_to(days.to) - slots_to(days.from);
+    if i64::try_from(arrived).unwrap_or(i64::MAX) >= expected {
         return None;
     }
-    let (from, to) = (days.from.plus_seconds(-2 * len_s), days.to.plus_seconds(2 * len_s));
+    let (from, to) = (days.from.plus_seconds(-4 * len_s), days.to.plus_seconds(3 * len_s));
     Some(CounterRequest { meter: own.meter.meter, channel: channel.channel, from, to })
 }
 
@@ -76,15 +81,28 @@ pub(super) fn derived(
         net,
         inherited: Verdict::default(),
     };
-    let mut rows = Vec::new();
-    let is_known = |end: UtcTime| {
+    let stored = |end: UtcTime| {
         let at = known.slots.partition_point(|slot| slot.end < end);
-        known.slots.get(at).is_some_and(|slot| slot.end == end && arrived(slot))
+        let slot = known.slots.get(at).filter(|slot| slot.end == end && arrived(slot))?;
+        Some(slot.value)
     };
+    let mut told = BTreeMap::new();
     joined(own, reads, net, |interval, value| {
-        if interval.start() < days.from || interval.end() > days.to || is_known(interval.end()) {
-            return;
+        told.insert(interval.end(), (interval, value));
+    });
+    // A read between two older ones moves the counter's course at the ends of intervals. Beside an
+    // interval that was drawn on the former course the sum would no longer be the advance.
+    let agrees = |end: UtcTime| {
+        stored(end).is_none_or(|value| told.get(&end).is_some_and(|(_, fresh)| *fresh == value))
+    };
+    let mut rows = Vec::new();
+    for (end, (interval, value)) in &told {
+        let after = end.plus_seconds(i64::from(own.channel.len_s));
+        let due = days.from < *end && *end <= days.to && stored(*end).is_none();
+        if !due || !agrees(interval.start()) || !agrees(after) {
+            continue;
         }
+        let (interval, value) = (*interval, *value);
         let reading = IntervalReading {
             meter: own.meter.meter,
             channel: own.channel.channel,
@@ -98,12 +116,13 @@ pub(super) fn derived(
             derived: true,
             source: SOURCE_DERIVED,
         });
-    });
+    }
     rows
 }
 
 /// Follows the counter from read to read. Over a fall, and over more than the service carries,
-/// nothing is told: the counter rolled over, started again, or one of the two reads is wrong.
+/// nothing is told: the counter rolled over, started again, or one of the two reads is wrong. Only
+/// the service's limit tells it of a counter that may run both ways.
 fn joined(
     own: Own<'_>,
     reads: &[RegisterPoint],
@@ -132,10 +151,13 @@ fn joined(
 
 fn is_advance(own: Own<'_>, (from, to): (Point, Point), net: bool) -> bool {
     let advance = to.total.saturating_sub(from.total);
+    let size = if net { advance.saturating_abs() } else { advance };
     let cap = own.channel.cap_per_hour;
     let elapsed_s = to.at.seconds_since(from.at).saturating_add(own.params.cap_slack_s);
-    net || advance >= 0
-        && (cap == 0 || advance <= own.params.cap(cap, elapsed_s) + own.channel.resolution)
+    match cap {
+        0 => !net && size >= 0,
+        _ => size >= 0 && size <= own.params.cap(cap, elapsed_s) + own.channel.resolution,
+    }
 }
 
 /// Stores what was derived. Reads that ingest stores meanwhile are no trouble: one key, one value.
@@ -148,7 +170,16 @@ pub(super) async fn keep(
     for part in rows.chunks(BATCH_MAX) {
         let mut batch = Batch::new(ADAPTER, now);
         batch.intervals = part.to_vec();
-        last_seq = writer.append(&batch).await?.last_seq.or(last_seq);
+        match writer.append(&batch).await {
+            Ok(stored) => last_seq = stored.last_seq.or(last_seq),
+            // Other days wait to be closed: these stay missing, and are estimated.
+            Err(error) if error.is_data_fault() => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                rows = part.len(),
+                "Intervals derived from registers that came out of order cannot be stored."
+            ),
+            Err(error) => return Err(error),
+        }
     }
     Ok(last_seq)
 }

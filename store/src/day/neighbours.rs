@@ -17,7 +17,15 @@ pub struct CounterRequest {
     pub to: UtcTime,
 }
 
-/// Reads of the channel's own counter in each stretch; `$5` and `$6` bound all of them.
+impl CounterRequest {
+    /// More than what the close of a day looks at.
+    pub fn is_long(&self) -> bool {
+        self.to.seconds_since(self.from) > 10 * metering::time::DAY_S
+    }
+}
+
+/// Reads of the channel's own counter in each stretch; `$5` and `$6` bound all of them. The limit
+/// is more than a read a minute for the longest stretch.
 const READS: &str = "\
     SELECT q.i, r.read_at, r.value, c.resolution, r.flags, r.rule_mask \
     FROM unnest($1::int4[], $2::int2[], $3::timestamptz[], $4::timestamptz[]) \
@@ -26,7 +34,7 @@ const READS: &str = "\
     CROSS JOIN LATERAL (SELECT g.read_at, g.value, g.flags, g.rule_mask FROM register_read g \
         WHERE g.meter_id = q.meter_id AND g.channel = q.channel AND g.read_at >= q.from_at \
         AND g.read_at <= q.to_at AND g.read_at >= $5 AND g.read_at <= $6 AND g.source <= 2 \
-        ORDER BY g.read_at LIMIT 20000) r ORDER BY q.i, r.read_at";
+        ORDER BY g.read_at LIMIT 80000) r ORDER BY q.i, r.read_at";
 
 /// The reads of each stretch in their order in time, in milli-units; in whatever order they came.
 ///

@@ -89,3 +89,39 @@ async fn a_counter_that_fell_and_reads_far_apart_tell_nothing() {
     assert_eq!((closed.days, closed.derived), (1, 1));
     assert_eq!(rig.number(SLOTS).await, 92);
 }
+
+/// Intervals that ingest drew while a read was on its way do not meet those drawn with it.
+#[tokio::test]
+async fn beside_an_interval_of_the_former_course_nothing_is_told() {
+    let test = "beside_an_interval_of_the_former_course_nothing_is_told";
+    let Some(mut rig) = Rig::with(test, counter()).await else { return };
+    let total = |slot| 5_000_000 + slot * 60_000;
+    // All quarters have a read at their end but 40 to 44; 39 was drawn as if use had been even.
+    for slot in (0..=96).filter(|slot| !(40..=44).contains(slot)) {
+        rig.read(at(0, slot), total(slot), at(0, slot)).await;
+    }
+    let slots: Vec<(i64, i64)> =
+        (0..96).filter(|slot| !(40..=44).contains(slot)).map(|slot| (slot, 60_000)).collect();
+    rig.arrive(0, &slots, at(1, 0)).await;
+    // The reads that come late say that quarter 39 took less.
+    rig.read(at(0, 40), total(40) - 30_000, at(1, 4)).await;
+    for slot in 41..=44 {
+        rig.read(at(0, slot), total(slot), at(1, 4)).await;
+    }
+    let closed = rig.close(at(1, 16)).await;
+    assert_eq!((closed.days, closed.derived), (1, 4), "quarter 40 took more than it may tell");
+    let sum = rig.number(SUM).await;
+    assert_eq!(sum, 95 * 60_000, "never more than the register counted");
+}
+
+#[tokio::test]
+async fn a_read_after_midnight_completes_the_last_interval_of_the_closed_day() {
+    let test = "a_read_after_midnight_completes_the_last_interval_of_the_closed_day";
+    let Some(mut rig) = day_with_a_gap(test, 96..=96).await else { return };
+    let closed = rig.close(at(1, 16)).await;
+    assert_eq!((closed.days, closed.derived), (1, 0));
+    rig.read(at(1, 0), shows(96), at(1, 30)).await;
+    let repaired = rig.close(at(1, 31)).await;
+    assert_eq!(repaired.derived, 1);
+    assert_eq!(rig.number(SUM).await, shows(96) - shows(0));
+}
