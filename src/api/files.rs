@@ -108,11 +108,12 @@ pub(super) async fn upload(
     let layout = params.text("layout");
     let flags = ["by_record", "dry_run", "again"].map(|flag| params.flag(flag));
     params.finish()?;
-    let kind = format.map(|format| format.to_string()).or(layout).unwrap_or_default();
+    let format = format.map(|format| format.to_string());
+    let kind = layout.or(format).unwrap_or_default();
     let options = state.files.options(&kind);
     let mut options = options.map_err(|error| Problem::not_found(error.to_string()))?;
     (options.zone, options.dry_run, options.again) = (zone, flags[1], flags[2]);
-    options.by_record |= flags[0];
+    options.by_record = flags[0];
     let importer = state.files.importer();
     let upload = Upload { name, bytes: body, actor: "api".to_owned() };
     let reports = importer.import(&upload, &options, &mut |_, _| {}).await.map_err(|error| {

@@ -23,7 +23,7 @@ pub(super) enum FormError {
     Parts,
 }
 
-/// The fields of a form, in their order. Parts share the body's memory.
+/// The fields of a form, in their order. A part of half the body and more shares its memory.
 pub(super) fn parts(content_type: &str, body: &Bytes) -> Result<Vec<Part>, FormError> {
     let boundary = boundary(content_type).ok_or(FormError::Kind)?;
     let first = format!("--{boundary}");
@@ -40,7 +40,13 @@ pub(super) fn parts(content_type: &str, body: &Bytes) -> Result<Vec<Part>, FormE
         let length = find(&rest[begin..], next.as_bytes()).ok_or(FormError::Parts)?;
         let head = std::str::from_utf8(&rest[..head_end]).map_err(|_| FormError::Parts)?;
         let (name, file_name) = names(head).ok_or(FormError::Parts)?;
-        let bytes = body.slice(at + begin..at + begin + length);
+        let span = at + begin..at + begin + length;
+        // A small part must not keep a large body alive.
+        let bytes = if length < body.len() / 2 {
+            Bytes::copy_from_slice(&body[span])
+        } else {
+            body.slice(span)
+        };
         found.push(Part { name, file_name, bytes });
         if found.len() > PARTS_MAX {
             return Err(FormError::Parts);

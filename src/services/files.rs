@@ -82,7 +82,8 @@ impl Files {
         Ok(options)
     }
 
-    /// A layout of the utility by its name, else one of the program.
+    /// A layout of the utility by its name, else one of the program. It is known by the name that it
+    /// was found by, whatever it calls itself: letters of its files look it up again.
     fn layout(&self, name: &str) -> Result<Layout, KindError> {
         let plain = name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c));
         let own = self.layouts.as_ref().filter(|_| plain);
@@ -91,18 +92,20 @@ impl Files {
             return layout::preset(name).ok_or_else(|| KindError::Unknown(name.to_owned()));
         };
         let shown = path.display().to_string();
-        match std::fs::read_to_string(&path) {
-            Err(error) => Err(KindError::Unread(shown, error)),
-            Ok(text) => Layout::parse(&text).map_err(|error| KindError::Wrong(shown, error)),
-        }
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| KindError::Unread(shown.clone(), error))?;
+        let mut layout = Layout::parse(&text).map_err(|error| KindError::Wrong(shown, error))?;
+        name.clone_into(&mut layout.name);
+        Ok(layout)
     }
 
-    /// Tells records again that became dead letters.
+    /// Tells records again that became dead letters, each read as its file was.
     ///
     /// # Errors
     /// [`ImportError`] when the store is away.
     pub async fn replay(&self, filter: &ReplayFilter) -> Result<ReplayReport, ImportError> {
-        self.importer.replay(&self.base, filter).await
+        let layout_named = |name: &str| self.layout(name).ok().map(Arc::new);
+        self.importer.replay((&self.base, &layout_named), filter).await
     }
 
     /// Letters and readings that [`Files::replay`] would tell again.

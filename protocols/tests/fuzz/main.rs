@@ -166,7 +166,8 @@ fn seeds_are_accepted() {
     for target in TARGETS {
         for seed in target.seeds {
             let text = String::from_utf8_lossy(seed);
-            assert!((target.run)(seed, 0), "{}: {text}", target.name);
+            // A target that is run in several ways takes it in one of them.
+            assert!((0..4).any(|way| (target.run)(seed, way)), "{}: {text}", target.name);
         }
     }
 }

@@ -3,6 +3,8 @@
 //! settled against what is there (`metering-rules` 6.5). The verb, the inbox, the page and the API all come
 //! through [`FileImporter::import`].
 
+mod again;
+mod letter;
 mod pass;
 mod report;
 mod told;
@@ -12,18 +14,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::tz::TimeZone;
 use metering::UtcTime;
-use protocols::files::{self, Encoding, FileFormat, Layout, archive, beacon};
+use protocols::files::{Encoding, FileFormat, Layout, archive, beacon};
 use sha2::{Digest, Sha256};
+use store::Database;
 use store::files::{FileCounts, NewFile};
-use store::{Database, ReplayFilter};
 
-use super::core::Fate;
-use super::dlq::{ReplayReport, Replayer};
 use super::options::IngestOptions;
 use super::pipeline::core_of;
-use super::sink::{Letter, Sink, SinkError};
+use super::sink::{Sink, SinkError};
 use super::store_sink::StoreSink;
 use crate::clock::Clock;
+pub use again::LayoutNamed;
 use pass::Pass;
 pub use report::{ChannelReads, FileOutcome, FileReport};
 
@@ -31,6 +32,8 @@ pub use report::{ChannelReads, FileOutcome, FileReport};
 /// ingest; a longer one in several, so that its size is no question of memory. All of it was looked at
 /// before, and when the store goes away in between, the file completes when it comes again.
 const WHOLE_BATCHES: usize = 50;
+/// A longer name of a file is cut: each of its letters carries it.
+const NAME_CHARS_MAX: usize = 255;
 /// Records between two words on how far it is.
 const TOLD_EVERY: u64 = 64;
 /// Name of the adapter that files arrive by.
@@ -79,6 +82,15 @@ pub struct Upload {
     pub actor: String,
 }
 
+impl Upload {
+    /// With a name that can be kept and shown: of bounded length, without control characters.
+    fn named(&self) -> Self {
+        let shown = |c: char| if c.is_control() { '?' } else { c };
+        let name = self.name.chars().take(NAME_CHARS_MAX).map(shown).collect();
+        Self { name, ..self.clone() }
+    }
+}
+
 /// Hears how many records are done, and of how many.
 pub type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
@@ -120,6 +132,7 @@ impl FileImporter {
         options: &FileOptions,
         progress: Progress<'_>,
     ) -> Result<Vec<FileReport>, ImportError> {
+        let upload = &upload.named();
         if !archive::is_zip(&upload.bytes) {
             return Ok(vec![self.one(upload, options, progress).await?]);
         }
@@ -138,7 +151,8 @@ impl FileImporter {
                 name: format!("{}/{name}", upload.name),
                 bytes: bytes.into(),
                 actor: upload.actor.clone(),
-            };
+            }
+            .named();
             reports.push(self.one(&member, options, progress).await?);
         }
         Ok(reports)
@@ -310,79 +324,6 @@ impl FileImporter {
         counts.duplicate += stored.duplicate;
         counts.conflicting += stored.conflicting;
         counts.dead += stored.dead;
-        Ok(())
-    }
-
-    /// Letters and readings that [`FileImporter::replay`] would tell again.
-    ///
-    /// # Errors
-    /// When the store is away.
-    pub async fn waiting(&self, filter: &ReplayFilter) -> Result<(u64, u64), SinkError> {
-        let (database, options) = (self.database.clone(), self.options.clone());
-        Replayer::new(database, options, Arc::clone(&self.clock)).count(filter).await
-    }
-
-    /// Tells records again that became dead letters. `options` say how files are read.
-    ///
-    /// # Errors
-    /// [`ImportError`] when the store is away.
-    pub async fn replay(
-        &self,
-        options: &FileOptions,
-        filter: &ReplayFilter,
-    ) -> Result<ReplayReport, ImportError> {
-        let mut after = None;
-        let mut report = ReplayReport::default();
-        loop {
-            let page = self.database.letters_to_replay(FILE_ADAPTER, filter, after).await?;
-            let Some(last) = page.last() else { return Ok(report) };
-            after = Some((last.received_at, last.sha256));
-            let letters: Vec<Letter> = page.iter().map(Letter::from).collect();
-            self.tell(&letters, options, &mut report).await?;
-        }
-    }
-
-    async fn tell(
-        &self,
-        letters: &[Letter],
-        options: &FileOptions,
-        report: &mut ReplayReport,
-    ) -> Result<(), ImportError> {
-        let mut sink = StoreSink::new(self.database.clone(), FILE_ADAPTER);
-        let mut core = core_of(&self.options, &sink.registry().await?);
-        let mut used = Vec::new();
-        let mut batch = told::FileBatch::begin(&core, "");
-        for letter in letters {
-            let mut found = files::Collected::default();
-            let format = letter.topic.split('/').nth(1).and_then(|name| name.parse().ok());
-            let Some(format) = format else { continue };
-            let context = pass::context(options, letter.received_at);
-            let read = files::read(format, &context, &letter.payload, &mut found);
-            if read.is_err() || !found.faults.is_empty() {
-                continue;
-            }
-            let fates: Vec<Fate> = found
-                .records
-                .iter()
-                .map(|record| batch.push_of(&mut core, record, (&letter.topic, letter.received_at)))
-                .collect();
-            if fates.iter().all(|fate| *fate == Fate::Accepted) {
-                used.push(letter.clone());
-            }
-        }
-        let (mut rows, _) = batch.finish(&mut core, self.clock.now()).into_parts();
-        rows.dead.clear();
-        rows.unknown.clear();
-        rows.heard.clear();
-        report.stored.add(sink.commit(&StoreSink::prepare(rows)).await?);
-        sink.replayed(&used, self.clock.now()).await?;
-        sink.end().await;
-        if !used.is_empty() {
-            self.database.touch_assets(self.clock.now()).await?;
-        }
-        report.letters += letters.len() as u64;
-        report.accepted += used.len() as u64;
-        report.still_dead += (letters.len() - used.len()) as u64;
         Ok(())
     }
 }

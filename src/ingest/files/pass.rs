@@ -6,7 +6,7 @@ use protocols::files::{self, FileContext, FileFormat, FileRecord, LineFault, Sin
 use store::files::{FAULTS_KEPT_MAX, FaultRow};
 use tokio::sync::mpsc;
 
-use super::{FileOptions, FileOutcome, FileReport, ImportError, Upload};
+use super::{FileOptions, FileOutcome, FileReport, ImportError, Upload, letter};
 
 /// Records that wait for the committer.
 const WAITING_MAX: usize = 256;
@@ -28,13 +28,12 @@ impl Pass {
         format: FileFormat,
         received_at: UtcTime,
     ) -> Self {
-        let name = upload.name.replace('\0', "?");
         Self {
             upload: upload.clone(),
             options: options.clone(),
             format,
             received_at,
-            topic: format!("file/{format}/{name}"),
+            topic: letter::topic_of(format, options, &upload.name),
             made_at: None,
         }
     }

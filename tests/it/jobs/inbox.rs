@@ -7,12 +7,12 @@ use std::time::Duration;
 use headend::clock::{Clock, SteppedClock};
 use headend::config::FilesConfig;
 use headend::ingest::IngestOptions;
-use headend::ingest::files::FILE_ADAPTER;
+use headend::ingest::files::{FILE_ADAPTER, FileOptions, Upload};
 use headend::jobs::inbox::{self, Inbox};
 use headend::services::files::Files;
 use jiff::tz::TimeZone;
 use metering::UtcTime;
-use store::{Database, testing};
+use store::{Database, ReplayFilter, testing};
 use tokio::sync::watch;
 
 use crate::kit::skip::skip;
@@ -135,4 +135,45 @@ async fn files_move_to_done_or_failed_and_are_stored_once() {
     assert_eq!(count(&database, "SELECT count(*) FROM register_read").await, 1);
     let by = "SELECT count(*) FROM imported_file WHERE actor = 'inbox' AND state = 'done'";
     assert_eq!(count(&database, by).await, 2, "the second copy is known by its content");
+}
+
+#[tokio::test]
+async fn letters_are_read_as_their_file_was() {
+    let test = "letters_are_read_as_their_file_was";
+    let Some(database) = database(test).await else { return };
+    let layouts = TempDir::new("letters");
+    // It is found by the name of its file, whatever it calls itself.
+    std::fs::write(layouts.path().join("walk.toml"), LAYOUT).unwrap();
+    let now = UtcTime::parse_rfc3339("2026-07-10T12:00:00Z").unwrap();
+    let clock: Arc<dyn Clock> = SteppedClock::starting_at(now);
+    let layouts = Some(layouts.path().to_owned());
+    let config = FilesConfig { inbox: None, layouts, by_record: false };
+    let ingest = IngestOptions::new(FILE_ADAPTER, Vec::new());
+    let files = Files::new(database.clone(), ingest, &config, (TimeZone::UTC, clock));
+    let cmep = "MEPMD01,20080501,S,SC,R,METER1,202607020101,M2,OK,E,KWH,1,00000100,1,\
+        202607010100,R0,1.5\n";
+    for (kind, name, text) in [
+        ("walk", "walk\0.csv", "Serial,Day,Read\nS2,2026-06-01,100.5\n"),
+        ("cmep", "june.txt", cmep),
+    ] {
+        let zone = TimeZone::get("America/Denver").unwrap();
+        let options = FileOptions { zone, ..files.options(kind).unwrap() };
+        let (name, bytes) = (name.repeat(40), text.to_owned().into());
+        let upload = Upload { name, bytes, actor: "test".to_owned() };
+        let told = files.importer().import(&upload, &options, &mut |_, _| {}).await.unwrap();
+        assert_eq!(told[0].counts.dead, 1, "{told:?}");
+        assert!(told[0].name.len() <= 255 && !told[0].name.contains('\0'), "{told:?}");
+    }
+    let meter = "INSERT INTO meter_source (source_id, meter_id, created_at) \
+        VALUES ('own:S2', 1, '2026-01-01'), ('cmep:M2', 1, '2026-01-01'); \
+        UPDATE meter_channel SET field = 'KWH', len_s = 3600 WHERE channel = 1";
+    database.client().await.unwrap().batch_execute(meter).await.unwrap();
+    let known = ReplayFilter { provisioned: true, ..ReplayFilter::default() };
+    let report = files.replay(&known).await.unwrap();
+    assert_eq!((report.accepted, report.still_dead), (2, 0), "{report:?}");
+    // Midnight and one o'clock of Denver, six hours behind.
+    let read = "SELECT count(*) FROM register_read WHERE read_at = '2026-06-01T06:00:00Z'";
+    assert_eq!(count(&database, read).await, 1);
+    let interval = "SELECT count(*) FROM read_interval WHERE starts_at = '2026-07-01T06:00:00Z'";
+    assert_eq!(count(&database, interval).await, 1);
 }

@@ -176,7 +176,7 @@ async fn lines_of_an_unknown_device_come_back_once_it_is_a_meter() {
     let ingest = IngestOptions::new(FILE_ADAPTER, Vec::new());
     let importer = FileImporter::new(rig.database.clone(), ingest, clock);
     let known = ReplayFilter { provisioned: true, ..ReplayFilter::default() };
-    let replay = async || importer.replay(&options, &known).await.unwrap().accepted;
+    let replay = async || importer.replay((&options, &|_| None), &known).await.unwrap().accepted;
     assert_eq!(replay().await, 0, "nobody knows it yet");
     let client = rig.database.client().await.unwrap();
     let provisioned = "INSERT INTO meter_source (source_id, meter_id, created_at) \
@@ -206,6 +206,9 @@ async fn the_api_takes_files_and_keeps_their_history() {
     let taken = post("name=a.csv&by_record=true&format=nem12", &text).await;
     assert_eq!(taken["counts"]["inserted"], 48, "{taken}");
     assert_eq!(post("name=b.csv", &text).await["outcome"], "known");
+    let layout =
+        api.post("/api/v1/files?format=layout&layout=radix-a&dry_run=true", &[], "x").await;
+    assert_eq!(layout.status, StatusCode::OK, "{}", layout.text());
     let unknown = api.post("/api/v1/files?layout=none-of-these", &[], &text).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     assert!(unknown.text().contains("names no format"), "{}", unknown.text());

@@ -175,6 +175,19 @@ const COLUMNS_MAX: usize = 200;
 const RECORDS_MAX: usize = 32;
 
 impl Layout {
+    /// For one record alone, as [`super::super::FileRecord::raw`] keeps it: no line is skipped, header and
+    /// trailer may be missing.
+    pub fn of_record(&self) -> Self {
+        let spare =
+            |frame: &Option<Frame>| frame.clone().map(|frame| Frame { required: false, ..frame });
+        Self {
+            skip_lines: 0,
+            header: spare(&self.header),
+            trailer: spare(&self.trailer),
+            ..self.clone()
+        }
+    }
+
     /// Reads a layout.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ pub(in super::super) fn read(
         context,
         zone,
         names: Vec::new(),
+        head: String::new(),
         open: vec![None; layout.records.len().max(1)],
         records: 0,
         header: false,
@@ -63,6 +64,8 @@ struct Run<'r> {
     zone: &'r TimeZone,
     /// Column names of a CSV.
     names: Vec<String>,
+    /// The line that they stand on.
+    head: String,
     /// The last line of each kind of record, outermost first.
     open: Vec<Option<Held>>,
     records: u64,
@@ -78,6 +81,7 @@ impl Run<'_> {
         }
         if matches!(layout.shape, Shape::Csv { named: true, .. }) && self.names.is_empty() {
             self.names = fields(layout.shape, &line.text);
+            self.head = line.text.clone().into_owned();
             return Ok(());
         }
         let begins = |frame: &Option<Frame>| {
@@ -215,7 +219,7 @@ impl Run<'_> {
         let held = || self.open.iter().flatten();
         let mut raw = String::new();
         if !self.names.is_empty() {
-            raw.push_str(&self.names.join(","));
+            raw.push_str(&self.head);
             raw.push('\n');
         }
         for held in held() {

@@ -214,3 +214,33 @@ fn families_of_presets_are_known() {
         assert!(crate::FAMILIES.contains(&family.as_str()), "{name}: {family}");
     }
 }
+
+#[test]
+fn a_record_alone_reads_as_it_did_in_its_file() {
+    let layout = Layout::parse(
+        "name = \"rounds\"\nkind = \"csv\"\nfamily = \"own\"\ndelimiter = \";\"\n\
+         column_names = true\nskip_lines = 1\nheader = { prefix = \"H\", required = true }\n\
+         trailer = { prefix = \"T\", required = true }\ncolumns = [\n\
+         { target = \"id\", name = \"Serial\", required = true },\n\
+         { target = \"date\", name = \"Day\", format = \"YYYY-MM-DD\", required = true },\n\
+         { target = \"reading\", name = \"Read, L\", field = \"total\", unit = \"L\" },\n]\n",
+    )
+    .unwrap();
+    let (zone, alone) = (TimeZone::UTC, layout.of_record());
+    let context = |layout| FileContext {
+        received_at: UtcTime::parse_rfc3339("2026-03-02T12:00:00Z").unwrap(),
+        zone: Some(&zone),
+        encoding: Encoding::Utf8,
+        identity: beacon::Identity::default(),
+        layout: Some(layout),
+    };
+    let text = "round 7\nSerial;Day;Read, L\nH\nS1;2026-03-01;100\nT\n";
+    let mut found = Collected::default();
+    read_file(FileFormat::Layout, &context(&layout), text.as_bytes(), &mut found).unwrap();
+    let [record] = found.records.as_slice() else { panic!("{found:?}") };
+    let mut again = Collected::default();
+    read_file(FileFormat::Layout, &context(&alone), &record.raw, &mut again).unwrap();
+    assert_eq!(again.faults, []);
+    let [same] = again.records.as_slice() else { panic!("{again:?}") };
+    assert_eq!(same.report, record.report);
+}
