@@ -234,8 +234,9 @@ impl SimUnit {
     }
 }
 
+/// Meters of this kind count whole watt-hours.
 fn kwh(wh: f64) -> f32 {
-    single(wh / 1_000.0)
+    single(wh.floor() / 1_000.0)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the registers are floats of 32 bits")]
@@ -278,6 +279,8 @@ mod tests {
         assert!(ask(&mut bus, &[0, 11, 0, 0, 0, 6, 9, 4, 0, 0, 0, 2]).is_empty(), "no unit 9");
         bus.pass(3_600.0);
         assert!(bus.truth(2).unwrap().1 > import);
+        let told = import.to_string();
+        assert!(told.split_once('.').is_none_or(|(_, decimals)| decimals.len() <= 3), "{told}");
     }
 
     #[test]

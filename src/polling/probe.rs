@@ -76,16 +76,44 @@ impl Device {
 }
 
 impl Fit {
-    /// Thousandths of the profile's registers that the device has, less those that it belies.
+    /// Thousandths of the profile's registers that the device has, less those that it belies. Of
+    /// profiles that it has nearly wholly, the one that says more: a family's small meter is part of
+    /// its large one.
     pub fn score(&self) -> i64 {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let parts = count(self.values) - 4 * count(self.refused);
-        // Of two that fit wholly, the one that says more.
-        1_000 * parts / count(self.registers.max(1)) + count(self.values).min(99)
+        let share = 1_000 * parts / count(self.registers.max(1));
+        let nearly_whole = self.refused == 0 && share >= 900;
+        share + if nearly_whole { 1_000 * count(self.values).min(999) } else { 0 }
     }
 
     /// Whether the device can be this one.
     pub fn is_likely(&self) -> bool {
         self.values > 0 && self.refused == 0 && 2 * self.values >= self.registers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocols::modbus::devices;
+
+    use super::*;
+
+    fn fit(profile: &str, values: usize, registers: usize, refused: usize) -> Fit {
+        let profile = Arc::new(devices::builtin(profile).unwrap());
+        Fit { profile, outcome: Err("not asked".to_owned()), values, registers, refused }
+    }
+
+    #[test]
+    fn the_profile_that_says_more_of_the_device_is_chosen() {
+        let large = fit("eastron-sdm630", 26, 27, 0);
+        assert!(large.score() > fit("eastron-sdm120", 11, 11, 0).score());
+        // The small meter has few of the large one's registers.
+        assert!(
+            fit("eastron-sdm120", 11, 11, 0).score() > fit("eastron-sdm630", 14, 27, 0).score()
+        );
+        assert!(
+            fit("eastron-sdm120", 11, 11, 0).score() > fit("eastron-sdm630", 26, 27, 1).score()
+        );
     }
 }
