@@ -8,6 +8,7 @@ use metering::{ChannelNo, Commodity, RuleNo, Severity, Subject, UtcTime};
 
 use crate::cause::{Cause, Family};
 use crate::params::{Mode, Params, RuleSettings};
+use crate::rebuild::KnownAlert;
 use crate::rule::RuleId;
 use crate::state::NEVER;
 use crate::transition::{AlertTransition, Evidence, TransitionKind, alert_id};
@@ -616,8 +617,24 @@ impl AlertBook {
         self.tell(active.stage, transition, out);
     }
 
+    /// The store knows this alert: it is live as it was told. False when it does not hold here.
+    pub(crate) fn adopt(&mut self, key: &AlertKey, known: &KnownAlert) -> bool {
+        match self.active.get(key).map(|active| active.stage) {
+            Some(Stage::Pending) => self.forget_due(key),
+            Some(Stage::Live) => {}
+            Some(Stage::Shadow) | None => return false,
+        }
+        let Some(active) = self.active.get_mut(key) else { return false };
+        active.stage = Stage::Live;
+        active.start = known.condition_start.seconds();
+        active.cause = known.cause;
+        active.severity = known.severity;
+        active.annunciated |= known.has_issue;
+        true
+    }
+
     /// Active alerts of the subject in this family, without `key` itself.
-    fn others(&self, key: &AlertKey, family: Family) -> u16 {
+    pub(crate) fn others(&self, key: &AlertKey, family: Family) -> u16 {
         let count = self
             .of_subject(key.subject)
             .filter(|(other, active)| *other != key && keeps_open(other, active))

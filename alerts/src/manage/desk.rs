@@ -329,7 +329,7 @@ impl Desk {
     }
 
     /// The alert is over.
-    fn go(&mut self, key: AlarmKey, said: &mut Said) {
+    pub(super) fn go(&mut self, key: AlarmKey, said: &mut Said) {
         let keeps = self.now - self.params.chatter_daily_s;
         let Some(alarm) = self.alarms.get_mut(&key) else { return };
         alarm.active = false;

@@ -10,6 +10,7 @@
 //! [`Desk`] is a state machine over log time: transitions, acts of staff and the passing of time in,
 //! [`Said`] out. The same input gives the same output, and a snapshot and the tail a straight run.
 
+mod agree;
 mod desk;
 mod kpi;
 mod save;

@@ -11,6 +11,7 @@ mod guards;
 mod issues;
 mod network;
 mod properties;
+mod rebuild;
 mod rules;
 mod size;
 mod streaming;
