@@ -190,7 +190,7 @@ fn keep_open_days(channel: &mut Channel, (number, late): (i32, bool), slot: i64)
     if !repairs() {
         return;
     }
-    let own = channel.open.iter().find(|open| late && open.number == number);
+    let own = channel.open.heads().find(|open| late && open.number == number);
     let own = own.map(|open| open.start().div_euclid(len_s) + 1 - WINDOW_S / len_s);
     let Some(water) = channel.water.as_deref_mut() else { return };
     let head = water.head.s().max(slot);
@@ -207,11 +207,9 @@ fn keep_open_days(channel: &mut Channel, (number, late): (i32, bool), slot: i64)
 /// The first slot that is wanted beside the newest 26 hours; `head` when none is.
 fn wanted_from(channel: &Channel, head: i64) -> i64 {
     let len_s = channel.len();
-    let mut unclosed = channel.open.iter().filter(|open| open.number > channel.closed_through);
-    let first = match (unclosed.clone().next(), unclosed.next_back()) {
-        (Some(first), Some(last)) if first.number != last.number => {
-            first.start().div_euclid(len_s) + 1 - WINDOW_S / len_s
-        }
+    let mut unclosed = channel.open.heads().filter(|open| open.number > channel.closed_through);
+    let first = match (unclosed.next(), unclosed.last()) {
+        (Some(first), Some(_)) => first.start().div_euclid(len_s) + 1 - WINDOW_S / len_s,
         _ => head,
     };
     let late = channel.water.as_deref().is_some_and(|water| water.late_until.s() >= head);
@@ -267,9 +265,7 @@ fn mark(
     }
     let index = usize::try_from((start - day.start) / len_s).ok()?;
     let closed = day.number <= channel.closed_through;
-    let packed = closed
-        && channel.days.is_known(day.number)
-        && channel.open.binary_search_by_key(&day.number, |open| open.number).is_err();
+    let packed = closed && channel.days.is_known(day.number) && !channel.open.has(day.number);
     if packed {
         let late = channel.fill_gap(day.number, (index, value), env.params.var_coverage_pct)?;
         let night = late.night;
@@ -281,27 +277,27 @@ fn mark(
             late: Some(late),
         });
     }
-    let open = channel.open_day(day)?;
-    if !open.mark(index, value) {
+    let mut open = channel.open_day(day)?;
+    let taken = open.mark(index, value);
+    let counted = value.filter(|_| taken && channel.water.is_some());
+    let night = counted.and_then(|value| open.add_to_night((start, len_s), value));
+    channel.open.put(&open);
+    if !taken {
         return None;
     }
-    let night = value.and_then(|value| open.add_to_night((start, len_s), value));
     let mut readable = None;
     if closed {
         let before = channel.days.total(day.number);
-        let open = channel.open_day(day)?;
         let (code, complete) = (open.code(env.params.var_coverage_pct), open.is_complete());
-        if code != CODE_BAD && before.is_none() {
-            readable = Some((open.clone(), code));
-        }
         channel.days.set(day.number, code);
-        let newly = readable.as_ref().map(|(open, _)| open.clone());
+        let newly = code != CODE_BAD && before.is_none();
         if complete {
-            channel.open.retain(|open| open.number != day.number);
-        } else if let Some(open) = newly {
+            channel.open.retain(|number| number != day.number);
+        } else if newly {
             let late_days = i32::try_from(env.params.late_days).unwrap_or(35);
             channel.pack(&open, channel.closed_through.saturating_sub(late_days));
         }
+        readable = newly.then_some((open, code));
     }
     Some(Marked { number: day.number, closed, night, readable, late: None })
 }
@@ -313,8 +309,7 @@ fn close_ready(meter: &mut Meter, places: (u32, usize), env: &mut Env) {
         let Some(channel) = meter.channels.get_mut(places.1) else { return };
         let Some(next) = next_to_close(channel) else { break };
         let lag_s = i64::from(channel.lag_s);
-        let whole =
-            channel.open.iter().find(|open| open.number == next).is_some_and(|o| o.is_complete());
+        let whole = channel.open.get(next).is_some_and(|open| open.is_complete());
         if !whole {
             let day = env.zones.day(zone, next);
             let passed = channel.last_end.s() - lag_s >= day.end || env.now - lag_s >= day.end;
@@ -331,7 +326,7 @@ fn close_ready(meter: &mut Meter, places: (u32, usize), env: &mut Env) {
 /// which there is nothing are passed over.
 fn next_to_close(channel: &mut Channel) -> Option<i32> {
     let first_open =
-        channel.open.iter().map(|open| open.number).find(|n| *n > channel.closed_through)?;
+        channel.open.heads().map(|open| open.number).find(|n| *n > channel.closed_through)?;
     channel.closed_through = first_open - 1;
     Some(first_open)
 }
@@ -362,13 +357,11 @@ fn close(meter: &mut Meter, places: (u32, usize), number: i32, env: &mut Env) {
     let late_days = i32::try_from(env.params.late_days).unwrap_or(35);
     let Some(channel) = meter.channels.get_mut(places.1) else { return };
     channel.closed_through = number;
-    let Some(day) = channel.open.iter().find(|open| open.number == number).cloned() else { return };
+    let Some(day) = channel.open.get(number) else { return };
     let code = day.code(env.params.var_coverage_pct);
     channel.days.set(number, code);
     let whole = day.is_complete();
-    channel
-        .open
-        .retain(|open| open.number > number - late_days && !(whole && open.number == number));
+    channel.open.retain(|open| open > number - late_days && !(whole && open == number));
     if code != CODE_BAD && !whole {
         channel.pack(&day, number - late_days);
     } else {

@@ -202,16 +202,14 @@ impl OfMeter<'_> {
                 self.recent(|rare| (rare.temperature_at, rare.temperature_cc.into()))
                     .map(|hundredths| Value::Number(float(hundredths) / 100.0)),
             ),
-            Feature::BackflowLevel => {
-                count(self.meter.rare.as_ref().map_or(0, |rare| rare.back_level))
-            }
+            Feature::BackflowLevel => count(self.meter.rare().map_or(0, |rare| rare.back_level)),
             _ => None,
         }
     }
 
     /// A value of the last day.
     fn recent(&self, of: impl Fn(&crate::state::rare::Rare) -> (i64, i64)) -> Option<i64> {
-        let (at, value) = of(self.meter.rare.as_deref()?);
+        let (at, value) = of(self.meter.rare()?);
         (at != NEVER && self.env.now - at <= DAY_S).then_some(value)
     }
 

@@ -89,7 +89,7 @@ pub(crate) fn used_while_cut(
         return;
     };
     let grace_s = env.params.valve_grace_s;
-    let Some(rare) = meter.rare.as_deref_mut().filter(|rare| rare.is_cut()) else { return };
+    let Some(rare) = meter.rare_if_any().filter(|rare| rare.is_cut()) else { return };
     if end - len_s < rare.cut_at + grace_s || value <= 0 {
         return;
     }

@@ -2,10 +2,11 @@
 
 use metering::{ChannelAsset, ChannelKind, Commodity, Flow, Quantity};
 
-use super::days::{DayRing, OpenDay, OpenDays, Slot, code_of};
-use super::gaps::{Coding, Gap, Gaps};
+use super::days::{DayRing, OpenDay, Slot, code_of};
+use super::gaps::{self, Coding, Gap};
 use super::hist::HalfOctaves;
 use super::months::Months;
+use super::open::OpenDays;
 use super::sec::Sec;
 use super::water::Water;
 use crate::local::LocalDay;
@@ -76,9 +77,8 @@ pub(crate) struct Channel {
     pub(crate) closed_through: i32,
     /// When the timer that closes the next day is due.
     pub(crate) close_at: Sec,
+    /// Days of which slots may still come; of the closed ones only the few that are missing.
     pub(crate) open: OpenDays,
-    /// Closed days of which a few slots may still come.
-    pub(crate) gaps: Gaps,
     pub(crate) days: DayRing,
     pub(crate) runs: HalfOctaves<RUN_CLASSES>,
     /// Slots of the zero run that reaches into the next day.
@@ -107,7 +107,6 @@ snap_struct!(Channel {
     closed_through,
     close_at,
     open,
-    gaps,
     days,
     runs,
     run_carry,
@@ -146,7 +145,6 @@ impl Channel {
             closed_through: i32::MIN,
             close_at: Sec::NONE,
             open: OpenDays::default(),
-            gaps: Gaps::default(),
             days: DayRing::new(i32::MIN / 2),
             runs: HalfOctaves::EMPTY,
             run_carry: 0,
@@ -214,10 +212,9 @@ impl Channel {
         let newest = self.open.last().map_or(i32::MIN, |day| day.number);
         let first = i32::try_from(end.div_euclid(86_400)).unwrap_or(i32::MAX).saturating_add(1);
         let a_day = u32::try_from(86_400 / self.len()).unwrap_or(0);
-        let gaps = self.gaps.read(self.coding());
+        let gaps = self.gaps();
         for number in first.max(newest.saturating_sub(super::days::DAYS))..newest {
-            let closed = self.open.iter().all(|day| day.number != number);
-            if closed && self.days.total(number) == Some(0) {
+            if !self.open.has(number) && self.days.total(number) == Some(0) {
                 let gap = gaps.iter().find(|gap| gap.number == number);
                 zeros += gap.map_or(a_day, |gap| u32::from(gap.good()));
             }
@@ -243,8 +240,8 @@ impl Channel {
     /// A closed day whose total is known is kept by its gaps alone. Days before `oldest` take no
     /// slots any more.
     pub(crate) fn pack(&mut self, day: &OpenDay, oldest: i32) {
-        self.open.retain(|open| open.number != day.number);
-        let mut gaps = self.gaps.read(self.coding());
+        self.open.retain(|number| number != day.number);
+        let mut gaps = self.gaps();
         gaps.retain(|gap| gap.number > oldest && gap.number != day.number);
         if !day.is_complete() {
             let at = gaps.partition_point(|gap| gap.number < day.number);
@@ -255,17 +252,33 @@ impl Channel {
 
     /// Days before `oldest` take no slots any more.
     pub(crate) fn forget_gaps(&mut self, oldest: i32) {
-        let mut gaps = self.gaps.read(self.coding());
+        let mut gaps = self.gaps();
         if gaps.first().is_some_and(|gap| gap.number <= oldest) {
             gaps.retain(|gap| gap.number > oldest);
             self.keep_gaps(&gaps);
         }
     }
 
+    fn gaps(&self) -> Vec<Gap> {
+        gaps::read(self.open.gaps(), self.coding())
+    }
+
     fn keep_gaps(&mut self, gaps: &[Gap]) {
-        let mut coded = std::mem::take(&mut self.gaps);
-        coded.write(gaps, self.coding());
-        self.gaps = coded;
+        let bytes = gaps::written(gaps, self.coding());
+        self.open.set_gaps(&bytes);
+    }
+
+    /// Share of good slots of a day, in thousandths; exact while slots of the day may still come.
+    pub(crate) fn good_permille(&self, number: i32) -> i64 {
+        let share = |(good, slots): (u16, u16)| i64::from(good) * 1_000 / i64::from(slots.max(1));
+        if let Some(open) = self.open.get(number) {
+            return share((open.good, open.slots));
+        }
+        match self.gaps().iter().find(|gap| gap.number == number) {
+            Some(gap) => share((gap.good(), gap.slots)),
+            None if self.days.total(number).is_some() => 1_000,
+            None => 0,
+        }
     }
 
     /// A slot of a closed day came late; `None` when it is known.
@@ -275,10 +288,7 @@ impl Channel {
         (index, value): (usize, Option<i64>),
         coverage_pct: i64,
     ) -> Option<LateSlot> {
-        if self.gaps.is_empty() {
-            return None;
-        }
-        let mut gaps = self.gaps.read(self.coding());
+        let mut gaps = self.gaps();
         let at = gaps.binary_search_by_key(&number, |gap| gap.number).ok()?;
         let (slots, len_s) = (self.night(), self.len());
         let gap = gaps.get_mut(at)?;
@@ -310,27 +320,19 @@ impl Channel {
         Some(late)
     }
 
-    /// The record of a day that may still change: made when it is new or was wholly missing.
-    /// `None` when the day is complete, so that the slot must be known already.
-    pub(crate) fn open_day(&mut self, day: LocalDay) -> Option<&mut OpenDay> {
-        let at = match self.open.binary_search_by_key(&day.number, |open| open.number) {
-            Ok(at) => at,
-            Err(at) => {
-                if day.number <= self.closed_through && self.days.is_known(day.number) {
-                    return None;
-                }
-                self.open.insert(at, OpenDay::new(day, i64::from(self.len_s)));
-                at
-            }
-        };
-        self.open.get_mut(at)
+    /// The record of a day that may still change: new, or as it is kept. `None` when the day is
+    /// complete, so that the slot must be known already.
+    pub(crate) fn open_day(&self, day: LocalDay) -> Option<OpenDay> {
+        self.open.get(day.number).or_else(|| {
+            let complete = day.number <= self.closed_through && self.days.is_known(day.number);
+            (!complete).then(|| OpenDay::new(day, self.len()))
+        })
     }
 
     /// Bytes of this channel, with what it keeps on the heap.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.open.heap_bytes()
-            + self.gaps.heap_bytes()
             + self.water.as_ref().map_or(0, |water| water.heap_bytes())
     }
 }

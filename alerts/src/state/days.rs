@@ -1,9 +1,9 @@
-//! Local days of a channel: the ones that are still incomplete, slot by slot, and the totals of the
-//! last eight weeks in two bytes each.
+//! Local days of a channel: one that is still incomplete, slot by slot, and the totals of the last
+//! eight weeks in two bytes each.
 
 use super::sec::Sec;
 use crate::local::LocalDay;
-use crate::snapshot::{Reader, Snap, SnapshotError, Writer, snap_struct};
+use crate::snapshot::snap_struct;
 use crate::stats::{CODE_BAD, CODE_MISSING, code16, decode16};
 
 /// Days that are remembered: 40 weekdays and 16 days of weekends.
@@ -29,44 +29,32 @@ pub(crate) struct OpenDay {
     words: Words,
 }
 
-/// Two bits for each slot: a word for up to 32 slots, more on the heap.
+/// Two bits for each slot: up to 128 slots in place, more on the heap.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Words {
-    One([u64; 1]),
-    Three(Box<[u64; 3]>),
-    Many(Box<Box<[u64]>>),
+    Few([u64; 4]),
+    Many(Box<[u64]>),
 }
 
 impl Words {
     fn new(slots: u16) -> Self {
         match usize::from(slots).div_ceil(SLOTS_A_WORD) {
-            0 | 1 => Self::One([0]),
-            2 | 3 => Self::Three(Box::new([0; 3])),
-            more => Self::Many(Box::new(vec![0; more].into_boxed_slice())),
+            0..=4 => Self::Few([0; 4]),
+            more => Self::Many(vec![0; more].into_boxed_slice()),
         }
     }
 
     fn words(&self) -> &[u64] {
         match self {
-            Self::One(words) => words,
-            Self::Three(words) => words.as_slice(),
+            Self::Few(words) => words,
             Self::Many(words) => words,
         }
     }
 
     fn words_mut(&mut self) -> &mut [u64] {
         match self {
-            Self::One(words) => words,
-            Self::Three(words) => words.as_mut_slice(),
+            Self::Few(words) => words,
             Self::Many(words) => words,
-        }
-    }
-
-    fn heap_bytes(&self) -> usize {
-        match self {
-            Self::One(_) => 0,
-            Self::Three(_) => size_of::<[u64; 3]>(),
-            Self::Many(words) => size_of::<Box<[u64]>>() + size_of_val(&***words),
         }
     }
 }
@@ -83,10 +71,16 @@ pub(crate) enum Slot {
 
 const SLOTS: [Slot; 4] = [Slot::Missing, Slot::Bad, Slot::Zero, Slot::Flow];
 const SLOTS_A_WORD: usize = 32;
+/// No day that is judged has so many: the bit above is used for something else.
+const SLOTS_MAX: u16 = 0x7FFE;
+pub(super) const SLOTS_A_BYTE: usize = 4;
+/// Set in the two bits of each good slot, and the lower of the two.
+const HIGH_BITS: u64 = 0xAAAA_AAAA_AAAA_AAAA;
+const LOW_BITS: u64 = 0x5555_5555_5555_5555;
 
 impl OpenDay {
     pub(crate) fn new(day: LocalDay, len_s: i64) -> Self {
-        let slots = u16::try_from(day.slots(len_s)).unwrap_or(u16::MAX);
+        let slots = u16::try_from(day.slots(len_s)).unwrap_or(SLOTS_MAX).min(SLOTS_MAX);
         let words = Words::new(slots);
         Self {
             number: day.number,
@@ -97,6 +91,33 @@ impl OpenDay {
             night: [0; 2],
             words,
         }
+    }
+
+    /// A day as it was kept: number, slots, start, sum, night and two bits for each slot.
+    pub(super) fn from_parts(
+        (number, slots, start): (i32, u16, Sec),
+        (sum, night): (i64, [u32; 2]),
+        bits: &[u8],
+    ) -> Self {
+        let mut words = Words::new(slots);
+        for (word, bytes) in words.words_mut().iter_mut().zip(bits.chunks(8)) {
+            let mut whole = [0; 8];
+            whole[..bytes.len()].copy_from_slice(bytes);
+            *word = u64::from_le_bytes(whole);
+        }
+        let good = words.words().iter().map(|word| (word & HIGH_BITS).count_ones()).sum::<u32>();
+        let good = u16::try_from(good).unwrap_or(u16::MAX);
+        Self { number, slots, good, start, sum, night, words }
+    }
+
+    /// Two bits for each slot, four slots a byte.
+    pub(super) fn bits(&self) -> impl Iterator<Item = u8> {
+        let bytes = usize::from(self.slots).div_ceil(SLOTS_A_BYTE);
+        self.words.words().iter().flat_map(|word| word.to_le_bytes()).take(bytes)
+    }
+
+    pub(super) fn start_sec(&self) -> Sec {
+        self.start
     }
 
     pub(crate) fn start(&self) -> i64 {
@@ -146,7 +167,6 @@ impl OpenDay {
     }
 
     pub(crate) fn is_complete(&self) -> bool {
-        const LOW_BITS: u64 = 0x5555_5555_5555_5555;
         let known = |word: &u64| ((word | word >> 1) & LOW_BITS).count_ones();
         self.words.words().iter().map(known).sum::<u32>() >= u32::from(self.slots)
     }
@@ -160,10 +180,6 @@ impl OpenDay {
     pub(crate) fn night(&self) -> [u32; 2] {
         self.night
     }
-
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.words.heap_bytes()
-    }
 }
 
 /// The total of a day as if it were whole, by the sum of its good slots; a code of [`DayRing`].
@@ -174,81 +190,6 @@ pub(crate) fn code_of(sum: i64, (good, slots): (u16, u16), coverage_pct: i64) ->
     }
     let whole = i128::from(sum) * i128::from(slots) / i128::from(good);
     code16(u64::try_from(whole).unwrap_or(u64::MAX >> 2))
-}
-
-impl Snap for OpenDay {
-    fn save(&self, to: &mut Writer) {
-        self.number.save(to);
-        self.slots.save(to);
-        self.good.save(to);
-        self.start.save(to);
-        self.sum.save(to);
-        self.night.save(to);
-        for word in self.words.words() {
-            word.save(to);
-        }
-    }
-
-    fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        let (number, slots, good) = (i32::load(from)?, u16::load(from)?, u16::load(from)?);
-        let (start, sum) = (Sec::load(from)?, i64::load(from)?);
-        let night = Snap::load(from)?;
-        let mut words = Words::new(slots);
-        for word in words.words_mut() {
-            *word = u64::load(from)?;
-        }
-        Ok(Self { number, slots, good, start, sum, night, words })
-    }
-}
-
-/// The days of a channel of which slots may still come, oldest first. They come and go once a day:
-/// no room is kept for more.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct OpenDays(Box<[OpenDay]>);
-
-impl Snap for OpenDays {
-    fn save(&self, to: &mut Writer) {
-        self.0.save(to);
-    }
-
-    fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        Snap::load(from).map(Self)
-    }
-}
-
-impl std::ops::Deref for OpenDays {
-    type Target = [OpenDay];
-
-    fn deref(&self) -> &[OpenDay] {
-        &self.0
-    }
-}
-
-impl std::ops::DerefMut for OpenDays {
-    fn deref_mut(&mut self) -> &mut [OpenDay] {
-        &mut self.0
-    }
-}
-
-impl OpenDays {
-    pub(crate) fn insert(&mut self, at: usize, day: OpenDay) {
-        let mut days = std::mem::take(&mut self.0).into_vec();
-        days.reserve_exact(1);
-        days.insert(at, day);
-        self.0 = days.into_boxed_slice();
-    }
-
-    pub(crate) fn retain(&mut self, stays: impl Fn(&OpenDay) -> bool) {
-        if !self.0.iter().all(&stays) {
-            let mut days = std::mem::take(&mut self.0).into_vec();
-            days.retain(stays);
-            self.0 = days.into_boxed_slice();
-        }
-    }
-
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.0.iter().map(|day| size_of::<OpenDay>() + day.heap_bytes()).sum()
-    }
 }
 
 /// How a closed day compares with the meter's own days.

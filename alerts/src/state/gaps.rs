@@ -3,11 +3,6 @@
 //! five bytes.
 
 use super::days::{DayRing, OpenDay, Slot};
-use crate::snapshot::{Reader, Snap, SnapshotError, Writer};
-
-/// All such days of a channel, oldest first, coded.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Gaps(Box<[u8]>);
 
 /// A day of which some slots are missing.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -120,53 +115,43 @@ fn unzigzag(value: u64) -> i64 {
 const MISSING_MAX: usize = 14;
 const BAD_MAX: usize = 6;
 
-impl Gaps {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The days, oldest first.
-    pub(crate) fn read(&self, coding: Coding<'_>) -> Vec<Gap> {
-        let (mut from, mut gaps, mut before) = (Bytes(&self.0), Vec::new(), 0);
-        while !from.0.is_empty() {
-            let number = before + i32::try_from(from.number()).unwrap_or(0);
-            before = number;
-            let (missing, bad, slots) = from.slots(coding.usual);
-            let empty = Gap { number, slots, missing, bad, sum: 0, flows: 0, night: None };
-            let sum = coding.unsum(&empty, from.number());
-            let mut gap = Gap { sum, ..empty };
-            if coding.flows {
-                let flows = from.number();
-                gap.flows = u16::try_from(flows >> 1).unwrap_or(0);
-                let mut hour = || u32::try_from(from.number()).unwrap_or(u32::MAX);
-                gap.night = (flows & 1 == 1).then(|| [hour(), hour()]);
-            }
-            gaps.push(gap);
+/// The days of a channel, oldest first.
+pub(crate) fn read(bytes: &[u8], coding: Coding<'_>) -> Vec<Gap> {
+    let (mut from, mut gaps, mut before) = (Bytes(bytes), Vec::new(), 0);
+    while !from.0.is_empty() {
+        let number = before + i32::try_from(from.number()).unwrap_or(0);
+        before = number;
+        let (missing, bad, slots) = from.slots(coding.usual);
+        let empty = Gap { number, slots, missing, bad, sum: 0, flows: 0, night: None };
+        let sum = coding.unsum(&empty, from.number());
+        let mut gap = Gap { sum, ..empty };
+        if coding.flows {
+            let flows = from.number();
+            gap.flows = u16::try_from(flows >> 1).unwrap_or(0);
+            let mut hour = || u32::try_from(from.number()).unwrap_or(u32::MAX);
+            gap.night = (flows & 1 == 1).then(|| [hour(), hour()]);
         }
-        gaps
+        gaps.push(gap);
     }
+    gaps
+}
 
-    /// Keeps these days.
-    pub(crate) fn write(&mut self, gaps: &[Gap], coding: Coding<'_>) {
-        let (mut to, mut before) = (Vec::new(), 0);
-        for gap in gaps {
-            put(&mut to, u64::try_from(gap.number - before).unwrap_or(0));
-            before = gap.number;
-            put_slots(&mut to, gap, coding.usual);
-            put(&mut to, coding.sum(gap));
-            if coding.flows {
-                put(&mut to, u64::from(gap.flows) << 1 | u64::from(gap.night.is_some()));
-                for hour in gap.night.iter().flatten() {
-                    put(&mut to, u64::from(*hour));
-                }
+/// What [`read`] reads.
+pub(crate) fn written(gaps: &[Gap], coding: Coding<'_>) -> Vec<u8> {
+    let (mut to, mut before) = (Vec::new(), 0);
+    for gap in gaps {
+        put(&mut to, u64::try_from(gap.number - before).unwrap_or(0));
+        before = gap.number;
+        put_slots(&mut to, gap, coding.usual);
+        put(&mut to, coding.sum(gap));
+        if coding.flows {
+            put(&mut to, u64::from(gap.flows) << 1 | u64::from(gap.night.is_some()));
+            for hour in gap.night.iter().flatten() {
+                put(&mut to, u64::from(*hour));
             }
         }
-        self.0 = to.into_boxed_slice();
     }
+    to
 }
 
 fn put(to: &mut Vec<u8>, mut value: u64) {
@@ -248,16 +233,6 @@ impl Bytes<'_> {
     }
 }
 
-impl Snap for Gaps {
-    fn save(&self, to: &mut Writer) {
-        self.0.save(to);
-    }
-
-    fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        Snap::load(from).map(Self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,9 +271,7 @@ mod tests {
             }
             let days = ring(&gaps);
             let coding = Coding { days: &days, step, flows, usual: 96 };
-            let mut coded = Gaps::default();
-            coded.write(&gaps, coding);
-            let back = coded.read(coding);
+            let back = read(&written(&gaps, coding), coding);
             prop_assert_eq!(back, gaps);
         }
     }
@@ -314,10 +287,9 @@ mod tests {
         let mut days = DayRing::new(19_999);
         days.set(20_000, day.code(90));
         let coding = Coding { days: &days, step: 1_000, flows: false, usual: 96 };
-        let mut gaps = Gaps::default();
-        gaps.write(std::slice::from_ref(&gap), coding);
-        assert!(gaps.heap_bytes() <= 8, "{}", gaps.heap_bytes());
-        let mut back = gaps.read(coding).remove(0);
+        let gaps = written(std::slice::from_ref(&gap), coding);
+        assert!(gaps.len() <= 8, "{}", gaps.len());
+        let mut back = read(&gaps, coding).remove(0);
         assert_eq!(back, gap);
         assert!(back.fill(60, Some(5)) && !back.fill(60, Some(5)) && !back.fill(8, None));
         assert_eq!((back.sum, back.missing.as_slice()), (gap.sum + 5, [7].as_slice()));

@@ -116,9 +116,8 @@ pub(crate) struct Meter {
     /// Signal, hundredths of dBm: quick and slow mean. 0 = unknown.
     pub(crate) rssi_quick: i16,
     pub(crate) rssi_slow: i16,
-    /// What happened to it; most meters have nothing here.
+    /// What only some have; most meters have nothing here.
     aside: Option<Box<Aside>>,
-    pub(crate) rare: Option<Box<Rare>>,
     pub(crate) channels: Box<[Channel]>,
 }
 
@@ -150,22 +149,23 @@ pub(crate) struct Past {
 snap_struct!(Past { return_from, return_count, lost_at, low_at, low_since, tamper_at });
 
 /// What happened to a meter, its cell, and its demand where that is billed.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 struct Aside {
-    past: Past,
+    past: Option<Box<Past>>,
     cell: Option<Box<Cell>>,
     demand: Option<Box<Demand>>,
+    rare: Option<Box<Rare>>,
 }
 
-snap_struct!(Aside { past, cell, demand });
+snap_struct!(Aside { past, cell, demand, rare });
 
 impl Aside {
-    const NOTHING: Self = Self { past: Past::NOTHING, cell: None, demand: None };
-
     fn heap_bytes(&self) -> usize {
         size_of::<Self>()
+            + self.past.as_ref().map_or(0, |_| size_of::<Past>())
             + self.cell.as_ref().map_or(0, |_| size_of::<Cell>())
             + self.demand.as_ref().map_or(0, |_| size_of::<Demand>())
+            + self.rare.as_ref().map_or(0, |rare| rare.heap_bytes())
     }
 }
 
@@ -206,7 +206,6 @@ snap_struct!(Meter {
     rssi_quick,
     rssi_slow,
     aside,
-    rare,
     channels,
 });
 
@@ -238,7 +237,6 @@ impl Meter {
             rssi_quick: 0,
             rssi_slow: 0,
             aside: None,
-            rare: None,
             channels: Box::default(),
         };
         this.update(asset, zone);
@@ -306,19 +304,20 @@ impl Meter {
     }
 
     fn aside_mut(&mut self) -> &mut Aside {
-        self.aside.get_or_insert_with(|| Box::new(Aside::NOTHING))
+        self.aside.get_or_insert_default()
     }
 
     pub(crate) fn past(&self) -> Past {
-        self.aside.as_ref().map_or(Past::NOTHING, |aside| aside.past)
+        let past = self.aside.as_ref().and_then(|aside| aside.past.as_deref());
+        past.copied().unwrap_or(Past::NOTHING)
     }
 
     pub(crate) fn past_mut(&mut self) -> &mut Past {
-        &mut self.aside_mut().past
+        self.aside_mut().past.get_or_insert_with(|| Box::new(Past::NOTHING))
     }
 
     pub(crate) fn past_if_any(&mut self) -> Option<&mut Past> {
-        self.aside.as_deref_mut().map(|aside| &mut aside.past)
+        self.aside.as_deref_mut()?.past.as_deref_mut()
     }
 
     pub(crate) fn cell(&self) -> Option<&Cell> {
@@ -342,11 +341,15 @@ impl Meter {
     }
 
     pub(crate) fn rare(&self) -> Option<&Rare> {
-        self.rare.as_deref()
+        self.aside.as_deref()?.rare.as_deref()
+    }
+
+    pub(crate) fn rare_if_any(&mut self) -> Option<&mut Rare> {
+        self.aside.as_deref_mut()?.rare.as_deref_mut()
     }
 
     pub(crate) fn rare_mut(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_with(|| Box::new(Rare::nothing()))
+        self.aside_mut().rare.get_or_insert_with(|| Box::new(Rare::nothing()))
     }
 
     /// A visit that was not called off was planned or made within `within_s` of `at`; no kinds:
@@ -441,8 +444,7 @@ impl Meter {
     /// Bytes of the meter, with its channels.
     pub(crate) fn bytes(&self) -> usize {
         let aside = self.aside.as_ref().map_or(0, |aside| aside.heap_bytes());
-        let rare = self.rare.as_ref().map_or(0, |rare| rare.heap_bytes());
-        size_of::<Self>() + aside + rare + self.channels.iter().map(Channel::bytes).sum::<usize>()
+        size_of::<Self>() + aside + self.channels.iter().map(Channel::bytes).sum::<usize>()
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod meter;
 pub(crate) mod months;
 pub(crate) mod network;
 pub(crate) mod nights;
+pub(crate) mod open;
 pub(crate) mod premises;
 pub(crate) mod rare;
 pub(crate) mod registers;

@@ -23,6 +23,15 @@ impl Sec {
         }
     }
 
+    /// As it is kept.
+    pub(crate) const fn to_le_bytes(self) -> [u8; 4] {
+        self.0.to_le_bytes()
+    }
+
+    pub(crate) const fn from_le_bytes(bytes: [u8; 4]) -> Self {
+        Self(u32::from_le_bytes(bytes))
+    }
+
     /// Seconds, as the rules reckon.
     pub(crate) fn s(self) -> i64 {
         match self {

@@ -47,7 +47,7 @@ fn the_state_of_a_meter_stays_in_its_budget() {
         size_of::<Link>(),
         each.join(" | "),
     );
-    expect!["meter 112 channel 272 link 24 | electricity 15min 552 | gas 1h step=1 730 | water 1h step=1 714 | water 15min step=1 816"].assert_eq(&sizes);
+    expect!["meter 104 channel 256 link 24 | electricity 15min 486 | gas 1h step=1 678 | water 1h step=1 662 | water 15min step=1 758"].assert_eq(&sizes);
 }
 
 /// A battery, losses and a register cost those that have them.
@@ -85,7 +85,7 @@ fn what_only_some_have_costs_only_them() {
     street.detail.street = 3;
     let base = of(&plain, false);
     let more = [of(&battery, false), of(&street, false), of(&plain, true)].map(|all| all - base);
-    expect!["battery, street, register: [232, 12, 36]"]
+    expect!["battery, street, register: [168, 12, 36]"]
         .assert_eq(&format!("battery, street, register: {more:?}"));
 }
 
@@ -98,6 +98,6 @@ fn days_with_gaps_are_what_costs_most() {
         let (whole, gaps) = (bytes(kind, "1000h", None), bytes(kind, "1000h", Some(47)));
         format!("{kind} {whole}, with gaps {gaps}")
     });
-    expect!["electricity 15min 552, with gaps 764 | water 1h step=1 732, with gaps 829"]
+    expect!["electricity 15min 486, with gaps 700 | water 1h step=1 680, with gaps 779"]
         .assert_eq(&each.join(" | "));
 }
