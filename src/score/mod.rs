@@ -55,6 +55,8 @@ pub struct ScoreOptions {
     pub seeds: Vec<u64>,
     /// Percent of the reports that arrive.
     pub delivery: u16,
+    /// One report in twenty comes up to three days late.
+    pub late: bool,
     /// First day of the trials.
     pub start: UtcTime,
     /// Meters of a second fleet for each seed, with faults at natural rates; 0 leaves it out.
@@ -203,7 +205,7 @@ impl ScoreOptions {
 
     fn job(&self, kind: TrialKind, seed: u64) -> Job {
         let spec = self.spec(kind, seed, self.delivery);
-        Job { spec, params: Params::default(), shuffled: false }
+        Job { spec, params: Params::default(), shuffled: self.late }
     }
 
     /// Everything that is planted, the largest trials first, and how many they are.

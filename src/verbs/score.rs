@@ -29,6 +29,9 @@ pub(super) struct ScoreArgs {
     /// Percent of the reports that arrive.
     #[arg(long, default_value_t = 98, value_parser = clap::value_parser!(u16).range(10..=100))]
     delivery: u16,
+    /// Hold one report in twenty back for up to three days.
+    #[arg(long)]
+    late: bool,
     /// First day, as 2026-09-20.
     #[arg(long, default_value = "2026-08-10", value_parser = day)]
     start: UtcTime,
@@ -62,6 +65,7 @@ impl ScoreArgs {
             days: self.days,
             seeds: self.seeds.clone(),
             delivery: self.delivery,
+            late: self.late,
             start: self.start,
             natural: self.natural,
             long: !self.no_long,

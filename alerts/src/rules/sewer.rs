@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use metering::{Commodity, MeterRole, Severity};
 
-use super::transformer::day_total;
+use super::transformer::{day_total, used_channel};
 use crate::alerts::{AlertKey, Report, seconds};
 use crate::cause::Cause;
 use crate::env::Env;
@@ -32,9 +32,11 @@ pub(crate) struct MonthUse {
     pub(crate) days: u8,
     pub(crate) missing: u8,
     pub(crate) leak_days: u8,
+    /// Of which no good slot came, in thousandths of a day, of all days together.
+    pub(crate) lost_permille: u16,
 }
 
-snap_struct!(MonthUse { volume, leak_volume, days, missing, leak_days });
+snap_struct!(MonthUse { volume, leak_volume, days, missing, leak_days, lost_permille });
 
 /// The winter that is being added up.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -84,9 +86,12 @@ fn add(number: i32, meters: &[Meter], env: &mut Env) {
         }
         let leaks = env.book.leaked(meter.subject(), (day_end - DAY_S, day_end));
         let total = day_total(meter, number);
+        let good = used_channel(meter).map_or(0, |channel| channel.good_permille(number));
         let place = u32::try_from(place).unwrap_or(u32::MAX);
         let own = env.network.winter.meters.entry(place).or_default();
         let month = &mut own[place_of_month];
+        let lost = u16::try_from(1_000 - good).unwrap_or(0);
+        month.lost_permille = month.lost_permille.saturating_add(lost);
         match total {
             Some(total) => {
                 month.volume += total;
@@ -123,9 +128,10 @@ fn winter_is_over(number: i32, meters: &[Meter], env: &mut Env) {
         if months.iter().any(|month| month.days + month.missing < 25) {
             continue;
         }
+        // By slots: a day whose total three lost hours leave in doubt is estimated for an eighth.
         let estimated = months.iter().any(|month| {
-            i64::from(month.missing) * 100
-                > i64::from(month.days + month.missing) * env.params.winter_estimated_pct
+            i64::from(month.lost_permille)
+                > i64::from(month.days + month.missing) * env.params.winter_estimated_pct * 10
         });
         let leaked = months.iter().any(|month| {
             month.volume > 0 && month.leak_volume * 100 > month.volume * env.params.winter_leak_pct
@@ -141,7 +147,7 @@ fn doubt(meter: &Meter, months: &[MonthUse; 3], end: i64, env: &mut Env) {
     let leak_days: i64 = months.iter().map(|month| i64::from(month.leak_days)).sum();
     let volumes = months.map(|month| month.volume);
     let dry = months.map(|month| month.volume - month.leak_volume);
-    let missing: i64 = months.iter().map(|month| i64::from(month.missing)).sum();
+    let lost: i64 = months.iter().map(|month| i64::from(month.lost_permille)).sum();
     let mut report =
         Report::new(RuleId::SWR_WQA, meter.subject(), Cause::DataGap, end - 90 * DAY_S);
     report.commodity = Some(meter.commodity);
@@ -157,7 +163,7 @@ fn doubt(meter: &Meter, months: &[MonthUse; 3], end: i64, env: &mut Env) {
             winter_average(&dry, days - leak_days),
             "L",
         ),
-        Evidence::number("days_missing", missing, "days"),
+        Evidence::number("days_missing", (lost + 500) / 1_000, "days"),
         Evidence::number("days_with_leak", leak_days, "days"),
     ];
     env.book.assert(report, env.at, &mut env.out);

@@ -12,6 +12,7 @@ use crate::alerts::{AlertKey, Report, seconds};
 use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
+use crate::state::channel::Channel;
 use crate::state::meter::Meter;
 use crate::state::network::Node;
 use crate::stats::median_mad;
@@ -68,9 +69,14 @@ fn look_at(subject: Subject, node: &mut Node, meters: &[Meter], env: &mut Env) {
     }
 }
 
+/// The channel whose days are added up.
+pub(crate) fn used_channel(meter: &Meter) -> Option<&Channel> {
+    meter.channels.iter().find(|channel| channel.used)
+}
+
 /// Total of the local day of a meter, in milli-units.
 pub(crate) fn day_total(meter: &Meter, day: i32) -> Option<i64> {
-    meter.channels.iter().find(|channel| channel.used)?.days.total(day)
+    used_channel(meter)?.days.total(day)
 }
 
 /// Loss of the day in hundredths of a per cent of the supply, and by how much of it it may be wrong

@@ -422,6 +422,11 @@ fn late_values_do_not_end_an_issue_about_data() {
 
 /// A winter from December to February with a leak of `days` in January, and frost on `cold` days.
 fn winter(days: i64, cold: i64) -> String {
+    winter_without((days, cold), |_, _| false)
+}
+
+/// The same without the hours of days that are `lost`; days are numbered from 25 November.
+fn winter_without((days, cold): (i64, i64), lost: impl Fn(i64, i64) -> bool) -> String {
     let asset = meter("water 1h contact=1h");
     let mut log = Log::default();
     let start = UtcTime::parse_rfc3339("2026-11-25T00:00:00Z").unwrap();
@@ -433,7 +438,9 @@ fn winter(days: i64, cold: i64) -> String {
         for hour in 1..=24 {
             let drawn = if (7..22).contains(&hour) { 15 + number % 3 } else { 0 };
             let value = (drawn + if leaks { 20 } else { 0 }) * 1_000;
-            records.push(interval(&asset, day.plus_seconds(hour * 3_600), value, ""));
+            if !lost(number, hour) {
+                records.push(interval(&asset, day.plus_seconds(hour * 3_600), value, ""));
+            }
             let when = day.plus_seconds(hour * 3_600);
             let mut told = event(Subject::Meter(asset.meter), when, EventCode::AmbientTemperature);
             if let LogRecord::Event { detail, .. } = &mut told {
@@ -462,6 +469,18 @@ fn a_leak_in_winter_that_was_over_soon_puts_the_sewer_basis_in_doubt() {
         03-06 07:00 raised SWR-WQA meter 1 DATA_GAP P4 since 12-01 00:00
     "#]]
     .assert_eq(&winter(4, 0));
+}
+
+#[test]
+fn lost_hours_are_no_lost_days_of_the_sewer_basis() {
+    let january = |day: i64| (37..68).contains(&day) && day % 3 == 0;
+    // Ten days without three hours: no total, but no more than 4 % of the month is estimated.
+    assert_eq!(winter_without((0, 0), |day, hour| january(day) && (10..13).contains(&hour)), "");
+    // Ten days of which nothing came.
+    expect![[r#"
+        03-06 07:00 raised SWR-WQA meter 1 DATA_GAP P4 since 12-01 00:00
+    "#]]
+    .assert_eq(&winter_without((0, 0), |day, _| january(day)));
 }
 
 #[test]
