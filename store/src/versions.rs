@@ -149,15 +149,16 @@ pub(crate) async fn append(
         &first,
         &last,
     ];
-    let query = StoreError::query("recording versions of values");
-    let statement = client.prepare_cached(APPEND).await.map_err(&query)?;
-    let new = client.execute(&statement, &params).await.map_err(&query)?;
     let mut spans: BTreeMap<_, (UtcTime, UtcTime)> = BTreeMap::new();
     for (meter, channel, start) in changes.keys() {
         spans.entry((*meter, *channel)).or_insert((*start, *start)).1 = *start;
     }
     let spans: Vec<Span> =
         spans.into_iter().map(|(key, (first, last))| (key.0, key.1, first, last)).collect();
+    let query = StoreError::query("recording versions of values");
+    on_days(client, LOCK, &spans).await.map_err(&query)?;
+    let statement = client.prepare_cached(APPEND).await.map_err(&query)?;
+    let new = client.execute(&statement, &params).await.map_err(&query)?;
     settle(client, &spans).await?;
     Ok(new)
 }
@@ -165,23 +166,49 @@ pub(crate) async fn append(
 /// A channel with the first and the last start of slots.
 pub(crate) type Span = (MeterId, ChannelNo, UtcTime, UtcTime);
 
-/// Of which closed days does nothing wait for a person any more?
+/// Doubtful days of these spans, locked until the end of the transaction, always in one order. Who
+/// decides of another slot of the day waits, and then sees what was decided here.
+const LOCK: &str = "\
+    SELECT FROM closed_day d WHERE d.suspect > 0 AND EXISTS (SELECT FROM unnest( \
+            $1::int4[], $2::int2[], $3::timestamptz[], $4::timestamptz[]) \
+            AS u(meter_id, channel, first, last) \
+        WHERE d.meter_id = u.meter_id AND d.channel = u.channel AND d.starts_at <= u.last \
+            AND d.ends_at > u.first) \
+        AND d.meter_id = ANY($1) \
+        AND d.starts_at >= $5::timestamptz - interval '2 days' AND d.starts_at <= $6 \
+    ORDER BY d.meter_id, d.channel, d.starts_at FOR UPDATE OF d";
+
+/// Of which closed days does nothing wait for a person any more, or something again?
 const SETTLE: &str = "\
-    UPDATE closed_day d SET settled = NOT EXISTS (SELECT FROM ( \
-        SELECT DISTINCT ON (x.starts_at) x.status FROM interval_exception x \
-        WHERE x.meter_id = d.meter_id AND x.channel = d.channel AND x.starts_at >= d.starts_at \
-            AND x.starts_at < d.ends_at AND x.lane = 0 \
-            AND x.starts_at >= $5::timestamptz - interval '2 days' \
-            AND x.starts_at <= $6::timestamptz + interval '2 days' \
-        ORDER BY x.starts_at, x.version DESC) v WHERE v.status = 2) \
-    FROM unnest($1::int4[], $2::int2[], $3::timestamptz[], $4::timestamptz[]) \
-        AS u(meter_id, channel, first, last) \
-    WHERE d.meter_id = u.meter_id AND d.channel = u.channel AND d.starts_at <= u.last \
-        AND d.ends_at > u.first AND d.suspect > 0 \
-        AND d.starts_at >= $5::timestamptz - interval '2 days' AND d.starts_at <= $6";
+    UPDATE closed_day d SET settled = n.settled \
+    FROM (SELECT DISTINCT k.meter_id, k.channel, k.starts_at, NOT EXISTS (SELECT FROM ( \
+            SELECT DISTINCT ON (x.starts_at) x.status FROM interval_exception x \
+            WHERE x.meter_id = k.meter_id AND x.channel = k.channel \
+                AND x.starts_at >= k.starts_at AND x.starts_at < k.ends_at AND x.lane = 0 \
+                AND x.starts_at >= $5::timestamptz - interval '2 days' \
+                AND x.starts_at <= $6::timestamptz + interval '2 days' \
+            ORDER BY x.starts_at, x.version DESC) v WHERE v.status = 2) AS settled \
+        FROM unnest($1::int4[], $2::int2[], $3::timestamptz[], $4::timestamptz[]) \
+            AS u(meter_id, channel, first, last) \
+        JOIN closed_day k ON k.meter_id = u.meter_id AND k.channel = u.channel \
+            AND k.starts_at <= u.last AND k.ends_at > u.first AND k.suspect > 0 \
+            AND k.starts_at >= $5::timestamptz - interval '2 days' AND k.starts_at <= $6) n \
+    WHERE d.meter_id = n.meter_id AND d.channel = n.channel AND d.starts_at = n.starts_at \
+        AND d.starts_at >= $5::timestamptz - interval '2 days' AND d.starts_at <= $6 \
+        AND d.settled <> n.settled";
 
 /// Notes of the closed days in these spans whether slots of them are still suspect.
 pub(crate) async fn settle(client: &Connection, spans: &[Span]) -> Result<(), StoreError> {
+    let query = StoreError::query("noting which days are settled");
+    on_days(client, SETTLE, spans).await.map_err(&query)
+}
+
+/// A statement about the closed days of these spans.
+async fn on_days(
+    client: &Connection,
+    sql: &str,
+    spans: &[Span],
+) -> Result<(), tokio_postgres::Error> {
     let (Some(first), Some(last)) =
         (spans.iter().map(|span| span.2).min(), spans.iter().map(|span| span.3).max())
     else {
@@ -191,11 +218,9 @@ pub(crate) async fn settle(client: &Connection, spans: &[Span]) -> Result<(), St
     let channels: Vec<i16> = spans.iter().map(|span| span.1.get()).collect();
     let from: Vec<Stamp> = spans.iter().map(|span| Stamp(span.2)).collect();
     let to: Vec<Stamp> = spans.iter().map(|span| Stamp(span.3)).collect();
-    let query = StoreError::query("noting which days are settled");
-    let statement = client.prepare_cached(SETTLE).await.map_err(&query)?;
+    let statement = client.prepare_cached(sql).await?;
     client
         .execute(&statement, &[&meters, &channels, &from, &to, &Stamp(first), &Stamp(last)])
-        .await
-        .map_err(&query)?;
+        .await?;
     Ok(())
 }

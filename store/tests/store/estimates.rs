@@ -276,10 +276,60 @@ async fn suspect_slots_are_accepted_rejected_and_reviewed() {
     // What is settled is not looked at with every page, until something of it waits again.
     let settled = "SELECT count(*) FROM closed_day WHERE settled";
     assert_eq!(number(&database, settled).await, 1);
+    // A day that was decided before anybody noted it is noted by the migration.
+    let client = database.client().await.unwrap();
+    client.execute("UPDATE closed_day SET settled = false", &[]).await.unwrap();
+    let migration = include_str!("../../../migrations/V0024__settle_decided_days.sql");
+    client.batch_execute(&format!("BEGIN; {migration} COMMIT")).await.unwrap();
+    drop(client);
+    assert_eq!(number(&database, settled).await, 1);
     assert_eq!(review::waiting(&database, day_start(2)).await.unwrap(), 0);
     estimation::undo(&database, &range(20, 20), by, day_start(4)).await.unwrap();
     assert_eq!(statuses(&database, 20..21).await, [(10, "suspect")]);
     assert_eq!(number(&database, settled).await, 0);
     assert_eq!(review::waiting(&database, day_start(4)).await.unwrap(), 1);
     assert_eq!(estimation::violations(&database, T0).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn two_people_who_decide_of_one_day_at_once_leave_it_waiting() {
+    let test = "two_people_who_decide_of_one_day_at_once_leave_it_waiting";
+    let Some(database) = database(test).await else { return };
+    let _writer = day_with_hole(&database).await;
+    close(&database, vec![suspect(20, 10), suspect(21, 10)]).await;
+    let by = ("ann", "checked by phone");
+    for slot in [20, 21] {
+        let only = range(slot, slot);
+        estimation::decide(&database, &only, Decision::Accept, by, day_start(2)).await.unwrap();
+    }
+    let settled = "SELECT count(*) FROM closed_day WHERE settled";
+    assert_eq!(number(&database, settled).await, 1);
+
+    // The first takes slot 20 back and has not committed when the second decides of slot 21.
+    let first = database.client().await.unwrap();
+    let take_back = "BEGIN; \
+        INSERT INTO interval_exception (meter_id, channel, starts_at, recorded_at, version, value, \
+            status, flags, rule_mask) \
+        SELECT meter_id, channel, starts_at, recorded_at, max(version) OVER () + 1, value, \
+            2, flags, rule_mask FROM interval_exception \
+        WHERE status = 4 AND starts_at = (SELECT min(starts_at) FROM interval_exception \
+            WHERE status = 4); \
+        UPDATE closed_day SET settled = false WHERE settled";
+    first.batch_execute(take_back).await.unwrap();
+    let other = database.clone();
+    let second = tokio::spawn(async move {
+        estimation::decide(&other, &range(21, 21), Decision::Reject, by, day_start(2)).await
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!second.is_finished(), "it waits for the first");
+    first.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(second.await.unwrap().unwrap(), 1);
+    assert_eq!(statuses(&database, 20..22).await, [(10, "suspect"), (10, "rejected")]);
+    assert_eq!(number(&database, settled).await, 0, "slot 20 is doubted again");
+
+    // What says the same again writes nothing.
+    let rows = "SELECT sum(xmin::text::int8)::int8 FROM closed_day";
+    let before = number(&database, rows).await;
+    estimation::decide(&database, &range(21, 21), Decision::Reject, by, day_start(2)).await.ok();
+    assert_eq!(number(&database, rows).await, before);
 }
