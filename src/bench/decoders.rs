@@ -2,8 +2,8 @@
 //!
 //! The messages are those of the simulators, a few hundred different ones each, decoded over and
 //! over for a fixed time on one thread: bytes in, reports out, nothing stored. A Sparkplug host
-//! keeps the births that it heard. Of Modbus, an answer of 100 registers of 16 bits is read. To add
-//! a decoder, add a line to [`lines`].
+//! keeps the births that it heard. Of Modbus, an answer of 100 registers of 16 bits is read. A
+//! message of an interval file is the whole file. To add a decoder, add a line to [`lines`].
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use simulators::edge::{EdgeSpec, sparkplug_nodes};
 use simulators::senders::{SenderKind, SenderSpec, Senders};
 use simulators::{Fleet, FleetSpec, HeardFleet, HeardKind, HeardSpec, SimMessage};
 
+use super::files::{self, BenchFile};
 use crate::clock::{Clock, SystemClock};
 use crate::output::OutputFormat;
 
@@ -65,6 +66,7 @@ pub struct DecoderFigures {
 
 /// What one decoder is given.
 struct Line {
+    name: String,
     format: Format,
     messages: Vec<SimMessage>,
     mapping: Option<Mapping>,
@@ -76,6 +78,7 @@ enum Reader {
     Format(Receiver),
     Sparkplug(Nodes),
     Modbus(Request, Vec<Register>),
+    File(BenchFile),
 }
 
 /// Runs every decoder and prints the figures.
@@ -124,6 +127,7 @@ fn lines() -> anyhow::Result<Vec<Line>> {
     let reader = Reader::Sparkplug(Nodes::default());
     lines.push(Line { reader, ..Line::new(Format::Sparkplug, nodes) });
     lines.push(modbus(start)?);
+    lines.extend(files::all(start)?.into_iter().map(|file| Line::of_file(file, start)));
     Ok(lines)
 }
 
@@ -202,7 +206,15 @@ impl Line {
     fn new(format: Format, messages: impl Iterator<Item = SimMessage>) -> Self {
         let messages = messages.take(MESSAGES_MAX).collect();
         let reader = Reader::Format(Receiver::default());
-        Self { format, messages, mapping: None, reader }
+        Self { name: format.to_string(), format, messages, mapping: None, reader }
+    }
+
+    fn of_file(file: BenchFile, start: UtcTime) -> Self {
+        let payload = file.bytes.clone();
+        let message = SimMessage { sent_at: start, topic: String::new(), payload, reads: 0 };
+        let name = file.format.to_string();
+        let line = Self::new(Format::Bundle, std::iter::once(message));
+        Self { name, reader: Reader::File(file), ..line }
     }
 
     /// Values in the message; `None` when it was refused.
@@ -226,6 +238,7 @@ impl Line {
                 heard.refused.is_none().then_some(heard.reports)?
             }
             Reader::Modbus(request, registers) => return registers_of(request, registers, payload),
+            Reader::File(file) => return file.read(message.sent_at, zone),
         };
         Some(std::hint::black_box(reports).iter().map(protocols::DeviceReport::reads).sum())
     }
@@ -249,7 +262,7 @@ fn measure(mut line: Line, length: Duration, clock: &dyn Clock) -> anyhow::Resul
     anyhow::ensure!(
         accepted * 2 > count,
         "{}: only {accepted} of {count} simulated messages are accepted",
-        line.format
+        line.name
     );
     let bytes: usize = line.messages.iter().map(|message| message.payload.len()).sum();
     let (mut rounds, mut values) = (0_u64, 0_u64);
@@ -264,7 +277,7 @@ fn measure(mut line: Line, length: Duration, clock: &dyn Clock) -> anyhow::Resul
     }
     let rate = |amount: f64| amount / elapsed.as_secs_f64();
     Ok(DecoderFigures {
-        decoder: line.format.to_string(),
+        decoder: line.name,
         messages_per_s_per_core: rate(rounds as f64 * count as f64),
         values_per_s_per_core: rate(values as f64),
         megabytes_per_s_per_core: rate(rounds as f64 * bytes as f64 / 1e6),

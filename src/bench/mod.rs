@@ -8,6 +8,7 @@
 mod cpu;
 mod day_close;
 pub mod decoders;
+mod files;
 mod load;
 mod messages;
 mod path;
