@@ -108,7 +108,7 @@ fn battery_explains(meter: &Meter, env: &Env) -> bool {
 /// The share of readings that arrived fell before the end: the last three whole days against the
 /// five before them.
 fn decayed(meter: &Meter, place: u32, since: i64, env: &Env) -> bool {
-    let lens_s: Vec<i64> = meter.channels.iter().filter(|c| c.used).map(|c| c.len()).collect();
+    let lens_s: Vec<i64> = meter.channels.iter().filter(|c| c.used()).map(|c| c.len()).collect();
     let Some(link) = env.network.link(place) else { return false };
     let last = i32::try_from(since.div_euclid(DAY_S) - 1).unwrap_or(0);
     let mean = |from: i32, days: i32| {

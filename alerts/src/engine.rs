@@ -353,7 +353,7 @@ impl Engine {
             let whose = crate::rules::verdicts::Whose { meter, place, channel: None };
             crate::rules::verdicts::exchanged(whose, &mut self.env);
         }
-        let lag_s = meter.channels.iter().filter(|c| c.used).map(|c| c.lag_s).max().unwrap_or(0);
+        let lag_s = meter.channels.iter().filter(|c| c.used()).map(|c| c.lag_s).max().unwrap_or(0);
         let group = self.env.groups.number_of(meter.commodity, zone);
         if let Some(group) = self.env.groups.get_mut(group) {
             group.lag_s = group.lag_s.max(lag_s);

@@ -94,7 +94,7 @@ pub(crate) fn fill(meter: &mut Meter, place: u32, slot: Filled, env: &mut Env) {
         reverse::fed_in(meter, (slot.end, i64::from(slot.len_s)), slot.value, env);
         return;
     }
-    if !channel.used || slot.len_s != channel.len_s || late || ahead {
+    if !channel.used() || slot.len_s != channel.len_s || late || ahead {
         return;
     }
     let digits = (slot.value / channel.resolution().max(1)).saturating_neg();
@@ -207,7 +207,7 @@ fn keep_open_days(channel: &mut Channel, (number, late): (i32, bool), slot: i64)
 /// The first slot that is wanted beside the newest 26 hours; `head` when none is.
 fn wanted_from(channel: &Channel, head: i64) -> i64 {
     let len_s = channel.len();
-    let mut unclosed = channel.open.heads().filter(|open| open.number > channel.closed_through);
+    let mut unclosed = channel.open.heads().filter(|open| open.number > channel.closed_through());
     let first = match (unclosed.next(), unclosed.last()) {
         (Some(first), Some(_)) => first.start().div_euclid(len_s) + 1 - WINDOW_S / len_s,
         _ => head,
@@ -260,11 +260,11 @@ fn mark(
         },
         None => env.zones.day_at(zone, start),
     };
-    if channel.closed_through == i32::MIN {
-        channel.closed_through = day.number - 1;
+    if channel.closed_through() == i32::MIN {
+        channel.close_through(day.number - 1);
     }
     let index = usize::try_from((start - day.start) / len_s).ok()?;
-    let closed = day.number <= channel.closed_through;
+    let closed = day.number <= channel.closed_through();
     let packed = closed && channel.days.is_known(day.number) && !channel.open.has(day.number);
     if packed {
         let late = channel.fill_gap(day.number, (index, value), env.params.var_coverage_pct)?;
@@ -295,7 +295,7 @@ fn mark(
             channel.open.retain(|number| number != day.number);
         } else if newly {
             let late_days = i32::try_from(env.params.late_days).unwrap_or(35);
-            channel.pack(&open, channel.closed_through.saturating_sub(late_days));
+            channel.pack(&open, channel.closed_through().saturating_sub(late_days));
         }
         readable = newly.then_some((open, code));
     }
@@ -326,8 +326,8 @@ fn close_ready(meter: &mut Meter, places: (u32, usize), env: &mut Env) {
 /// which there is nothing are passed over.
 fn next_to_close(channel: &mut Channel) -> Option<i32> {
     let first_open =
-        channel.open.heads().map(|open| open.number).find(|n| *n > channel.closed_through)?;
-    channel.closed_through = first_open - 1;
+        channel.open.heads().map(|open| open.number).find(|n| *n > channel.closed_through())?;
+    channel.close_through(first_open - 1);
     Some(first_open)
 }
 
@@ -356,7 +356,7 @@ pub(crate) fn close_due(meter: &mut Meter, (place, channel): (u32, u8), env: &mu
 fn close(meter: &mut Meter, places: (u32, usize), number: i32, env: &mut Env) {
     let late_days = i32::try_from(env.params.late_days).unwrap_or(35);
     let Some(channel) = meter.channels.get_mut(places.1) else { return };
-    channel.closed_through = number;
+    channel.close_through(number);
     let Some(day) = channel.open.get(number) else { return };
     let code = day.code(env.params.var_coverage_pct);
     channel.days.set(number, code);

@@ -59,18 +59,18 @@ impl Engine {
 
     /// A reading with the rules that failed it.
     pub(crate) fn judged(&mut self, place: u32, record: &LogRecord) {
-        let (channel, from, to, failed, code, read) = match record {
-            LogRecord::Interval { channel, end, len_s, failed, code, .. } => {
-                (*channel, secs(*end) - i64::from(*len_s), secs(*end), *failed, *code, None)
+        let (channel, from, to, failed, code, value) = match record {
+            LogRecord::Interval { channel, end, len_s, failed, code, value, .. } => {
+                (*channel, secs(*end) - i64::from(*len_s), secs(*end), *failed, *code, *value)
             }
             LogRecord::Register { channel, read_at, failed, code, value, .. } => {
-                (*channel, secs(*read_at), secs(*read_at), *failed, *code, Some(*value))
+                (*channel, secs(*read_at), secs(*read_at), *failed, *code, *value)
             }
             _ => return,
         };
         let Some(meter) = self.meters.get(place as usize) else { return };
         let whose = verdicts::Whose { meter, place, channel: Some(channel) };
-        verdicts::reading(whose, (from, to), (failed, read), &mut self.env);
+        verdicts::reading(whose, (from, to), (failed, value), &mut self.env);
         if from < to {
             verdicts::flagged(whose, (from, to), code.flags(), &mut self.env);
         }
@@ -129,13 +129,18 @@ impl Engine {
     pub(crate) fn daily(&mut self) {
         self.env.network.daily_at = 0;
         self.set_daily();
-        for (place, meter) in (0_u32..).zip(&self.meters) {
+        let (places, collectors) = (&self.collector_places, &self.collectors);
+        let through = |meter: &Meter| {
+            let place = meter.primary().and_then(|id| places.get(&id));
+            place.and_then(|at| collectors.get(*at as usize))
+        };
+        let meters = || (0_u32..).zip(&self.meters).map(|(at, one)| (at, one, through(one)));
+        self.env.select_all();
+        let routes = missed::routes(meters(), &self.env);
+        missed::look_at_routes(&routes, &mut self.env);
+        for (place, meter, collector) in meters() {
             self.env.select(place);
-            let collector = meter
-                .primary()
-                .and_then(|id| self.collector_places.get(&id))
-                .and_then(|at| self.collectors.get(*at as usize));
-            missed::look(meter, place, collector, &mut self.env);
+            missed::look(meter, place, collector, &routes, &mut self.env);
         }
         identity::look(&self.meters, &mut self.env);
         self.env.select_all();
@@ -147,7 +152,7 @@ impl Engine {
 
 /// The meter with the channel that its own events are kept under.
 fn first_channel(meter: &Meter, place: u32) -> verdicts::Whose<'_> {
-    let channel = meter.channels.iter().find(|channel| channel.used).or(meter.channels.first());
+    let channel = meter.channels.iter().find(|channel| channel.used()).or(meter.channels.first());
     let channel = channel.map(|channel| metering::ChannelNo::new(channel.no));
     verdicts::Whose { meter, place, channel }
 }

@@ -31,6 +31,8 @@ macro_rules! comm_params {
             miss_fail_pct = 80 "%", 10..=99, Default;
         "Delivered share of seven days below which it is noted, and from which it clears, in per cent."
             miss_warn_pct = 95 "%", 50..=100, Default;
+        "Half of a collector's meters below this share are the collector's matter, in per cent."
+            miss_route_pct = 90 "%", 10..=99, Default;
     }
     "COM-COLL" {
         "Missed heartbeats that mean an outage."

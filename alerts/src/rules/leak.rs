@@ -97,7 +97,7 @@ pub(crate) fn day_closed(meter: &mut Meter, at: usize, number: i32, env: &mut En
     if exempt(meter) {
         return;
     }
-    let newest = meter.channels.get(at).map_or(number, |channel| channel.closed_through);
+    let newest = meter.channels.get(at).map_or(number, |channel| channel.closed_through());
     if number < newest {
         rejudge(meter, at, (number, newest), env);
         return;
@@ -115,7 +115,7 @@ pub(crate) fn slot_late(
     env: &mut Env,
 ) {
     let Some(channel) = meter.channels.get_mut(at) else { return };
-    let newest = channel.closed_through;
+    let newest = channel.closed_through();
     let Some(water) = channel.water.as_deref_mut() else { return };
     if let Some(day) = water.nights.flow(number) {
         let (flows, good) = (i64::from(late.flows.0), i64::from(late.flows.1.max(1)));

@@ -36,7 +36,7 @@ const EXEMPT: [Tag; 5] = [Tag::Vacant, Tag::Pv, Tag::NetMeter, Tag::Seasonal, Ta
 const YEAR_S: i64 = 31_557_600;
 
 fn channel_of(meter: &Meter) -> Option<&Channel> {
-    meter.channels.iter().find(|channel| channel.used)
+    meter.channels.iter().find(|channel| channel.used())
 }
 
 /// A day of the group was decided.

@@ -23,7 +23,7 @@ pub(super) fn turned_back(whose: Whose<'_>, (at, read): (i64, i64), env: &mut En
         let alike = (fed - less).abs() <= less / 10;
         return (if alike { kind::DEC_FED_IN } else { 0 }, less);
     }
-    let Some(channel) = meter.channels.iter().find(|channel| channel.used) else {
+    let Some(channel) = meter.channels.iter().find(|channel| channel.used()) else {
         return (0, less);
     };
     let today = env.zones.day_at(meter.zone, at - 1).number;

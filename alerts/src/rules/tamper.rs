@@ -124,7 +124,7 @@ fn score(meter: &Meter, at: i64, env: &Env) -> Option<Score> {
 /// Use fell by 40 % within the week after the event: the median of its days against the fortnight
 /// before.
 fn dropped(meter: &Meter, event_at: i64, env: &Env) -> bool {
-    let Some(channel) = meter.channels.iter().find(|channel| channel.used) else { return false };
+    let Some(channel) = meter.channels.iter().find(|channel| channel.used()) else { return false };
     let Ok(day) = i32::try_from(event_at.div_euclid(DAY_S)) else { return false };
     let totals = |days: std::ops::RangeInclusive<i32>| -> Vec<i64> {
         days.filter_map(|number| channel.days.total(number)).collect()

@@ -71,7 +71,7 @@ fn look_at(subject: Subject, node: &mut Node, meters: &[Meter], env: &mut Env) {
 
 /// The channel whose days are added up.
 pub(crate) fn used_channel(meter: &Meter) -> Option<&Channel> {
-    meter.channels.iter().find(|channel| channel.used)
+    meter.channels.iter().find(|channel| channel.used())
 }
 
 /// Total of the local day of a meter, in milli-units.

@@ -307,7 +307,7 @@ pub(crate) fn day_repaired(meter: &mut Meter, at: usize, number: i32, env: &mut 
             env.book.retract(&key, env.at, &mut env.out);
         }
     }
-    let newest = channel.closed_through;
+    let newest = channel.closed_through();
     let group = env.groups.number_of(meter.commodity, meter.zone);
     let decided =
         env.groups.get_mut(group).is_some_and(|group| group.decided.contains_key(&newest));
@@ -321,8 +321,8 @@ pub(crate) fn day_repaired(meter: &mut Meter, at: usize, number: i32, env: &mut 
 pub(crate) fn weather_known(meter: &mut Meter, number: i32, env: &mut Env) {
     for at in 0..meter.channels.len() {
         let used = |channel: &&Channel| {
-            let newest = channel.closed_through;
-            channel.used && number <= newest && number > newest - WEATHER_DAYS
+            let newest = channel.closed_through();
+            channel.used() && number <= newest && number > newest - WEATHER_DAYS
         };
         if meter.is_customers() && meter.channels.get(at).as_ref().is_some_and(used) {
             day_repaired(meter, at, number, env);

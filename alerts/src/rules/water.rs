@@ -59,7 +59,7 @@ fn is_slow(channel: &Channel) -> bool {
 /// A slot of the channel was filled: `slot` is its end over its length.
 pub(crate) fn slot_filled(meter: &mut Meter, at: usize, slot: i64, env: &mut Env) {
     let Some(channel) = meter.channels.get(at).filter(|_| meter.is_customers()) else { return };
-    let closed = channel.closed_through;
+    let closed = channel.closed_through();
     let slow = is_slow(channel);
     let mut horizon = Horizon { until: i64::MAX, edge: i64::MIN, since: i64::MIN };
     if slow {

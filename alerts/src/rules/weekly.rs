@@ -46,7 +46,7 @@ pub(crate) fn note_late(
     let len_s = channel.len();
     let half = burst_limit(meter, water.p95[0], env) / 2;
     let start = env.zones.day(meter.zone, number).start;
-    if number >= channel.closed_through - WEEK * WEEKS && value * HOUR_S / len_s >= half {
+    if number >= channel.closed_through() - WEEK * WEEKS && value * HOUR_S / len_s >= half {
         note(meter, at, (number, 1 << ((end - len_s - start) / HOUR_S).clamp(0, 31)));
     }
 }
@@ -54,7 +54,7 @@ pub(crate) fn note_late(
 /// Adds hours that drew much to those of the channel's day.
 fn note(meter: &mut Meter, at: usize, (number, hours): (i32, u32)) {
     let Some(channel) = meter.channels.get(at) else { return };
-    let (no, kept) = (channel.no, channel.closed_through.max(number) - WEEK * WEEKS);
+    let (no, kept) = (channel.no, channel.closed_through().max(number) - WEEK * WEEKS);
     let known = meter.rare().is_some_and(|rare| !rare.draws.is_empty());
     if hours == 0 && !known {
         return;

@@ -55,12 +55,11 @@ impl Sort {
     }
 }
 
-/// State of a channel. `used` channels carry what the customer uses; the others only show that the
-/// meter is alive.
+/// State of a channel. Those that are used carry what the customer uses; the others only show that
+/// the meter is alive.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Channel {
     pub(crate) no: i16,
-    pub(crate) used: bool,
     pub(crate) sort: Sort,
     pub(crate) len_s: i32,
     pub(crate) lag_s: i32,
@@ -73,8 +72,8 @@ pub(crate) struct Channel {
     pub(crate) zeros: u32,
     /// Zero run that is suspicious for this meter, in seconds; 0 = not evaluable yet.
     pub(crate) zero_limit_s: i32,
-    /// All days up to this one are closed.
-    pub(crate) closed_through: i32,
+    /// All days up to this one are closed; 0 = none yet.
+    closed_through: u16,
     /// When the timer that closes the next day is due.
     pub(crate) close_at: Sec,
     /// Days of which slots may still come; of the closed ones only the few that are missing.
@@ -82,7 +81,7 @@ pub(crate) struct Channel {
     pub(crate) days: DayRing,
     pub(crate) runs: HalfOctaves<RUN_CLASSES>,
     /// Slots of the zero run that reaches into the next day.
-    pub(crate) run_carry: u32,
+    pub(crate) run_carry: u16,
     pub(crate) judged_days: u16,
     pub(crate) used_days: u16,
     /// Judged days without use since the last one with use; not counted above yet.
@@ -95,7 +94,6 @@ pub(crate) struct Channel {
 
 snap_struct!(Channel {
     no,
-    used,
     sort,
     len_s,
     lag_s,
@@ -133,7 +131,6 @@ impl Channel {
     pub(crate) fn new(asset: &ChannelAsset) -> Self {
         Self {
             no: asset.channel.get(),
-            used: false,
             sort: Sort::Other,
             len_s: asset.len_s,
             lag_s: asset.delivery_lag_s,
@@ -142,10 +139,10 @@ impl Channel {
             last_flow: Sec::NEVER,
             zeros: 0,
             zero_limit_s: 0,
-            closed_through: i32::MIN,
+            closed_through: 0,
             close_at: Sec::NONE,
             open: OpenDays::default(),
-            days: DayRing::new(i32::MIN / 2),
+            days: DayRing::NEW,
             runs: HalfOctaves::EMPTY,
             run_carry: 0,
             judged_days: 0,
@@ -161,12 +158,25 @@ impl Channel {
     pub(crate) fn update(&mut self, asset: &ChannelAsset, used: bool, commodity: Commodity) {
         self.lag_s = asset.delivery_lag_s;
         self.resolution = u32::try_from(asset.resolution.max(0)).unwrap_or(u32::MAX);
-        self.used = used;
         self.sort = Sort::of(asset, used);
         let flows = matches!(commodity, Commodity::Water | Commodity::Gas);
         if used && flows && self.water.is_none() {
             self.water = Some(Box::new(Water::new(i64::from(self.len_s), self.resolution)));
         }
+    }
+
+    pub(crate) fn used(&self) -> bool {
+        self.sort == Sort::Use
+    }
+
+    /// All local days up to this one are closed; `i32::MIN` before the first slot.
+    pub(crate) fn closed_through(&self) -> i32 {
+        if self.closed_through == 0 { i32::MIN } else { i32::from(self.closed_through) }
+    }
+
+    /// Days from 1970 to 2149.
+    pub(crate) fn close_through(&mut self, number: i32) {
+        self.closed_through = u16::try_from(number.max(1)).unwrap_or(u16::MAX);
     }
 
     /// Milli-units of one step.
@@ -324,7 +334,7 @@ impl Channel {
     /// complete, so that the slot must be known already.
     pub(crate) fn open_day(&self, day: LocalDay) -> Option<OpenDay> {
         self.open.get(day.number).or_else(|| {
-            let complete = day.number <= self.closed_through && self.days.is_known(day.number);
+            let complete = day.number <= self.closed_through() && self.days.is_known(day.number);
             (!complete).then(|| OpenDay::new(day, self.len()))
         })
     }

@@ -216,7 +216,8 @@ const CLASSES: [DayClass; 6] = [
 /// Totals of the newest [`DAYS`] closed days, and classes of the newest [`CLASS_DAYS`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct DayRing {
-    newest: i32,
+    /// Of 1970 to 2149; 0 = none yet.
+    newest: u16,
     codes: [u16; DAYS_LEN],
     classes: [u8; CLASS_BYTES],
 }
@@ -224,8 +225,11 @@ pub(crate) struct DayRing {
 snap_struct!(DayRing { newest, codes, classes });
 
 impl DayRing {
-    pub(crate) const fn new(newest: i32) -> Self {
-        Self { newest, codes: [CODE_MISSING; DAYS_LEN], classes: [0; CLASS_BYTES] }
+    pub(crate) const NEW: Self =
+        Self { newest: 0, codes: [CODE_MISSING; DAYS_LEN], classes: [0; CLASS_BYTES] };
+
+    fn newest(&self) -> i32 {
+        i32::from(self.newest)
     }
 
     fn place(number: i32) -> usize {
@@ -233,7 +237,7 @@ impl DayRing {
     }
 
     fn holds(&self, number: i32) -> bool {
-        number <= self.newest && number > self.newest - DAYS
+        number <= self.newest() && number > self.newest() - DAYS
     }
 
     fn class_place(number: i32) -> usize {
@@ -241,7 +245,7 @@ impl DayRing {
     }
 
     fn holds_class(&self, number: i32) -> bool {
-        number <= self.newest && number > self.newest - CLASS_DAYS
+        number <= self.newest() && number > self.newest() - CLASS_DAYS
     }
 
     /// Total of the day as if it were whole, in milli-units.
@@ -255,17 +259,18 @@ impl DayRing {
     }
 
     pub(crate) fn set(&mut self, number: i32, code: u16) {
-        if number <= self.newest - DAYS {
+        let Ok(newest) = u16::try_from(number) else { return };
+        if number <= self.newest() - DAYS {
             return;
         }
-        if number > self.newest {
-            for gone in (self.newest + 1).max(number - DAYS + 1)..=number {
+        if number > self.newest() {
+            for gone in (self.newest() + 1).max(number - DAYS + 1)..=number {
                 self.codes[Self::place(gone)] = CODE_MISSING;
             }
-            for gone in (self.newest + 1).max(number - CLASS_DAYS + 1)..=number {
+            for gone in (self.newest() + 1).max(number - CLASS_DAYS + 1)..=number {
                 self.put_class(gone, DayClass::NotJudged);
             }
-            self.newest = number;
+            self.newest = newest;
         }
         self.codes[Self::place(number)] = code;
     }
@@ -321,7 +326,7 @@ mod tests {
 
     #[test]
     fn the_ring_forgets_what_is_older_than_eight_weeks() {
-        let mut ring = DayRing::new(100);
+        let mut ring = DayRing::NEW;
         ring.set(100, 5);
         ring.set_class(100, DayClass::VeryHigh);
         ring.set(155, 7);

@@ -241,7 +241,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn ring(gaps: &[Gap]) -> DayRing {
-        let mut days = DayRing::new(0);
+        let mut days = DayRing::NEW;
         for gap in gaps {
             let good = i64::from(gap.good()).max(1);
             let whole = gap.sum / good * i64::from(gap.slots);
@@ -284,7 +284,7 @@ mod tests {
         }
         let gap = Gap { flows: 0, ..Gap::of(&day, None) };
         assert_eq!((gap.missing.as_slice(), gap.good()), ([7, 60].as_slice(), 94));
-        let mut days = DayRing::new(19_999);
+        let mut days = DayRing::NEW;
         days.set(20_000, day.code(90));
         let coding = Coding { days: &days, step: 1_000, flows: false, usual: 96 };
         let gaps = written(std::slice::from_ref(&gap), coding);

@@ -1,28 +1,41 @@
-//! A ring of the newest slots of a channel: a byte each while all of them are few steps of the
-//! counter, as they are at most places, else two.
+//! A ring of the newest slots of a channel: two bits for each, which say that nothing came or that
+//! nothing flowed, and a byte or two for those of which there is more to say.
 
 use crate::snapshot::{Reader, Snap, SnapshotError, Writer};
 use crate::stats::{CODE_BAD, CODE_MISSING, code16, decode16};
 
-/// Most steps of a byte; the two above are [`CODE_BAD`] and [`CODE_MISSING`].
-const STEPS_MAX: u64 = 253;
-const BAD: u8 = 254;
-const MISSING: u8 = 255;
+/// Most steps of a byte; the one above is [`CODE_BAD`].
+const STEPS_MAX: u64 = 254;
+const BAD: u8 = 255;
+/// What the two bits of a slot say.
+const MISSING: u8 = 0;
+const ZERO: u8 = 1;
+/// Steps of the counter in a byte.
+const NARROW: u8 = 2;
+/// A code in two bytes.
+const WIDE: u8 = 3;
+const A_BYTE: usize = 4;
 
 /// Codes of [`code16`] by place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Slots {
-    /// One byte or two (little endian) for each place.
+    /// The bits of all places, then the bytes of those that have some, in the order of places.
     bytes: Box<[u8]>,
     len: u16,
     /// Milli-units of a step of a byte.
     step: u32,
 }
 
+/// Bytes that stand behind the bits for the slots of this byte of them.
+fn behind(bits: u8) -> usize {
+    let high = bits & 0xAA;
+    (high.count_ones() + (high & bits << 1).count_ones()) as usize
+}
+
 impl Slots {
     pub(crate) fn new(len: u16, step: u32) -> Self {
         let len = len.max(2);
-        let bytes = vec![MISSING; usize::from(len)].into_boxed_slice();
+        let bytes = vec![0; usize::from(len).div_ceil(A_BYTE)].into_boxed_slice();
         Self { bytes, len, step: step.max(1) }
     }
 
@@ -35,24 +48,35 @@ impl Slots {
         self.step
     }
 
-    fn is_wide(&self) -> bool {
-        self.bytes.len() > usize::from(self.len)
+    fn bits_len(&self) -> usize {
+        usize::from(self.len).div_ceil(A_BYTE)
+    }
+
+    /// What the bits of a place say, and where its bytes stand.
+    fn at(&self, place: usize) -> (u8, usize) {
+        let (before, shift) = (place / A_BYTE, place % A_BYTE * 2);
+        let (words, rest) = self.bytes[..before].as_chunks();
+        let words = words.iter().map(|word| u64::from_le_bytes(*word));
+        let high = |word: u64| word & 0xAAAA_AAAA_AAAA_AAAA;
+        let many = |word: u64| high(word).count_ones() + (high(word) & word << 1).count_ones();
+        let whole = words.map(many).sum::<u32>() as usize;
+        let rest = rest.iter().map(|bits| behind(*bits)).sum::<usize>();
+        let own = self.bytes[before];
+        let same = behind(own & !(0xFF << shift));
+        (own >> shift & 3, self.bits_len() + whole + rest + same)
     }
 
     fn wide_code(&self, byte: u8) -> u16 {
         match byte {
             BAD => CODE_BAD,
-            MISSING => CODE_MISSING,
             steps => code16(u64::from(steps) * u64::from(self.step)),
         }
     }
 
     /// The byte that stands for just this code.
     fn byte(&self, code: u16) -> Option<u8> {
-        match code {
-            CODE_BAD => return Some(BAD),
-            CODE_MISSING => return Some(MISSING),
-            _ => {}
+        if code == CODE_BAD {
+            return Some(BAD);
         }
         let (value, step) = (u64::try_from(decode16(code)?).ok()?, u64::from(self.step));
         let steps = (value + step / 2) / step;
@@ -61,44 +85,41 @@ impl Slots {
     }
 
     pub(crate) fn get(&self, place: usize) -> u16 {
-        if self.is_wide() {
-            let pair = (self.bytes.get(2 * place), self.bytes.get(2 * place + 1));
-            let (Some(low), Some(high)) = pair else { return CODE_MISSING };
-            return u16::from_le_bytes([*low, *high]);
+        if place >= usize::from(self.len) {
+            return CODE_MISSING;
         }
-        self.wide_code(self.bytes.get(place).copied().unwrap_or(MISSING))
+        let (kind, at) = self.at(place);
+        match kind {
+            MISSING => CODE_MISSING,
+            ZERO => 0,
+            NARROW => self.bytes.get(at).map_or(CODE_MISSING, |byte| self.wide_code(*byte)),
+            _ => {
+                let pair = self.bytes.get(at..).and_then(|rest| rest.first_chunk());
+                pair.map_or(CODE_MISSING, |pair| u16::from_le_bytes(*pair))
+            }
+        }
     }
 
     pub(crate) fn set(&mut self, place: usize, code: u16) {
         if place >= usize::from(self.len) {
             return;
         }
-        // Once in a turn of the ring.
-        if self.is_wide() && place == 0 {
-            self.narrow();
+        let wide = code.to_le_bytes();
+        let (kind, own): (u8, &[u8]) = match (code, self.byte(code)) {
+            (CODE_MISSING, _) => (MISSING, &[]),
+            (0, _) => (ZERO, &[]),
+            (_, Some(byte)) => (NARROW, &[byte]),
+            (_, None) => (WIDE, &wide),
+        };
+        let (before, at) = self.at(place);
+        let to = at + usize::from(before.saturating_sub(ZERO));
+        if to - at == own.len() {
+            self.bytes[at..to].copy_from_slice(own);
+        } else {
+            self.bytes = [&self.bytes[..at], own, &self.bytes[to..]].concat().into_boxed_slice();
         }
-        match self.byte(code) {
-            Some(byte) if !self.is_wide() => self.bytes[place] = byte,
-            _ => {
-                self.widen();
-                self.bytes[2 * place..2 * place + 2].copy_from_slice(&code.to_le_bytes());
-            }
-        }
-    }
-
-    fn widen(&mut self) {
-        if !self.is_wide() {
-            let places = 0..usize::from(self.len);
-            self.bytes = places.flat_map(|at| self.get(at).to_le_bytes()).collect();
-        }
-    }
-
-    fn narrow(&mut self) {
-        let places = 0..usize::from(self.len);
-        let bytes: Option<Box<[u8]>> = places.map(|at| self.byte(self.get(at))).collect();
-        if let Some(bytes) = bytes {
-            self.bytes = bytes;
-        }
+        let (bits, shift) = (&mut self.bytes[place / A_BYTE], place % A_BYTE * 2);
+        *bits = *bits & !(3 << shift) | kind << shift;
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -115,12 +136,13 @@ impl Snap for Slots {
 
     fn load(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         let (len, step) = (u16::load(from)?, u32::load(from)?);
-        let bytes: Box<[u8]> = Snap::load(from)?;
-        let places = usize::from(len);
-        if len < 2 || step == 0 || (bytes.len() != places && bytes.len() != 2 * places) {
+        let this = Self { bytes: Snap::load(from)?, len, step };
+        let bits = this.bytes.get(..this.bits_len()).ok_or(SnapshotError::Damaged)?;
+        let whole = bits.len() + bits.iter().map(|bits| behind(*bits)).sum::<usize>();
+        if len < 2 || step == 0 || this.bytes.len() != whole {
             return Err(SnapshotError::Damaged);
         }
-        Ok(Self { bytes, len, step })
+        Ok(this)
     }
 }
 
@@ -138,8 +160,10 @@ mod tests {
             let mut slots = Slots::new(26, step);
             let mut codes = [CODE_MISSING; 26];
             for (place, value) in puts {
-                let code = match value % 7 {
+                let code = match value % 9 {
                     0 => CODE_BAD,
+                    7 => CODE_MISSING,
+                    8 => 0,
                     1 => code16(value >> 24),
                     few => code16(few * u64::from(step)),
                 };
@@ -154,14 +178,34 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_is_wide_only_while_it_must_be() {
+    fn a_slot_takes_what_there_is_to_say_of_it() {
+        let mut slots = Slots::new(26, 1_000);
+        assert_eq!(slots.heap_bytes(), 7);
+        slots.set(3, code16(5_000));
+        slots.set(9, 0);
+        assert_eq!(slots.heap_bytes(), 8);
+        slots.set(4, code16(900_000));
+        assert_eq!((slots.heap_bytes(), slots.get(3)), (10, code16(5_000)));
+        slots.set(3, CODE_MISSING);
+        slots.set(4, code16(1_000));
+        assert_eq!(
+            (slots.heap_bytes(), slots.get(4), slots.get(3)),
+            (8, code16(1_000), CODE_MISSING)
+        );
+    }
+
+    #[test]
+    fn what_was_not_written_so_is_refused() {
         let mut slots = Slots::new(26, 1_000);
         slots.set(3, code16(5_000));
-        assert_eq!(slots.heap_bytes(), 26);
-        slots.set(4, code16(900_000));
-        assert_eq!((slots.heap_bytes(), slots.get(3)), (52, code16(5_000)));
-        slots.set(4, code16(1_000));
-        slots.set(0, code16(0));
-        assert_eq!((slots.heap_bytes(), slots.get(4)), (26, code16(1_000)));
+        for (cut, sound) in [(0, true), (1, false)] {
+            let mut to = Writer::start(&[0; 32]);
+            slots.len.save(&mut to);
+            slots.step.save(&mut to);
+            slots.bytes[..slots.bytes.len() - cut].to_vec().save(&mut to);
+            let bytes = to.finish();
+            let mut from = Reader::start(&bytes, &[0; 32]).unwrap();
+            assert_eq!(Slots::load(&mut from).ok(), sound.then(|| slots.clone()));
+        }
     }
 }

@@ -200,7 +200,7 @@ impl Water {
             if self.head != Sec::NEVER && slot - kept > self.head.s() + i64::from(self.hole_max) {
                 self.dry_before = Sec::of(slot - kept);
             }
-            for gone in first..=slot {
+            for gone in first..slot {
                 self.codes.set(self.place(gone), CODE_MISSING);
             }
             self.head = Sec::of(slot);

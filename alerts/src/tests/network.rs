@@ -201,6 +201,46 @@ fn a_marginal_link_is_told_once_a_week_is_known_and_clears_with_a_good_week() {
     .assert_eq(&log.text());
 }
 
+#[test]
+fn a_route_that_loses_too_much_is_told_once_and_not_by_each_of_its_meters() {
+    let assets = fleet(&[(12, "electricity 1h via=7")]);
+    let mut log = begin(&assets, "11-01");
+    // Each loses a quarter, the fifth two thirds.
+    hours(&mut log, &assets, ("11-01 00:00", 24 * 9), |id, hour| {
+        let comes = if id == 5 { hour % 3 == 0 } else { (hour + i64::from(id)) % 4 != 0 };
+        comes.then_some(300)
+    });
+    hours(&mut log, &assets, ("11-10 00:00", 24 * 9), |_, _| Some(300));
+    expect![[r#"
+        11-09 06:32 raised COM-MISS collector 7 RF_MARGINAL P3 since 11-02 00:00
+        11-09 06:32 raised COM-MISS meter 1 RF_MARGINAL P4 since 11-02 00:00 record
+        11-09 06:32 raised COM-MISS meter 2 RF_MARGINAL P4 since 11-02 00:00 record
+        11-09 06:32 raised COM-MISS meter 3 RF_MARGINAL P4 since 11-02 00:00 record
+        11-09 06:32 raised COM-MISS meter 4 RF_MARGINAL P4 since 11-02 00:00 record
+        11-09 06:32 raised COM-MISS meter 5 RF_MARGINAL P3 since 11-02 00:00
+        11-09 06:32 raised COM-MISS meter 6 RF_MARGINAL P4 since 11-02 00:00 record
+        11-09 06:32 raised COM-MISS meter 7 RF_MARGINAL P4 since 11-02 00:00 record
+        11-09 06:32 raised COM-MISS meter 8 RF_MARGINAL P4 since 11-02 00:00 record
+        11-09 06:32 raised COM-MISS meter 9 RF_MARGINAL P4 since 11-02 00:00 record
+        11-09 06:32 raised COM-MISS meter 10 RF_MARGINAL P4 since 11-02 00:00 record
+        11-09 06:32 raised COM-MISS meter 11 RF_MARGINAL P4 since 11-02 00:00 record
+        11-09 06:32 raised COM-MISS meter 12 RF_MARGINAL P4 since 11-02 00:00 record
+        11-15 06:32 cleared COM-MISS collector 7 RF_MARGINAL P3 since 11-02 00:00 until 11-15 00:00
+        11-16 06:32 cleared COM-MISS meter 1 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
+        11-16 06:32 cleared COM-MISS meter 2 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
+        11-16 06:32 cleared COM-MISS meter 3 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
+        11-16 06:32 cleared COM-MISS meter 4 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
+        11-16 06:32 cleared COM-MISS meter 6 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
+        11-16 06:32 cleared COM-MISS meter 7 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
+        11-16 06:32 cleared COM-MISS meter 8 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
+        11-16 06:32 cleared COM-MISS meter 9 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
+        11-16 06:32 cleared COM-MISS meter 10 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
+        11-16 06:32 cleared COM-MISS meter 11 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
+        11-16 06:32 cleared COM-MISS meter 12 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
+        11-17 06:32 cleared COM-MISS meter 5 RF_MARGINAL P3 since 11-02 00:00 until 11-17 00:00
+    "#]].assert_eq(&log.text());
+}
+
 /// Customers use `use_` of each hour of the day; the supply sees them and the loss.
 fn balanced(hour: i64, customers: i64, loss: i64) -> i64 {
     customers * (100 + 10 * ((hour / 24) % 3)) + loss
