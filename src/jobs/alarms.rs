@@ -55,6 +55,21 @@ impl AlarmJob {
         Ok(this)
     }
 
+    /// The rules were made anew and stand at their offset: the desk goes on from its newest state
+    /// that can be read, and agrees with them on what is active.
+    pub(super) async fn agree(&mut self, log: &PgLog, engine: &Engine) -> Result<(), StoreError> {
+        let kept = log.snapshots(DESK).await?;
+        let readable = kept.iter().find_map(|snapshot| Desk::restore(&snapshot.state).ok());
+        self.desk = readable.unwrap_or_else(|| Desk::new(DeskParams::default()));
+        let standing = engine.standing().into_iter().map(|one| {
+            let area = engine.area_of(one.subject);
+            (one, area)
+        });
+        let standing: Vec<_> = standing.collect();
+        self.desk.agree(&standing, engine.log_time(), &mut self.said);
+        Ok(())
+    }
+
     pub(super) fn kpis(&self) -> watch::Receiver<Kpis> {
         self.kpis.subscribe()
     }

@@ -1,6 +1,6 @@
 //! Trouble becomes one issue: alerts are planned against what is open and written down.
 
-use alerts::AlertTransition;
+use alerts::{AlertTransition, KnownAlert};
 use metering::UtcTime;
 use store::issues::{Applied, Issues};
 use store::{Database, Offset, StoreError};
@@ -29,6 +29,14 @@ impl IssueJob {
             tracing::debug!(opened = applied.opened, changed = applied.changed, "Issues changed.");
         }
         Ok(applied)
+    }
+
+    /// The alerts that were told and not taken back.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn standing(&self) -> Result<Vec<KnownAlert>, StoreError> {
+        self.issues.standing().await
     }
 
     /// Steps that are due at log time `now`: closing after verification, the end of a snooze.

@@ -2,20 +2,24 @@
 //!
 //! The engine's state is a snapshot and the replay of the log behind it. Frames that were dealt
 //! with before a restart are replayed for their state alone; the offset moves in the transaction
-//! that stores what the rules said, so nothing is said twice.
+//! that stores what the rules said, so nothing is said twice. Without a snapshot the rules learn
+//! anew ([`rebuild`]).
+
+mod rebuild;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use alerts::manage::Kpis;
 use alerts::{AlertTransition, Engine, Params};
-use metering::{CollectorAsset, LogRecord, LoggedFrame, UtcTime};
+use metering::{LoggedFrame, UtcTime};
 use store::{Database, EventLog as _, Offset, PgLog, Snapshot, StoreError};
 use tokio::sync::{Notify, watch};
 
 use super::alarms::AlarmJob;
 use super::issues::IssueJob;
 use super::shadow::ShadowJob;
+use rebuild::{Learning, Rebuild};
 
 /// Name under which the rules keep their place in the log.
 pub const CONSUMER: &str = "rules";
@@ -40,11 +44,14 @@ pub struct Progress {
 /// The engine with its place in the log.
 #[derive(Debug)]
 pub struct RuleJob {
+    database: Database,
     log: PgLog,
     issues: IssueJob,
     alarms: AlarmJob,
     shadow: ShadowJob,
     engine: Engine,
+    /// `None`: the engine goes on from a snapshot, or has learned all.
+    rebuild: Option<Rebuild>,
     /// Up to here the issues know what the rules said.
     offset: i64,
     /// Said by the engine and not yet with the issues,
@@ -66,7 +73,8 @@ pub struct RuleHandle {
 }
 
 impl RuleJob {
-    /// Loads the newest readable snapshot, or starts at the beginning of the log.
+    /// Loads the newest readable snapshot, or starts at the beginning of the log. Without either
+    /// [`Self::run`] begins with what the stored readings teach.
     ///
     /// # Errors
     /// The database is away.
@@ -78,14 +86,17 @@ impl RuleJob {
         let log = PgLog::new(database.clone());
         let offset = log.offset(CONSUMER).await?;
         let shadow = ShadowJob::new(database.clone(), params.clone());
-        let engine = restore(&database, &log, params).await?;
+        let (engine, learning) = restore(&database, &log, params).await?;
         let alarms = AlarmJob::load(database.clone(), &log, &engine).await?;
-        let progress = Progress { seq: engine.position() - 1, ..Progress::default() };
+        let seq = learning.as_ref().map_or(engine.position() - 1, Learning::position);
+        let progress = Progress { seq, ..Progress::default() };
         Ok(Self {
-            issues: IssueJob::new(database),
+            issues: IssueJob::new(database.clone()),
+            database,
             alarms,
             shadow,
             engine,
+            rebuild: learning.map(Rebuild::Learning),
             offset: offset.seq,
             pending: Vec::new(),
             progress,
@@ -134,21 +145,30 @@ impl RuleJob {
     /// where it stood: what the engine said is kept until the issues have it.
     async fn step(&mut self) -> Result<bool, StoreError> {
         self.settle().await?;
+        if self.learn().await? {
+            return Ok(true);
+        }
         let frames = self.log.read(store::event_log::SHARD, self.progress.seq, FRAMES_MAX).await?;
         for frame in &frames {
             let end = end_of(frame);
             if end.seq > self.offset {
+                self.reconcile().await?;
                 self.enter_minute(end).await?;
             }
             let mut said = Vec::new();
             self.engine.apply(frame, &mut said);
-            self.alarms.hear(&self.engine, &said, end.log_time);
+            if self.rebuild.is_none() {
+                self.alarms.hear(&self.engine, &said, end.log_time);
+            }
             self.shadow.hear(&mut self.engine, frame, end.seq > self.offset);
             self.progress.seq = end.seq;
             self.progress.log_time = end.log_time;
             if end.seq > self.offset {
                 self.pending.extend(said.into_iter().map(|one| (end.seq, one)));
             }
+        }
+        if self.progress.seq >= self.offset {
+            self.reconcile().await?;
         }
         self.settle().await?;
         self.alarms.tell().await?;
@@ -160,6 +180,38 @@ impl RuleJob {
         }
         self.told.send_replace(self.progress);
         Ok(!frames.is_empty())
+    }
+
+    /// The next stretch of what the stored readings teach; false when there is nothing to learn.
+    async fn learn(&mut self) -> Result<bool, StoreError> {
+        let Some(Rebuild::Learning(learning)) = &mut self.rebuild else { return Ok(false) };
+        let is_more = learning.step(&self.database, &self.log, &mut self.engine).await?;
+        if !is_more {
+            self.progress.seq = self.engine.position() - 1;
+            self.progress.log_time = self.engine.log_time();
+            self.rebuild = Some(Rebuild::Replaying);
+        }
+        Ok(true)
+    }
+
+    /// An engine that was made anew stands at the offset: what staff were told decides what is
+    /// active, and what is over is told. Does nothing else.
+    async fn reconcile(&mut self) -> Result<(), StoreError> {
+        if self.rebuild.is_none() {
+            return Ok(());
+        }
+        let known = self.issues.standing().await?;
+        let over = self.engine.reconcile(&known);
+        self.alarms.agree(&self.log, &self.engine).await?;
+        tracing::info!(
+            active = known.len() - over.len(),
+            over = over.len(),
+            "The rules go on with the alerts that staff were told."
+        );
+        let offset = self.offset;
+        self.pending.extend(over.into_iter().map(|one| (offset, one)));
+        self.rebuild = None;
+        self.save().await
     }
 
     /// Hands what the rules said to the issues, and moves the offset with it. One transition that
@@ -239,7 +291,7 @@ impl RuleJob {
         // What the engine said and the issues have not must not fall behind the offset.
         self.settle().await?;
         self.alarms.tell().await?;
-        if self.progress.seq == 0 {
+        if self.progress.seq == 0 || self.rebuild.is_some() {
             return Ok(());
         }
         if self.progress.seq > self.offset {
@@ -257,11 +309,15 @@ impl RuleJob {
 }
 
 /// The newest snapshot that can be read, else a new engine. The log is kept for days only, so a new
-/// engine over an old log is told the fleet again, by records behind its end.
-async fn restore(database: &Database, log: &PgLog, params: Params) -> Result<Engine, StoreError> {
+/// engine over an old log has to learn first.
+async fn restore(
+    database: &Database,
+    log: &PgLog,
+    params: Params,
+) -> Result<(Engine, Option<Learning>), StoreError> {
     for snapshot in log.snapshots(CONSUMER).await? {
         match Engine::restore(params.clone(), &snapshot.state) {
-            Ok(engine) => return Ok(engine),
+            Ok(engine) => return Ok((engine, None)),
             Err(error) => tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 seq = snapshot.seq,
@@ -272,24 +328,11 @@ async fn restore(database: &Database, log: &PgLog, params: Params) -> Result<Eng
     let oldest = log.read(store::event_log::SHARD, 0, 1).await?;
     // Killed before the first snapshot: the log still has all, and its replay gives the same.
     let whole = oldest.first().is_some_and(|frame| frame.first_seq == 1);
-    if log.offset(CONSUMER).await?.seq > 0 && !whole {
-        tracing::error!("The rules start anew: what they had learned of the meters is lost.");
-        tell_fleet(database, log).await?;
+    if log.offset(CONSUMER).await?.seq == 0 || whole {
+        return Ok((Engine::new(params), None));
     }
-    Ok(Engine::new(params))
-}
-
-async fn tell_fleet(database: &Database, log: &PgLog) -> Result<(), StoreError> {
-    let registry = database.load_registry().await?;
-    let collectors = registry.collectors.iter().map(|one| {
-        let (collector, heartbeat_s) = (one.collector, one.heartbeat_s);
-        LogRecord::Collector(CollectorAsset { collector, heartbeat_s })
-    });
-    let meters = registry.meters.iter().map(|one| LogRecord::Meter(Box::new(one.asset.clone())));
-    let records: Vec<LogRecord> = collectors.chain(meters).collect();
-    let now = log.last_log_time().await?;
-    log.append_now(now, &records).await?;
-    Ok(())
+    let (engine, learning) = Learning::begin(database, log, params).await?;
+    Ok((engine, Some(learning)))
 }
 
 #[derive(Clone, Copy)]

@@ -2,6 +2,7 @@
 //! the past. Console, API and verbs all come here.
 
 pub mod backtest;
+pub mod feed;
 pub mod limits;
 pub mod trials;
 

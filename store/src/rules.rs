@@ -45,6 +45,12 @@ const HELD_BEFORE: &str = concat!(
     "WHERE version = $1 AND act IN ('apply', 'rollback') ORDER BY bundle_no DESC LIMIT 1"
 );
 
+/// Which version held before record `$1` of the log?
+const HELD_BEFORE_RECORD: &str = concat!(
+    bundle_columns!(),
+    "WHERE act IN ('apply', 'rollback') AND log_seq < $1 ORDER BY bundle_no DESC LIMIT 1"
+);
+
 const INSERT: &str = "\
     INSERT INTO rule_bundle (version, hash, text, act, actor, reason, applied_at, log_seq, \
         approved_by) \
@@ -114,6 +120,14 @@ pub struct BundleRow {
 /// When the database is away.
 pub async fn active(database: &Database) -> Result<Option<BundleRow>, StoreError> {
     one(&database.client().await?, ACTIVE, &[]).await
+}
+
+/// The version that held before record `seq` of the log; `None`: the built-in rules.
+///
+/// # Errors
+/// When the database is away.
+pub async fn held_at_record(database: &Database, seq: i64) -> Result<Option<BundleRow>, StoreError> {
+    one(&database.client().await?, HELD_BEFORE_RECORD, &[&seq]).await
 }
 
 /// The version that runs beside the active one and says nothing to staff.

@@ -7,6 +7,7 @@ use metering::{LogRecord, LoggedFrame, RuleBundle, Severity, Subject, UtcTime};
 use store::rules::history;
 use store::{Database, StoreError};
 
+use super::feed::Feed;
 use super::trials::Progress;
 
 /// Days before the range that only teach the rules: the longest look back of the daily rules.
@@ -156,31 +157,32 @@ pub async fn run(
     let stored = history::range(database).await?;
     let warm_up = UtcTime::from_seconds(from.seconds() - WARM_UP_DAYS * 86_400);
     let first = stored.map_or(from, |(first, _)| first.max(warm_up).min(from));
-    let mut feed = Feed::new(candidate, active, from);
-    feed.start(first, history::fleet(database).await?);
+    let mut trials = Trials::new(candidate, active, from);
+    let mut feed = Feed::default();
+    trials.start(first, &mut feed, history::fleet(database).await?);
     let mut at = UtcTime::from_seconds(first.seconds().div_euclid(HOUR_S) * HOUR_S);
     progress.begin(at);
     while at < to && !progress.is_stopped() {
         let next = UtcTime::from_seconds(at.seconds() + HOUR_S);
-        feed.hour(history::window(database, (at, next)).await?, next);
+        let past = history::window(database, (at, next), history::Order::Measured).await?;
+        feed.stretch(past, (at, next), |frame| trials.apply(frame));
         at = next;
         progress.reach(at);
         // An hour of a large fleet is long: pages are served in between.
         tokio::task::yield_now().await;
     }
-    Ok(feed.report(first, at.min(to), to))
+    Ok(trials.report(first, at.min(to), to))
 }
 
-/// Gives both engines the same frames.
-struct Feed {
+/// Both engines, which are given the same frames.
+struct Trials {
     candidate: Trial,
     active: Trial,
     from: UtcTime,
-    seq: i64,
     rules: [RuleBundle; 2],
 }
 
-impl Feed {
+impl Trials {
     fn new(candidate: Version<'_>, active: Version<'_>, from: UtcTime) -> Self {
         let bundle = |of: Version<'_>| RuleBundle {
             version: of.version.to_owned(),
@@ -190,47 +192,26 @@ impl Feed {
             candidate: Trial::new(candidate.version),
             active: Trial::new(active.version),
             from,
-            seq: 1,
             rules: [bundle(candidate), bundle(active)],
         }
     }
 
-    fn start(&mut self, at: UtcTime, fleet: Vec<LogRecord>) {
+    fn start(&mut self, at: UtcTime, feed: &mut Feed, fleet: Vec<LogRecord>) {
         let [candidate, active] = &self.rules;
-        for (trial, rules) in [(&mut self.candidate, candidate), (&mut self.active, active)] {
-            let records = vec![LogRecord::Rules(Box::new(rules.clone()))];
-            trial.apply(&LoggedFrame { shard: 0, first_seq: 1, log_time: at, records }, self.from);
+        let rules = |bundle: &RuleBundle| vec![LogRecord::Rules(Box::new(bundle.clone()))];
+        if let Some(mut frame) = feed.frame(at, rules(candidate)) {
+            self.candidate.apply(&frame, self.from);
+            frame.records = rules(active);
+            self.active.apply(&frame, self.from);
         }
-        self.seq = 2;
-        self.push(at, fleet);
+        if let Some(frame) = feed.frame(at, fleet) {
+            self.apply(&frame);
+        }
     }
 
-    fn push(&mut self, log_time: UtcTime, records: Vec<LogRecord>) {
-        if records.is_empty() {
-            return;
-        }
-        let count = i64::try_from(records.len()).unwrap_or(0);
-        let frame = LoggedFrame { shard: 0, first_seq: self.seq, log_time, records };
-        self.candidate.apply(&frame, self.from);
-        self.active.apply(&frame, self.from);
-        self.seq += count;
-    }
-
-    /// The records of an hour, a frame for each instant, and a tick at least every five minutes.
-    fn hour(&mut self, past: Vec<history::Past>, end: UtcTime) {
-        const STEP_S: i64 = 300;
-        let mut past = past.into_iter().peekable();
-        let mut at = end.seconds() - HOUR_S;
-        while at < end.seconds() {
-            at += STEP_S;
-            let now = UtcTime::from_seconds(at);
-            let mut records = Vec::new();
-            while let Some(one) = past.next_if(|one| one.at <= now) {
-                records.push(one.record);
-            }
-            records.push(LogRecord::Tick);
-            self.push(now, records);
-        }
+    fn apply(&mut self, frame: &LoggedFrame) {
+        self.candidate.apply(frame, self.from);
+        self.active.apply(frame, self.from);
     }
 
     fn report(self, learned_from: UtcTime, covered_to: UtcTime, asked_to: UtcTime) -> Report {

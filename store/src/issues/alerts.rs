@@ -1,6 +1,7 @@
 //! What the rules said, one row per alert.
 
-use alerts::{AlertTransition, Evidence, TransitionKind};
+use alerts::{AlertTransition, Evidence, KnownAlert, TransitionKind};
+use metering::{RuleNo, Severity, Subject};
 use serde_json::{Value, json};
 
 use crate::database::Connection;
@@ -16,6 +17,31 @@ const RECORD: &str = "\
         cleared_at = excluded.cleared_at, retracted_at = excluded.retracted_at, \
         issue_id = coalesce(excluded.issue_id, a.issue_id), \
         evidence = CASE WHEN excluded.evidence = '[]' THEN a.evidence ELSE excluded.evidence END";
+
+/// What was told and not taken back?
+const STANDING: &str = "\
+    SELECT alert_id, rule_no, subject_kind, subject_id, cause, family, severity, condition_start, \
+        issue_id IS NOT NULL \
+    FROM alert WHERE cleared_at IS NULL AND retracted_at IS NULL ORDER BY alert_id";
+
+/// The alerts that stand. Those of rules and causes that this program does not know are left out.
+pub(super) async fn standing(client: &Connection) -> Result<Vec<KnownAlert>, StoreError> {
+    let query = StoreError::query("reading the alerts that stand");
+    let rows = client.query(STANDING, &[]).await.map_err(&query)?;
+    let one = |row: &tokio_postgres::Row| {
+        Some(KnownAlert {
+            alert_id: row.get(0),
+            rule: RuleNo::new(u8::try_from(row.get::<_, i16>(1)).ok()?)?,
+            subject: Subject::from_parts(row.get(2), row.get(3))?,
+            cause: row.get::<_, &str>(4).parse().ok()?,
+            family: row.get::<_, &str>(5).parse().ok()?,
+            severity: Severity::from_number(row.get(6))?,
+            condition_start: row.get::<_, Stamp>(7).0,
+            has_issue: row.get(8),
+        })
+    };
+    Ok(rows.iter().filter_map(one).collect())
+}
 
 pub(super) async fn record(
     client: &Connection,

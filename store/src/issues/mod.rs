@@ -13,8 +13,8 @@ mod hold;
 mod leak;
 mod load;
 
-use ::alerts::AlertTransition;
 use ::alerts::issue::{due_changes, plan};
+use ::alerts::{AlertTransition, KnownAlert};
 use metering::UtcTime;
 
 pub(crate) use self::alerts::evidence_json;
@@ -68,6 +68,15 @@ impl Issues {
         advance_in(tx.client(), consumer, offset).await?;
         tx.commit().await?;
         Ok(applied)
+    }
+
+    /// The alerts that were told and not taken back, by alert id.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn standing(&self) -> Result<Vec<KnownAlert>, StoreError> {
+        let client = self.database.work_client().await?;
+        alerts::standing(&client).await
     }
 
     /// Takes the steps that are due by the mere passing of time up to log time `now`: closing after

@@ -9,3 +9,4 @@ mod inbox;
 mod local_days;
 mod neighbours;
 mod rules_killed;
+mod rules_rebuilt;

@@ -33,7 +33,7 @@ const LEFT: [&str; 6] = [
     "SELECT (to_jsonb(i))::text FROM incident i ORDER BY incident_id",
 ];
 
-fn fleet() -> Vec<MeterProvision> {
+pub(super) fn fleet() -> Vec<MeterProvision> {
     let water = |code: &str| {
         let mut one = MeterProvision {
             commodity: Commodity::Water,
