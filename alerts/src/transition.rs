@@ -111,7 +111,8 @@ impl Evidence {
 
     /// A quantity in thousandths of `unit`, shown with three digits or fewer.
     pub(crate) fn milli(key: &'static str, milli: i64, unit: &'static str) -> Self {
-        Self { key, value: milli, unit, text: format!("{} {unit}", milli_text(milli)) }
+        let text = format!("{} {unit}", milli_text(milli)).trim_end().to_owned();
+        Self { key, value: milli, unit, text }
     }
 }
 

@@ -78,7 +78,7 @@ pub const TRANSITIONS: &[Allowed] = &[
     row(Some(Open), Merged, &[User, Engine], "duplicate of another issue"),
     row(Some(WorkOrdered), Merged, &[User, Engine], "duplicate of another issue"),
     row(Some(Open), WorkOrdered, &[User, System], "assigned, or work order created"),
-    row(Some(Open), FixedPending, &[Engine], "the condition cleared"),
+    row(Some(Open), FixedPending, &[Engine, User], "the condition cleared, or staff close it"),
     row(Some(Open), FalsePositive, &[User], "staff decision"),
     row(Some(WorkOrdered), FalsePositive, &[User], "staff decision"),
     row(Some(FixedPending), FalsePositive, &[User], "staff decision"),
@@ -107,16 +107,12 @@ impl State {
     }
 
     /// The transitions that "close with a cause" by staff consists of, since the table knows no
-    /// shorter way: each is recorded. Empty when the issue is closed already.
+    /// shorter way: each is recorded, and none says that somebody was sent. Empty when the issue is closed already.
     pub const fn close_path(self) -> &'static [(State, Actor)] {
         match self {
-            Detected => {
-                &[(Open, User), (WorkOrdered, User), (FixedPending, System), (Closed, User)]
-            }
-            Reopened => {
-                &[(Open, Engine), (WorkOrdered, User), (FixedPending, System), (Closed, User)]
-            }
-            Open => &[(WorkOrdered, User), (FixedPending, System), (Closed, User)],
+            Detected => &[(Open, User), (FixedPending, User), (Closed, User)],
+            Reopened => &[(Open, Engine), (FixedPending, User), (Closed, User)],
+            Open => &[(FixedPending, User), (Closed, User)],
             WorkOrdered => &[(FixedPending, System), (Closed, User)],
             FixedPending => &[(Closed, User)],
             Closed | Dismissed | FalsePositive | Merged | ClosedWithParent => &[],

@@ -70,6 +70,15 @@ const BY_READING: [RuleId; 8] = [
     RuleId::INT_NEG,
 ];
 
+/// What is wrong with the reading is seen in its value.
+const SHOWS_VALUE: [RuleId; 5] = [
+    RuleId::ING_SIZE,
+    RuleId::ING_UOM,
+    RuleId::ING_MULT,
+    RuleId::REG_CAP,
+    RuleId::INT_NEG,
+];
+
 /// A meter with its place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Whose<'a> {
@@ -92,11 +101,11 @@ impl Whose<'_> {
 }
 
 /// A reading that ends at `to` came with the rules that failed it.
-/// `read` is what its register showed.
+/// `value` is what it shows; a register has no length.
 pub(crate) fn reading(
     whose: Whose<'_>,
     (from, to): (i64, i64),
-    (failed, read): (RuleMask, Option<i64>),
+    (failed, value): (RuleMask, i64),
     env: &mut Env,
 ) {
     let judged = env.network.is(whose.place, Is::JUDGED);
@@ -108,9 +117,10 @@ pub(crate) fn reading(
             // A wrong stamp says nothing about when it was.
             let wild = matches!(rule, RuleId::ING_TIME | RuleId::ING_CLK);
             let (from, to) = if wild { (env.now, env.now) } else { (from, to) };
-            let (kind, detail) = match read.filter(|_| rule == RuleId::REG_DEC) {
-                Some(read) => registers::turned_back(whose, (to, read), env),
-                None => (0, 0),
+            let (kind, detail) = match rule {
+                RuleId::REG_DEC if from == to => registers::turned_back(whose, (to, value), env),
+                rule if SHOWS_VALUE.contains(&rule) => (0, value),
+                _ => (0, 0),
             };
             let fail = Fail { from, to, at: env.now, kind, detail };
             fails(whose, rule, fail, env);
@@ -416,9 +426,17 @@ fn raise(whose: Whose<'_>, rule: RuleId, (first, fails): (Fail, &[Fail]), env: &
         Evidence::instant("window_to", seconds(newest.to)),
         Evidence::number("failures", i64::try_from(fails.len()).unwrap_or(0), "windows"),
         Evidence::number("condition", i64::from(newest.kind), ""),
-        Evidence::number("measured", newest.detail, ""),
+        measured(rule, newest.detail),
     ];
     env.book.assert(report, env.at, &mut env.out);
+}
+
+fn measured(rule: RuleId, detail: i64) -> Evidence {
+    if SHOWS_VALUE.contains(&rule) {
+        Evidence::milli("measured", detail, "")
+    } else {
+        Evidence::number("measured", detail, "")
+    }
 }
 
 /// A meter was exchanged: what its forerunner did is over.
