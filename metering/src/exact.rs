@@ -218,6 +218,18 @@ impl Ratio {
         }
     }
 
+    /// The nearest integer; of two that are equally near, the even one. For values that came as
+    /// floats, so that halves do not all go one way.
+    ///
+    /// # Errors
+    /// [`ExactError::Overflow`] beyond the stored range.
+    pub fn round_half_even(self) -> Result<i64, ExactError> {
+        let up = self.round_half_up()?;
+        let twice = self.num.checked_mul(2).ok_or(ExactError::Overflow)?;
+        let half = (i128::from(up) * 2 - 1).checked_mul(self.den) == Some(twice);
+        Ok(if half && up % 2 != 0 { up - 1 } else { up })
+    }
+
     fn reduced(self) -> Self {
         let (mut a, mut b) = (self.num.unsigned_abs(), self.den.unsigned_abs());
         while b != 0 {
@@ -252,6 +264,16 @@ mod tests {
         assert_eq!(Exact::new(-5, -3).unwrap().to_string(), "-0.005");
         assert_eq!("3.8430".parse::<Exact>().unwrap().to_decimals(3), Ok((3843, true)));
         assert_eq!("3.8435".parse::<Exact>().unwrap().to_decimals(3), Ok((3844, false)));
+    }
+
+    #[test]
+    fn halves_go_to_the_even_neighbour() {
+        let even = |num, den| Ratio::new(num, den).unwrap().round_half_even().unwrap();
+        assert_eq!(
+            [even(1, 2), even(3, 2), even(5, 2), even(-1, 2), even(-3, 2)],
+            [0, 2, 2, 0, -2]
+        );
+        assert_eq!([even(7, 5), even(8, 5), even(-7, 5), even(4, 1)], [1, 2, -1, 4]);
     }
 
     proptest! {

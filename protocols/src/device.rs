@@ -7,7 +7,9 @@ use metering::{EventCode, Exact, MeterEvent, SourceId, Unit, UtcTime};
 
 use crate::format::{DecodeContext, printable};
 use crate::json::{Object, Value};
-use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
+use crate::observation::{
+    DeviceReport, Digits, Observation, ObservedEvent, ObservedTime, TimeOrigin,
+};
 use crate::stamp;
 
 /// What stands before the colon of an identity that a format gives a device. Mappings and layouts
@@ -160,7 +162,16 @@ pub(crate) fn register(
 ) -> Observation {
     let suspect = time.doubtful;
     let (field, history) = (field.into(), false);
-    Observation::Register { field, unit, value, modulus: None, time, history, suspect }
+    Observation::Register {
+        digits: Digits::Told,
+        field,
+        unit,
+        value,
+        modulus: None,
+        time,
+        history,
+        suspect,
+    }
 }
 
 pub(crate) fn instant(
@@ -169,7 +180,14 @@ pub(crate) fn instant(
     value: Option<Exact>,
     time: ObservedTime,
 ) -> Observation {
-    Observation::Instant { field: field.into(), unit, value, time, history: false }
+    Observation::Instant {
+        digits: Digits::Told,
+        field: field.into(),
+        unit,
+        value,
+        time,
+        history: false,
+    }
 }
 
 /// What a known member of a message is.

@@ -38,5 +38,5 @@ pub use format::{
     decode_with,
 };
 pub use mapping::Mapping;
-pub use observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
+pub use observation::{DeviceReport, Digits, Observation, ObservedEvent, ObservedTime, TimeOrigin};
 pub use options::{CrcRule, DecodeOptions, TariffOrder};

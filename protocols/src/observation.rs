@@ -33,6 +33,9 @@ pub struct DeviceReport {
     /// Where the device's counter of slots stands, modulo 256, after the newest value of its
     /// series; each telegram tells former slots again.
     pub slot_count: Option<u8>,
+    /// Number of the radio frame and a hash of its bytes, where frames are numbered: a number that
+    /// comes again with other bytes is told, since one of the two is somebody else's or a fault.
+    pub frame: Option<(u32, u64)>,
 }
 
 /// An instant with its origin and what is known against it.
@@ -83,6 +86,7 @@ pub enum Observation {
         field: Cow<'static, str>,
         unit: Option<Unit>,
         value: Option<Exact>,
+        digits: Digits,
         modulus: Option<i64>,
         time: ObservedTime,
         /// An old value told again (billing date, last month): never the live value.
@@ -95,9 +99,20 @@ pub enum Observation {
         field: Cow<'static, str>,
         unit: Option<Unit>,
         value: Option<Exact>,
+        digits: Digits,
         time: ObservedTime,
         history: bool,
     },
+}
+
+/// Where the digits of a value come from.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Digits {
+    /// From a number in decimals: one that the meter's record does not know is a mismatch.
+    #[default]
+    Told,
+    /// From a binary float, whose digits beyond the meter's record are no statement of the meter.
+    Float,
 }
 
 /// What the device reports about itself.
@@ -130,6 +145,7 @@ impl DeviceReport {
             repeat_window_s: 0,
             telegram: "",
             slot_count: None,
+            frame: None,
         }
     }
 
@@ -146,6 +162,16 @@ impl Observation {
             | Self::Register { field, .. }
             | Self::Instant { field, .. } => field,
         }
+    }
+
+    /// The same, told as a float.
+    #[must_use]
+    pub(crate) fn of_float(mut self) -> Self {
+        match &mut self {
+            Self::Register { digits, .. } | Self::Instant { digits, .. } => *digits = Digits::Float,
+            Self::Series { .. } => {}
+        }
+        self
     }
 
     pub const fn time(&self) -> ObservedTime {

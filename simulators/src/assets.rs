@@ -104,3 +104,55 @@ pub struct ChannelSpec {
     /// A slot is missing when it has not arrived this long after its end, in seconds.
     pub delivery_lag_s: i32,
 }
+
+impl FleetAssets {
+    /// A small utility of one zone and one route, whose meters send by themselves.
+    pub(crate) fn plain(time_zone: &str, meters: Vec<MeterSpec>) -> Self {
+        let place = |code: &str| Place { code: code.to_owned(), name: "Simulated".to_owned() };
+        Self {
+            utility: place("SIM"),
+            time_zone: time_zone.to_owned(),
+            zones: vec![place("Z-1")],
+            routes: vec![place("R-1")],
+            transformers: Vec::new(),
+            collectors: Vec::new(),
+            meters,
+            strangers: Vec::new(),
+        }
+    }
+}
+
+impl MeterSpec {
+    /// An electricity meter of such a utility: what is the same for all of them.
+    pub(crate) fn plain(
+        number: String,
+        (source, serial, model): (SourceId, String, &str),
+        installed_at: UtcTime,
+        channels: Vec<ChannelSpec>,
+    ) -> Self {
+        Self {
+            serial,
+            sources: vec![source],
+            commodity: Commodity::Electricity,
+            class: CustomerClass::Residential,
+            manufacturer: "Simulated Meters".to_owned(),
+            model: model.to_owned(),
+            usage_point: format!("UP-{number}"),
+            address: String::new(),
+            account_no: format!("A-{number}"),
+            account_active: true,
+            zone: "Z-1".to_owned(),
+            route: "R-1".to_owned(),
+            transformer: None,
+            collector: None,
+            tags: Vec::new(),
+            battery_powered: false,
+            contact_every_s: 3_600,
+            flow_rated_lph: 0,
+            installed_at,
+            detail: MeterDetail::default(),
+            channels,
+            number,
+        }
+    }
+}

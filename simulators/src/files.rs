@@ -12,12 +12,9 @@ use std::fmt::Write as _;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
-use metering::{
-    ChannelKind, ChannelNo, Commodity, CustomerClass, MeterDetail, ReadingType, SourceId, Unit,
-    UtcTime,
-};
+use metering::{ChannelKind, ChannelNo, ReadingType, SourceId, Unit, UtcTime};
 
-use crate::assets::{ChannelSpec, FleetAssets, MeterSpec, Place};
+use crate::assets::{ChannelSpec, FleetAssets, MeterSpec};
 use crate::rng::{Purpose, Stream};
 use crate::truth::TruthRead;
 
@@ -206,44 +203,19 @@ impl FileAgent {
 
     /// The meters as a utility would enter them.
     pub fn assets(&self) -> FleetAssets {
-        let place = |code: &str| Place { code: code.to_owned(), name: "Simulated".to_owned() };
-        FleetAssets {
-            utility: place("SIM"),
-            time_zone: "Australia/Brisbane".to_owned(),
-            zones: vec![place("Z-1")],
-            routes: vec![place("R-1")],
-            transformers: Vec::new(),
-            collectors: Vec::new(),
-            meters: self.meters.iter().map(|meter| self.meter(meter)).collect(),
-            strangers: Vec::new(),
-        }
+        let meters = self.meters.iter().map(|meter| self.meter(meter)).collect();
+        FleetAssets::plain("Australia/Brisbane", meters)
     }
 
     fn meter(&self, meter: &AgentMeter) -> MeterSpec {
         let channels = meter.channels.iter().zip(1..);
+        let channels = channels.map(|((suffix, _), number)| channel(suffix, number)).collect();
+        let known = (SourceId::new("nmi", &meter.nmi), format!("S{}", meter.nmi), "nem12");
+        let since = instant(self.spec.first, 0).plus_seconds(-86_400);
         MeterSpec {
-            number: meter.number.clone(),
-            serial: format!("S{}", meter.nmi),
-            sources: vec![SourceId::new("nmi", &meter.nmi)],
-            commodity: Commodity::Electricity,
-            class: CustomerClass::Residential,
-            manufacturer: "Simulated Meters".to_owned(),
-            model: "nem12".to_owned(),
-            usage_point: format!("UP-{}", meter.number),
             address: format!("Agent Street {}", meter.number.trim_start_matches("NEM-")),
-            account_no: format!("A-{}", meter.number),
-            account_active: true,
-            zone: "Z-1".to_owned(),
-            route: "R-1".to_owned(),
-            transformer: None,
-            collector: None,
-            tags: Vec::new(),
-            battery_powered: false,
             contact_every_s: 172_800,
-            flow_rated_lph: 0,
-            installed_at: instant(self.spec.first, 0).plus_seconds(-86_400),
-            detail: MeterDetail::default(),
-            channels: channels.map(|((suffix, _), number)| channel(suffix, number)).collect(),
+            ..MeterSpec::plain(meter.number.clone(), known, since, channels)
         }
     }
 

@@ -16,6 +16,7 @@ mod health;
 mod intake;
 mod issues;
 mod meters;
+mod modbus;
 mod params;
 mod payloads;
 mod problem;
@@ -87,6 +88,10 @@ pub fn router(state: WebState) -> Router {
         .route("/commissioning", get(intake::commissioning))
         .route("/dead-letters", get(intake::dead_letters))
         .route("/dead-letters/{sha256}", get(intake::dead_letter))
+        .route("/modbus", get(modbus::health))
+        .route("/modbus/units", get(modbus::live).post(modbus::apply))
+        .route("/modbus/units/history", get(modbus::history))
+        .route("/modbus/units/end", post(modbus::end))
         .route("/payloads", get(payloads::live).post(payloads::apply))
         .route("/payloads/history", get(payloads::history))
         .route("/payloads/try", post(payloads::try_out))

@@ -85,6 +85,11 @@ impl Problem {
         problem(StatusCode::PRECONDITION_FAILED, "stale", title, detail.into())
     }
 
+    /// Something else is there already; the same request with a confirmation is taken.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        problem(StatusCode::CONFLICT, "conflict", "Something is there already", detail.into())
+    }
+
     pub(super) fn media_type() -> Self {
         let detail = "send the body as Content-Type: application/json";
         let title = "The body is not JSON";

@@ -79,7 +79,7 @@ impl Parts {
             time,
             mqtt: mqtt(&config.mqtt)?,
             ingest,
-            polls: polls(&config.modbus)?,
+            polls: polls(&config.modbus, &config.utility.name)?,
             rules: Params::default(),
             snapshot_every: config.rules.snapshot_every,
             keep: Keep { raw_days: i64::try_from(keep_days)?, log_days: LOG_DAYS },
@@ -90,11 +90,11 @@ impl Parts {
 }
 
 /// The configured gateways with their profiles.
-fn polls(config: &config::ModbusConfig) -> anyhow::Result<Base> {
+fn polls(config: &config::ModbusConfig, utility: &str) -> anyhow::Result<Base> {
     let profiles = Profiles::load(config.profiles.as_deref())?;
     let plan = |gateway| Ok(GatewayPlan::of_config(gateway, &profiles)?);
     let gateways = config.gateways.iter().map(plan).collect::<anyhow::Result<_>>()?;
-    Ok(Base { gateways, profiles })
+    Ok(Base { gateways, profiles, utility: utility.to_owned() })
 }
 
 fn zone_name(config: &Config) -> String {

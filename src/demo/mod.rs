@@ -41,6 +41,8 @@ const HISTORY_DAYS: i64 = 35;
 /// Without `--for` the simulated utility has this many days to live.
 const OPEN_END_DAYS: i64 = 30;
 const ZONE: &str = "Europe/Berlin";
+/// Code of the fleet's utility, which is not its name.
+const UTILITY: &str = "SIM";
 const PORT: u16 = 8080;
 /// History arrives in short bursts: a commit for each burst, not for each handful of messages.
 const LINGER: Duration = Duration::from_millis(2);
@@ -80,7 +82,9 @@ async fn with_database(
     let assets = fleet.assets();
     database.provision_collectors(&collectors(assets), clock.now()).await?;
     database.provision(&meters(assets)?, clock.now()).await?;
-    let broker_port = broker::start().context("start the demo's broker")?;
+    let ports = broker::start_both().context("start the demo's broker")?;
+    let broker_port = ports.v5;
+    let door = broker::door(ports, stop.clone()).await.context("open the demo's broker")?;
     let config = configure(base, options, broker_port)?;
     let mut parts = Parts::of_config(&config, database.clone(), clock.clone(), Time::Driven)?;
     parts.ingest.linger = LINGER;
@@ -89,6 +93,10 @@ async fn with_database(
     let app = App::start(parts).await?;
     let console_ready = clock.monotonic().saturating_sub(began);
     tell(&format!("Console  http://{}/   (Ctrl-C stops)", app.address));
+    tell(&format!(
+        "Broker   mqtt://127.0.0.1:{door}   (MQTT 3.1.1 and 5; reads ami/#, amr/+/rtlamr and what \
+         is taken live at /payloads)"
+    ));
     let publisher = Publisher::connect("127.0.0.1", broker_port, "simulated-fleet");
     let mut driver =
         Driver::new(&app, database.clone(), clock.clone(), (fleet, publisher), (keep, stop));
@@ -124,12 +132,20 @@ async fn drive(
         return Ok(());
     }
     let facts = RunReport::new(database.clone());
+    let counts = counts(&app.ingest);
+    // What somebody else published is part of what was offered, too; nobody but us counted it.
+    let came = app.ingest.messages.load(Ordering::SeqCst);
+    let others = came.saturating_sub(driver.publisher.sent());
+    let all = u64::try_from(counts.offered).unwrap_or(driver.offered);
+    if others > 0 {
+        tell(&format!("Others   {others} messages that are not of the fleet"));
+    }
     let measured = Measured {
         seed: options.seed,
         meters: options.meters,
-        offered: driver.offered,
+        offered: if others > 0 { all } else { driver.offered },
         messages: driver.publisher.sent(),
-        counts: counts(&app.ingest),
+        counts,
         ack_p50: app.ingest.ack_latency.percentile(50),
         ack_p99: app.ingest.ack_latency.percentile(99),
         console_ready,
@@ -293,7 +309,7 @@ impl Place {
         }
         std::fs::create_dir_all(&path)
             .with_context(|| format!("make the directory {}", path.display()))?;
-        place_of_data::mark_simulated(&path, ZONE)?;
+        place_of_data::mark_simulated(&path, ZONE, UTILITY)?;
         Ok(Self { path, own })
     }
 

@@ -29,6 +29,8 @@ pub struct Levels {
     /// Hour of the last stored `battery_low`: BAT-FLAG counts telegrams, so it must come again.
     battery_hour: Option<i64>,
     pub(super) skew: Skew,
+    /// The last numbered frame.
+    frame: Option<(u32, u64)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +48,12 @@ struct Level {
 }
 
 impl Levels {
+    /// True when the frame has the number of the last one, but not its bytes.
+    pub(super) fn takes_the_place(&mut self, frame: (u32, u64)) -> bool {
+        let before = self.frame.replace(frame);
+        before.is_some_and(|(number, bytes)| number == frame.0 && bytes != frame.1)
+    }
+
     /// Takes the events of one report and hands on those that are news, with their sequence.
     pub fn news<'a>(
         &mut self,

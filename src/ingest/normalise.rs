@@ -6,7 +6,7 @@ use metering::{
     ChannelKind, DeviceFlags, EventCode, Exact, Interval, IntervalReading, LocalCalendar,
     MeterEvent, RegisterReading, Subject, Unit, UtcTime,
 };
-use protocols::{DeviceReport, Format, Observation, ObservedTime, TimeOrigin};
+use protocols::{DeviceReport, Digits, Format, Observation, ObservedTime, TimeOrigin};
 use store::{Batch, EventRow, IntervalRow, RegisterRow};
 use vee::{Advance, Agreement, Arrival, IntervalContext, Params, RegisterContext, Rule, Verdict};
 
@@ -63,6 +63,7 @@ pub(super) struct Around<'a> {
 pub(super) struct Told {
     pub(super) value: Exact,
     pub(super) unit: Option<Unit>,
+    pub(super) digits: Digits,
     pub(super) modulus: Option<i64>,
     pub(super) time: ObservedTime,
     pub(super) history: bool,
@@ -122,11 +123,14 @@ impl Normaliser<'_> {
                 self.momentary_series(observation, around, channel)
             }
             Observation::Series { .. } => self.series(observation, around, channel),
-            Observation::Register { unit, value, modulus, time, history, suspect, .. } => {
+            Observation::Register {
+                unit, value, digits, modulus, time, history, suspect, ..
+            } => {
                 let Some(value) = *value else { return 0 };
                 let told = Told {
                     value,
                     unit: *unit,
+                    digits: *digits,
                     modulus: *modulus,
                     time: *time,
                     history: *history,
@@ -134,11 +138,12 @@ impl Normaliser<'_> {
                 };
                 self.value(&told, around, channel)
             }
-            Observation::Instant { unit, value, time, history, .. } => {
+            Observation::Instant { unit, value, digits, time, history, .. } => {
                 let Some(value) = *value else { return 0 };
                 let told = Told {
                     value,
                     unit: *unit,
+                    digits: *digits,
                     modulus: None,
                     time: *time,
                     history: *history,
@@ -254,6 +259,7 @@ impl Normaliser<'_> {
                         let told = Told {
                             value,
                             unit: *unit,
+                            digits: Digits::Told,
                             modulus: None,
                             time,
                             history: false,
@@ -271,7 +277,8 @@ impl Normaliser<'_> {
 
     /// A counter or a momentary value: 1 when it exceeds the stored range.
     fn value(&mut self, told: &Told, around: &Around<'_>, channel: &mut ChannelEntry) -> u32 {
-        let Ok(scaled) = channel.scale.counter(told.value, told.unit) else { return 1 };
+        let scaled = channel.scale.counter(told.value, told.unit, told.digits);
+        let Ok(scaled) = scaled else { return 1 };
         let at = told.time.at;
         let window_s = around.repeat_window_s;
         let unstamped = told.time.origin == TimeOrigin::Arrival;
@@ -296,7 +303,9 @@ impl Normaliser<'_> {
             value: scaled.value,
             flags: DeviceFlags::NONE,
         };
-        let multiplier = if scaled.exact && fits { Agreement::Agrees } else { Agreement::Differs };
+        // A momentary value has no dials: its digits are the sender's taste.
+        let agrees = scaled.exact || channel.asset.kind == ChannelKind::Instant;
+        let multiplier = if agrees && fits { Agreement::Agrees } else { Agreement::Differs };
         let context = RegisterContext {
             arrival: around.arrival,
             channel: &channel.asset,
@@ -385,6 +394,17 @@ impl Normaliser<'_> {
 
     fn events(&mut self, report: &DeviceReport, entry: &mut MeterEntry) {
         let subject = Subject::Meter(entry.meter);
+        if let Some(frame) = report.frame
+            && entry.levels.takes_the_place(frame)
+        {
+            self.event(MeterEvent {
+                subject,
+                occurred_at: report.heard_at.at,
+                code: EventCode::MeterFlag,
+                seq: i32::try_from(frame.0).unwrap_or(i32::MAX),
+                detail: format!("f_cnt {} came again with another payload", frame.0),
+            });
+        }
         let format = self.format;
         entry.levels.news(format, &report.events, |observed, seq| {
             self.event(MeterEvent {

@@ -233,6 +233,54 @@ fn registers_and_momentary_values_are_kept_at_their_time() {
     );
 }
 
+/// A poll of one unit at each of these times: `hh:mm value`, told as a float or by whole registers.
+fn check_polls(float: bool, polls: &str, want: Expect) {
+    let mut core = core(&registry(&[
+        "modbus:gw1/1; ; energy_active_import_total register kWh 1 3 0 900 50000000",
+    ]));
+    let frames: Vec<_> = polls
+        .split('|')
+        .map(|poll| {
+            let (time, value) = poll.trim().split_once(' ').unwrap();
+            let payload = format!(
+                r#"{{"v":1,"source":"modbus:gw1/1","gateway":"gw1","unit":1,"profile":"p","reads":
+                [{{"at":"{}","request":"04","response":"04","values":[{{"channel":
+                "energy_active_import_total","kind":"cumulative","unit":"kWh","value":"{value}",
+                "float":{float}}}]}}]}}"#,
+                at(time)
+            );
+            frame("$modbus/gw1/1", &payload, "23:59")
+        })
+        .collect();
+    let accepted = core.accept(&frames, at("23:59"));
+    want.assert_eq(&shown(&accepted, &["register", "interval"]));
+}
+
+#[test]
+fn the_digits_of_a_polled_float_are_no_mismatch() {
+    check_polls(
+        true,
+        "10:00 408.21777 | 10:15 408.3 | 10:30 410.50049",
+        expect![[r#"
+        register 1/1 10:00:00 raw 408218 value 408218000 raw [] {}
+        register 1/1 10:15:00 raw 408300 value 408300000 raw [] {}
+        register 1/1 10:30:00 raw 410500 value 410500000 raw [] {}
+    "#]],
+    );
+}
+
+#[test]
+fn more_digits_of_a_whole_register_than_the_record_has_are_held() {
+    check_polls(
+        false,
+        "10:00 408.21777 | 10:15 408.3",
+        expect![[r#"
+        register 1/1 10:00:00 raw 408218 value 408218000 suspect! [] {5}
+        register 1/1 10:15:00 raw 408300 value 408300000 raw [] {}
+    "#]],
+    );
+}
+
 #[test]
 fn another_unit_than_configured_is_converted_and_held() {
     check_bundle(
@@ -302,4 +350,47 @@ fn details_are_cut_and_their_first_number_is_told_to_the_rules() {
     assert_eq!(super::number_in("99999999999"), 0);
     assert!(super::cut(&"é".repeat(400)).len() <= 400);
     assert_eq!(super::cut("a\0b"), "a?b");
+}
+
+#[test]
+fn a_frame_number_that_comes_again_with_other_bytes_keeps_both_and_is_told() {
+    let mut core = core(&registry(&["deveui:0101010101010101; ; f_cnt instant V 1 0 0 0 0"]));
+    let uplink = |time: &str, count: u32, data: &str| {
+        let payload = format!(
+            r#"{{"deviceInfo":{{"devEui":"0101010101010101"}},"time":"{}","fCnt":{count},
+            "fPort":1,"data":"{data}"}}"#,
+            at(time)
+        );
+        frame("application/1/device/0101010101010101/event/up", &payload, "23:59")
+    };
+    let frames = [
+        uplink("10:00", 17, "AQI="),
+        // The same again, as a broker may deliver it.
+        uplink("10:00", 17, "AQI="),
+        uplink("10:15", 17, "AwQ="),
+        uplink("10:30", 18, "AwQ="),
+    ];
+    let accepted = core.accept(&frames, at("23:59"));
+    expect![[r#"
+        register 1/1 10:00:00 raw 17 value 17000 raw [] {}
+        register 1/1 10:00:00 raw 17 value 17000 raw [] {}
+        register 1/1 10:15:00 raw 17 value 17000 raw [] {}
+        register 1/1 10:30:00 raw 18 value 18000 raw [] {}
+        event meter 1 10:15:00 meter_flag seq 17 number 17 `f_cnt 17 came again with another payload`
+    "#]].assert_eq(&shown(&accepted, &["register", "event"]));
+}
+
+#[test]
+fn a_polled_gateway_beats_as_the_collector_that_it_is() {
+    let mut core = core(&registry(&[ELECTRIC]));
+    let payload = format!(
+        r#"{{"v":1,"source":"collector:C-01","gateway":"C-01","unit":0,"collector":"C-01",
+        "profile":"","reads":[],"events":[{{"code":"heartbeat","at":"{}"}}]}}"#,
+        at("10:00")
+    );
+    let accepted = core.accept(&[frame("$modbus/C-01/0", &payload, "10:00:01")], at("10:00:01"));
+    expect![[r#"
+        event collector 1 10:00:00 heartbeat seq 0 number 0 ``
+    "#]]
+    .assert_eq(&shown(&accepted, &["event", "dead"]));
 }

@@ -1,7 +1,11 @@
 //! From a sender's number to stored integers: unit, digits and multiplier, exactly, rounded once.
 
 use metering::{Exact, ExactError, Ratio, Unit};
+use protocols::Digits;
 use vee::Agreement;
+
+/// A double carries 15 decimal digits.
+const DOUBLE_PARTS: i128 = 1_000_000_000_000_000;
 
 /// How one channel's numbers become milli-units.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +25,7 @@ pub struct Scaled {
     pub raw: i64,
     /// In milli-units.
     pub value: i64,
-    /// The value has no more digits than the asset record says.
+    /// The value states no more digits than the asset record has.
     pub exact: bool,
 }
 
@@ -52,18 +56,26 @@ impl Scale {
 
     /// Steps and milli-units of a counter or a momentary value. A stated unit of the same quantity
     /// is converted exactly; one of another quantity is taken for the configured one (and held by
-    /// ING-UOM).
+    /// ING-UOM). The digits of a float beyond the record's are rounded away, halves to even
+    /// (`docs/decisions/0016-what-the-digits-of-a-float-say.md`).
     ///
     /// # Errors
     /// [`ExactError::Overflow`] beyond the range of stored values.
-    pub fn counter(&self, value: Exact, stated: Option<Unit>) -> Result<Scaled, ExactError> {
-        let factor = self.conversion(stated);
-        let (raw, exact) = match factor {
-            None => value.to_decimals(self.decimals)?,
-            Some(factor) => {
-                let steps = value.times(factor)?.times(tenth_power(i32::from(self.decimals))?)?;
+    pub fn counter(
+        &self,
+        value: Exact,
+        stated: Option<Unit>,
+        digits: Digits,
+    ) -> Result<Scaled, ExactError> {
+        let mut steps = value.times(tenth_power(i32::from(self.decimals))?)?;
+        if let Some(factor) = self.conversion(stated) {
+            steps = steps.times(factor)?;
+        }
+        let (raw, exact) = match digits {
+            Digits::Float => (steps.round_half_even()?, true),
+            Digits::Told => {
                 let raw = steps.round_half_up()?;
-                (raw, i128::from(raw) * steps.den() == steps.num())
+                (raw, is_within_a_double(steps, raw))
             }
         };
         Ok(Scaled { raw, value: self.value_of(raw)?, exact })
@@ -143,6 +155,20 @@ impl SeriesScale {
     }
 }
 
+/// `raw` is what was meant: as it stands, or but for digits that no double of this size can carry
+/// (0.30000000000000004), which a program added on the way.
+fn is_within_a_double(steps: Ratio, raw: i64) -> bool {
+    let off = i128::from(raw).checked_mul(steps.den()).and_then(|raw| raw.checked_sub(steps.num()));
+    match off {
+        Some(0) => true,
+        Some(off) => off
+            .checked_abs()
+            .and_then(|off| off.checked_mul(DOUBLE_PARTS))
+            .is_some_and(|off| off <= steps.num().saturating_abs()),
+        None => false,
+    }
+}
+
 fn tenth_power(exponent: i32) -> Result<Ratio, ExactError> {
     let power = 10_i128.checked_pow(exponent.unsigned_abs()).ok_or(ExactError::Overflow)?;
     if exponent >= 0 {
@@ -159,7 +185,7 @@ mod tests {
     fn check(unit: Unit, decimals: u8, multiplier: &str, value: &str, want: (i64, i64, bool)) {
         let multiplier = Ratio::from_decimal(multiplier.parse().unwrap());
         let scale = Scale::new(unit, decimals, multiplier).unwrap();
-        let scaled = scale.counter(value.parse().unwrap(), None).unwrap();
+        let scaled = scale.counter(value.parse().unwrap(), None, Digits::Told).unwrap();
         assert_eq!((scaled.raw, scaled.value, scaled.exact), want, "{value} {unit}");
     }
 
@@ -176,7 +202,8 @@ mod tests {
     #[test]
     fn a_stated_unit_is_converted_and_disagrees() {
         let scale = Scale::new(Unit::KilowattHour, 3, Ratio::ONE).unwrap();
-        let scaled = scale.counter("1500".parse().unwrap(), Some(Unit::WattHour)).unwrap();
+        let scaled =
+            scale.counter("1500".parse().unwrap(), Some(Unit::WattHour), Digits::Told).unwrap();
         assert_eq!(scaled, Scaled { raw: 1500, value: 1_500_000, exact: true });
         assert_eq!(scale.agreement(Some(Unit::WattHour)), Agreement::Differs);
         assert_eq!(scale.agreement(Some(Unit::KilowattHour)), Agreement::Agrees);
@@ -191,7 +218,65 @@ mod tests {
         assert_eq!(scale.value_of(i64::MAX), Err(ExactError::Overflow));
         assert_eq!(scale.series(3, None).unwrap().value(i64::MAX), Err(ExactError::Overflow));
         let wild = Exact::new(i64::MAX, 18).unwrap();
-        assert_eq!(scale.counter(wild, None), Err(ExactError::Overflow));
+        assert_eq!(scale.counter(wild, None, Digits::Told), Err(ExactError::Overflow));
+    }
+
+    #[test]
+    fn the_digits_of_floats_are_rounded_and_those_of_decimals_are_held_against_the_record() {
+        let scale = Scale::new(Unit::KilowattHour, 3, Ratio::ONE).unwrap();
+        let read = |text: &str, digits| {
+            let scaled = scale.counter(text.parse().unwrap(), None, digits).unwrap();
+            (scaled.raw, scaled.exact)
+        };
+        assert_eq!(read("408.21777", Digits::Float), (408_218, true));
+        assert_eq!(read("408.21777", Digits::Told), (408_218, false));
+        // Halves of a step go to the even one.
+        assert_eq!(read("0.0625", Digits::Float), (62, true));
+        assert_eq!(read("0.1875", Digits::Float), (188, true));
+        // What a program added in doubles is no digit of the meter.
+        assert_eq!(read("0.30000000000000004", Digits::Told), (300, true));
+        assert_eq!(read("12345.677999999998", Digits::Told), (12_345_678, true));
+        assert_eq!(read("12345.6779", Digits::Told), (12_345_678, false));
+        let per_wh = scale.counter("1500.4".parse().unwrap(), Some(Unit::WattHour), Digits::Float);
+        assert_eq!(per_wh.map(|scaled| scaled.raw), Ok(1500));
+    }
+
+    /// However often a counter that comes as f32 is read, its intervals count what the register
+    /// counts, which is half a step off at most: no rounding adds up, and none runs backwards.
+    #[test]
+    fn the_rounding_of_a_float_counter_never_adds_up() {
+        let mut random = 20_261_122_u64;
+        let mut below = |end: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) % end
+        };
+        for case in 0..2_000 {
+            let decimals = u8::try_from(case % 5).unwrap();
+            let scale = Scale::new(Unit::KilowattHour, decimals, Ratio::ONE).unwrap();
+            let mut tenths_of_watt_hours = below(2_000_000_000);
+            let (mut first, mut counted, mut last) = (None, 0, 0);
+            for _ in 0..50 {
+                tenths_of_watt_hours += below(90_000);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_precision_loss,
+                    reason = "the meter shows the nearest float"
+                )]
+                let shown = (tenths_of_watt_hours as f64 / 1e4) as f32;
+                let exact: Exact = shown.to_string().parse().unwrap();
+                let now = scale.counter(exact, None, Digits::Float).unwrap();
+                assert!(now.exact);
+                let start = *first.get_or_insert(now.raw);
+                last = if last == 0 { now.raw } else { last };
+                assert!(now.raw >= last, "{exact} fell from {last} to {}", now.raw);
+                counted += now.raw - last;
+                last = now.raw;
+                assert_eq!(start + counted, now.raw);
+                let told = exact.times(tenth_power(i32::from(decimals)).unwrap()).unwrap();
+                let off = (i128::from(now.raw) * told.den() - told.num()).abs();
+                assert!(2 * off <= told.den(), "{exact} is not {} steps", now.raw);
+            }
+        }
     }
 
     #[test]

@@ -121,6 +121,8 @@ pub(super) fn core(data: &Registry) -> IngestCore {
         route("amr/+/rtlamr", Format::Rtlamr, Some(2)),
         route("amr/+/rtl_433", Format::Rtl433, Some(2)),
         route("wmbusmeters/#", Format::Wmbusmeters, None),
+        route("$modbus/#", Format::ModbusPoll, None),
+        route("application/#", Format::Chirpstack, None),
     ];
     IngestCore::new("test", super::Registry::new(data), routes)
 }

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metering::UtcTime;
 use protocols::modbus::{Profile, UnitSettings};
-use store::modbus_units::{self, By, PolledUnit};
+use store::assets::CollectorProvision;
+use store::modbus_units::{self, PolledUnit};
 use store::{Database, StoreError};
 use tokio::sync::watch;
 
@@ -15,6 +17,8 @@ use crate::config::{GatewayAddress, GatewayConfig};
 
 /// How often changes are asked for.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often a gateway says that it can be reached; three missed ones are an outage.
+const HEARTBEAT_S: i32 = 300;
 
 /// Why a unit was not taken live.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +33,9 @@ pub enum LiveError {
     Unknown(#[from] UnknownProfile),
     #[error("a change of what is polled needs a reason")]
     NoReason,
+    /// Something is polled already, a sentence each.
+    #[error("this changes what is polled already: {}", .0.join("; "))]
+    Confirm(Vec<String>),
     #[error("{0}")]
     Value(String),
     #[error(transparent)]
@@ -40,6 +47,8 @@ pub enum LiveError {
 pub struct Base {
     pub gateways: Vec<GatewayPlan>,
     pub profiles: Profiles,
+    /// Whose the gateways are that become collectors.
+    pub utility: String,
 }
 
 /// Keeps `polling` as configuration and operators want it, until `stop` holds true; then ends it.
@@ -53,10 +62,9 @@ pub async fn run(
     while !*stop.borrow() {
         match modbus_units::last_change(&database).await {
             Ok(last) if seen == Some(last) => {}
-            Ok(last) => match modbus_units::live(&database).await {
-                Ok(units) => {
-                    let units: Vec<PolledUnit> = units.into_iter().map(|row| row.unit).collect();
-                    polling.apply(wanted(&base, &units)).await;
+            Ok(last) => match told(&base, &database, polling.clock.now()).await {
+                Ok(plans) => {
+                    polling.apply(plans).await;
                     seen = Some(last);
                 }
                 Err(error) => tracing::debug!(%error, "Polled units could not be asked for."),
@@ -75,6 +83,38 @@ pub async fn run(
         }
     }
     polling.stop().await;
+}
+
+/// What is wanted now. A gateway that no collector is named for is one itself, of its own name: so
+/// its outage is one issue, as that of any collector.
+async fn told(
+    base: &Base,
+    database: &Database,
+    now: UtcTime,
+) -> Result<Vec<GatewayPlan>, StoreError> {
+    let units = modbus_units::live(database).await?;
+    let units: Vec<PolledUnit> = units.into_iter().map(|row| row.unit).collect();
+    let mut plans = wanted(base, &units);
+    for plan in &mut plans {
+        let settings = &mut plan.settings;
+        if settings.collector.is_some() || settings.units.is_empty() {
+            continue;
+        }
+        if store::views::collectors::by_code(database, &settings.name, now).await?.is_none() {
+            let collector = CollectorProvision {
+                code: settings.name.clone(),
+                name: format!("Modbus gateway {}", settings.address),
+                utility: base.utility.clone(),
+                zone: None,
+                heartbeat_s: HEARTBEAT_S,
+                installed_at: now,
+            };
+            database.provision_collectors(&[collector], now).await?;
+            tracing::info!(gateway = settings.name, "A Modbus gateway is a collector now.");
+        }
+        settings.collector = Some(settings.name.clone());
+    }
+    Ok(plans)
 }
 
 /// The configuration's gateways with the operators' units; one connection for each address.
@@ -133,22 +173,4 @@ pub fn profile(profiles: &Profiles, text: &str) -> Result<Arc<Profile>, LiveErro
     let profile = Profile::parse(text)?;
     profile.verify()?;
     Ok(Arc::new(profile))
-}
-
-/// Takes a unit live, after everything about it was checked.
-///
-/// # Errors
-/// What is wrong with it, for a person.
-pub async fn apply(
-    database: &Database,
-    profiles: &Profiles,
-    unit: &PolledUnit,
-    by: By<'_>,
-) -> Result<(), LiveError> {
-    if by.reason.is_empty() {
-        return Err(LiveError::NoReason);
-    }
-    let mut plans = Vec::new();
-    add(&mut plans, profiles, unit)?;
-    Ok(modbus_units::apply(database, unit, by).await?)
 }

@@ -4,6 +4,7 @@
 pub mod files;
 pub mod fleet;
 pub mod green_button;
+pub mod modbus;
 pub mod payloads;
 pub mod rules;
 pub mod vee;

@@ -28,7 +28,7 @@ pub enum PayloadError {
     /// Every fault of the text, a line each.
     #[error("{0}")]
     Text(#[from] MappingFaults),
-    #[error("a change of what is read needs a name and a reason")]
+    #[error("a change of what is read needs a reason: say why")]
     NoReason,
     #[error(
         "the mapping says no filter: write which topics it is for, filter = \"plant/+/energy\""
@@ -84,6 +84,9 @@ pub struct TriedDevice {
     pub meter: Option<String>,
     pub values: Vec<TriedValue>,
     pub events: Vec<ObservedEvent>,
+    /// What it says of itself: battery in millivolts, signal in dBm.
+    pub battery_mv: Option<i32>,
+    pub rssi_dbm: Option<i16>,
     /// Values of the message that are not told here.
     pub more: usize,
 }
@@ -217,6 +220,8 @@ impl TriedDevice {
             meter: None,
             values: all.into_iter().take(TOLD_MAX).collect(),
             events: report.events.iter().take(TOLD_MAX).cloned().collect(),
+            battery_mv: report.battery_mv,
+            rssi_dbm: report.rssi_dbm,
             more,
         }
     }

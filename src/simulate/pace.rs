@@ -5,8 +5,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use metering::UtcTime;
 use simulators::{Fleet, HeardFleet, SimMessage};
+use tokio::net::TcpStream;
 
 use crate::clock::{Clock as _, SystemClock};
+use crate::config::BrokerUrl;
 use crate::demo::SimPublisher;
 use crate::output::remark;
 use crate::verbs::{Exit, Failure, SimulateOptions};
@@ -14,6 +16,8 @@ use crate::verbs::{Exit, Failure, SimulateOptions};
 /// Simulated time of one look at the senders.
 const STEP_S: i64 = 15;
 const FAST_STEP_S: i64 = 3_600;
+/// A broker that does not take a connection within this is not there.
+const BROKER_WAIT: Duration = Duration::from_secs(5);
 
 /// Whoever gives the messages of a stretch of time.
 pub(super) trait Sends {
@@ -75,6 +79,7 @@ pub(super) async fn publish(
         let what = "these senders publish to a broker: name it by --broker HOST:PORT";
         return Err(Failure::new(Exit::Usage, what).into());
     };
+    reachable(broker).await?;
     // Several simulations may share a broker.
     let name = format!("headend-simulate-{}", std::process::id());
     let mut publisher = SimPublisher::connect(&broker.host, broker.port, &name);
@@ -84,6 +89,18 @@ pub(super) async fn publish(
     outcome.context("publish what is simulated")?;
     remark!("published {sent} messages");
     Ok(())
+}
+
+/// The publisher waits for a broker that comes back; one that was never there is a mistake.
+async fn reachable(broker: &BrokerUrl) -> Result<(), Failure> {
+    let connecting = TcpStream::connect((broker.host.as_str(), broker.port));
+    let why = match tokio::time::timeout(BROKER_WAIT, connecting).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer in {} s", BROKER_WAIT.as_secs()),
+    };
+    let what = format!("no broker at {}:{}: {why}", broker.host, broker.port);
+    Err(Failure::new(Exit::Unavailable, what))
 }
 
 async fn send(

@@ -34,7 +34,16 @@ pub(super) async fn run(options: SimulateOptions, kind: SenderKind) -> anyhow::R
     if let Some(path) = &options.provision_out {
         write_provisioning(path, &senders)?;
     }
-    remark!("subscribe with filter = \"{}\", format = \"{}\"", kind.filter(), kind.word());
+    let more = match kind {
+        // Its stamps are local.
+        SenderKind::Tasmota => format!(", zone = \"{ZONE}\""),
+        SenderKind::Chirpstack | SenderKind::TheThings => {
+            ", mapping = \"simulated-lora\"".to_owned()
+        }
+        SenderKind::Shelly | SenderKind::Amsreader | SenderKind::P1 => String::new(),
+    };
+    let (filter, format) = (kind.filter(), kind.word());
+    remark!("subscribe with filter = \"{filter}\", format = \"{format}\"{more}");
     let truth = options.truth.as_deref().map(Truth::create).transpose()?;
     let mut told = Told { senders, truth };
     publish(&options, &mut told, stretch).await?;

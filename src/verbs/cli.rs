@@ -117,7 +117,7 @@ pub(super) enum Verb {
     /// Lists, shows and provisions meters.
     #[command(subcommand, before_help = "Example:  headend meters provision meters.csv --dry-run")]
     Meters(MetersVerb),
-    /// Prints the readings of a meter.
+    /// Prints the readings of a meter: intervals, or counters and momentary values, or events.
     #[command(before_help = "Example:  headend reads E-1001 --from 2026-11-01 --to 2026-11-02 \
                              --output csv")]
     Reads(ReadsArgs),
@@ -259,9 +259,15 @@ pub(super) struct ReadsArgs {
     /// Last instant; default: now.
     #[arg(long, value_name = "TIME")]
     pub(super) to: Option<String>,
-    /// Number of the channel, or its field; default: all interval channels.
+    /// Number of the channel, or its field; default: all of them.
     #[arg(long)]
     pub(super) channel: Option<String>,
+    /// Prints counters and momentary values as they were read, in place of intervals.
+    #[arg(long)]
+    pub(super) registers: bool,
+    /// Prints what the meter reported, in place of intervals.
+    #[arg(long, conflicts_with_all = ["registers", "channel"])]
+    pub(super) events: bool,
     /// Zone in which times are read and printed; default: the meter's own.
     #[arg(long, value_name = "ZONE")]
     pub(super) zone: Option<String>,

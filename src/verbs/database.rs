@@ -15,6 +15,9 @@ use crate::config::{Config, read_secret};
 /// Of `pool_max` connections so many are for work at most; the rest is for questions.
 const WORK_POOL_MAX: u32 = 6;
 
+/// The name of a utility that the configuration does not name.
+const UNNAMED: &str = "Utility";
+
 /// Where a private database lies in the data directory.
 const PRIVATE: &str = "pg";
 
@@ -23,6 +26,8 @@ const SIMULATED: &str = "simulated-time";
 
 /// In that file, before the name of the utility's zone.
 const ZONE_LINE: &str = "zone = ";
+/// And before the code under which it stands in the database.
+const UTILITY_LINE: &str = "utility = ";
 
 /// An open database. [`Opened::close`] must be called: it stops a server that was started.
 #[derive(Debug)]
@@ -78,20 +83,25 @@ pub async fn open_to_serve(config: &Config) -> anyhow::Result<Opened> {
     Ok(Opened { database, server: Some(server) })
 }
 
-/// Says that the time in `data_dir` is that of a simulated utility in `zone`.
+/// Says that the time in `data_dir` is that of a simulated utility in `zone`, whose code is
+/// `utility`.
 ///
 /// # Errors
 /// When the directory cannot be written.
-pub fn mark_simulated(data_dir: &Path, zone: &str) -> anyhow::Result<()> {
+pub fn mark_simulated(data_dir: &Path, zone: &str, utility: &str) -> anyhow::Result<()> {
     let path = data_dir.join(SIMULATED);
-    let text = format!("The time of this head-end is that of its log.\n{ZONE_LINE}{zone}\n");
+    let about = "The time of this head-end is that of its log.";
+    let text = format!("{about}\n{ZONE_LINE}{zone}\n{UTILITY_LINE}{utility}\n");
     std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
 }
 
 fn simulated_zone(data_dir: &Path) -> Option<TimeZone> {
+    TimeZone::get(&simulated(data_dir, ZONE_LINE)?).ok()
+}
+
+fn simulated(data_dir: &Path, key: &str) -> Option<String> {
     let text = std::fs::read_to_string(data_dir.join(SIMULATED)).ok()?;
-    let name = text.lines().find_map(|line| line.strip_prefix(ZONE_LINE))?;
-    TimeZone::get(name).ok()
+    text.lines().find_map(|line| line.strip_prefix(key)).map(str::to_owned)
 }
 
 /// True when the configuration names a database, or its data directory holds one.
@@ -122,6 +132,16 @@ impl Opened {
             return own.clone();
         }
         simulated_zone(&config.data.dir).unwrap_or_else(|| own.clone())
+    }
+
+    /// The code of the utility that new meters belong to: of the configuration; where it names
+    /// none, that of a simulated utility.
+    pub fn utility(&self, config: &Config) -> String {
+        let own = &config.utility.name;
+        if config.database.url.is_some() || own != UNNAMED {
+            return own.clone();
+        }
+        simulated(&config.data.dir, UTILITY_LINE).unwrap_or_else(|| own.clone())
     }
 
     /// True when a head-end may be running on the same database.
@@ -177,13 +197,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_simulated_utility_tells_its_zone() {
+    fn a_simulated_utility_tells_its_zone_and_its_code() {
         let dir = std::env::temp_dir().join(format!("headend-zone-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         assert!(simulated_zone(&dir).is_none());
-        mark_simulated(&dir, "Europe/Berlin").unwrap();
-        let zone = simulated_zone(&dir);
+        mark_simulated(&dir, "Europe/Berlin", "SIM").unwrap();
+        let (zone, utility) = (simulated_zone(&dir), simulated(&dir, UTILITY_LINE));
         let _ = std::fs::remove_dir_all(&dir);
         assert_eq!(zone.unwrap().iana_name(), Some("Europe/Berlin"));
+        assert_eq!(utility.as_deref(), Some("SIM"));
     }
 }

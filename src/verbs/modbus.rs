@@ -1,14 +1,15 @@
 //! `headend modbus`: devices on a bus, asked by hand.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use protocols::modbus::PollRecord;
 use protocols::modbus::driver::{PollClock, connect, exchange};
 use protocols::modbus::frame::Request;
 use protocols::modbus::pdu::{Answer, Function, ReadRequest};
 use protocols::modbus::state::Outcome;
+use protocols::modbus::{PollRecord, Profile};
 
 use super::exit::{Exit, Failure};
 use super::modbus_args::{DeviceArgs, ModbusVerb};
@@ -17,7 +18,8 @@ use crate::config::{Config, GatewayConfig};
 use crate::output::{Cell, List, OutputFormat, remark, say};
 use crate::polling::place;
 use crate::polling::probe::{Device, Fit};
-use crate::polling::profiles::{Origin, Profiles, read};
+use crate::polling::profiles::{Origin, ProfileFileError, Profiles, read};
+use crate::telemetry::chain;
 
 /// Runs one of them; none asks the database.
 pub(super) async fn run(verb: &ModbusVerb, config: &Config) -> anyhow::Result<()> {
@@ -30,12 +32,13 @@ pub(super) async fn run(verb: &ModbusVerb, config: &Config) -> anyhow::Result<()
             probe(&device.device(), profile.as_deref(), &profiles()?, output.format()).await
         }
         ModbusVerb::Read { device, profile: Some(name), output, .. } => {
-            let profile = profiles()?.get(name).map_err(usage)?;
-            let device = device.device();
-            let record = device.poll(&profile, &clock()).await.map_err(unavailable)?;
-            values(&record).print(output.format())?;
-            tell_status(&record);
-            Ok(())
+            let profile = named(name, &profiles()?)?;
+            by_profile(&device.device(), &profile, output.format()).await
+        }
+        ModbusVerb::Read { profile: None, address: None, .. } => {
+            let what = "say what is read: --profile NAME (or --profile FILE.toml) for its values, \
+                        or --address REGISTER for bare registers";
+            Err(usage(what).into())
         }
         ModbusVerb::Read { device, profile: None, address, count, function, output } => {
             let function = Function::of_code(*function).context("function is 3 or 4")?;
@@ -59,6 +62,46 @@ impl DeviceArgs {
     }
 }
 
+/// A profile of `headend modbus profiles`, or of a file, which must prove itself.
+fn named(name: &str, profiles: &Profiles) -> anyhow::Result<Arc<Profile>> {
+    let path = Path::new(name);
+    let is_file = path.extension().is_some_and(|extension| extension == "toml");
+    if !is_file && path.components().count() == 1 {
+        return Ok(profiles.get(name).map_err(usage)?);
+    }
+    match read(path) {
+        Ok(profile) => Ok(Arc::new(profile)),
+        Err(error) => Err(Failure::new(exit_of(&error), chain(&error)).into()),
+    }
+}
+
+const fn exit_of(error: &ProfileFileError) -> Exit {
+    match error {
+        ProfileFileError::Unreadable { .. } => Exit::Io,
+        _ => Exit::Data,
+    }
+}
+
+/// What a device gives of a profile; nothing at all is a failure, whatever it answers.
+async fn by_profile(
+    device: &Device,
+    profile: &Arc<Profile>,
+    format: OutputFormat,
+) -> anyhow::Result<()> {
+    let record = device.poll(profile, &clock()).await.map_err(unavailable)?;
+    values(&record).print(format)?;
+    tell_status(&record);
+    if record.values() == 0 {
+        let what = format!(
+            "unit {} at {} has none of the values of {}: is it this device? `headend modbus probe \
+             {} --unit {}` tries every profile",
+            device.unit, device.address, profile.name, device.address, device.unit
+        );
+        return Err(Failure::new(Exit::Data, what).into());
+    }
+    Ok(())
+}
+
 fn clock() -> PollClock {
     let clock = SystemClock::new();
     Arc::new(move || clock.now())
@@ -73,7 +116,7 @@ fn unavailable(error: String) -> Failure {
 }
 
 fn check(files: &[std::path::PathBuf]) -> anyhow::Result<()> {
-    let mut bad = 0;
+    let (mut bad, mut exit) = (0, Exit::Io);
     for file in files {
         match read(file) {
             Ok(profile) => {
@@ -83,13 +126,16 @@ fn check(files: &[std::path::PathBuf]) -> anyhow::Result<()> {
             }
             Err(error) => {
                 bad += 1;
-                say!("FAIL  {}", crate::telemetry::chain(&error))?;
+                if exit_of(&error) == Exit::Data {
+                    exit = Exit::Data;
+                }
+                say!("FAIL  {}", chain(&error))?;
             }
         }
     }
     if bad > 0 {
         let what = format!("{bad} of {} profiles cannot be used", files.len());
-        return Err(Failure::new(Exit::Data, what).into());
+        return Err(Failure::new(exit, what).into());
     }
     Ok(())
 }
@@ -121,13 +167,22 @@ async fn probe(
     format: OutputFormat,
 ) -> anyhow::Result<()> {
     let candidates = match only {
-        Some(name) => vec![profiles.get(name).map_err(usage)?],
+        Some(name) => vec![named(name, profiles)?],
         None => profiles.iter().map(|known| Arc::clone(&known.profile)).collect(),
     };
+    // Without a connection nothing can be said of profiles.
+    drop(connect(&device.place, 0).await.map_err(|error| {
+        unavailable(format!(
+            "{error}: nothing was asked. Is the address right, is the gateway on, and does no other \
+             program hold its connection?"
+        ))
+    })?);
     let fits = device.probe(&candidates, &clock()).await;
     for fit in &fits {
         tell_fit(fit);
     }
+    let fits_are_silent =
+        fits.iter().all(|fit| fit.outcome.as_ref().is_err_and(|error| is_silence(error)));
     let best = fits.into_iter().next().filter(|fit| only.is_some() || fit.is_likely());
     match best {
         Some(Fit { outcome: Ok(record), profile, .. }) => {
@@ -137,6 +192,7 @@ async fn probe(
             Ok(())
         }
         Some(Fit { outcome: Err(error), .. }) => Err(unavailable(error).into()),
+        None if fits_are_silent => Err(unavailable(silent(device)).into()),
         None => {
             let what = format!(
                 "no profile fits unit {} at {}: see above, look into its manual, and write one \
@@ -146,6 +202,20 @@ async fn probe(
             Err(unavailable(what).into())
         }
     }
+}
+
+/// Nobody answered, not even that it does not have such a register.
+fn is_silence(error: &str) -> bool {
+    error.ends_with("no answer in time")
+}
+
+fn silent(device: &Device) -> String {
+    format!(
+        "{} takes connections, but unit {} answers nothing: is the unit's number right (its display \
+         or menu shows it), is it wired and powered, and does the gateway speak this framing? \
+         HOST:PORT is Modbus TCP, rtutcp://HOST:PORT is RTU inside TCP",
+        device.address, device.unit
+    )
 }
 
 fn tell_fit(fit: &Fit) {

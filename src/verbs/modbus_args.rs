@@ -15,8 +15,8 @@ pub(super) enum ModbusVerb {
     Probe {
         #[command(flatten)]
         device: DeviceArgs,
-        /// Tries this profile alone.
-        #[arg(long, value_name = "NAME")]
+        /// Tries this profile alone: a name of `headend modbus profiles`, or a file of one's own.
+        #[arg(long, value_name = "NAME|FILE.toml")]
         profile: Option<String>,
         #[command(flatten)]
         output: Output,
@@ -28,8 +28,9 @@ pub(super) enum ModbusVerb {
     Read {
         #[command(flatten)]
         device: DeviceArgs,
-        /// What device it is.
-        #[arg(long, value_name = "NAME", required_unless_present = "address")]
+        /// What device it is: a name of `headend modbus profiles`, or a file of one's own. This or
+        /// --address must be given.
+        #[arg(long, value_name = "NAME|FILE.toml")]
         profile: Option<String>,
         /// First register, from 0, decimal or 0x...
         #[arg(long, value_name = "REGISTER", conflicts_with = "profile", value_parser = register)]

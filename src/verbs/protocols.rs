@@ -122,6 +122,8 @@ fn about(name: &str) -> &'static str {
         "bundle" => "our own JSON or CSV, docs/bundle.md",
         "mapping" => "any JSON, CSV or number by a description, docs/mapping.md",
         "sparkplug" => "Sparkplug B 3.0, docs/mapping.md",
+        "rtlamr" | "rtl_433" | "wmbusmeters" | "wmbus" => "docs/amr.md",
+        "modbus" => "docs/modbus.md",
         _ => "docs/protocols.md",
     }
 }
@@ -132,6 +134,14 @@ fn mapping(path: &Path) -> anyhow::Result<Mapping> {
     if let Some(preset) = Preset::find(&name).filter(|_| !path.exists()) {
         return preset.mapping().ok_or_else(|| anyhow::anyhow!("the mapping {name} is broken"));
     }
+    if !path.exists() && path.extension().is_none() && path.components().count() == 1 {
+        let shipped: Vec<&str> = payloads::shipped().map(|(preset, _)| preset.name).collect();
+        let what = format!(
+            "there is no file {name}, and no shipped mapping of that name: {}",
+            shipped.join(", ")
+        );
+        return Err(Failure::new(Exit::Io, what).into());
+    }
     let text = read(path)?;
     Mapping::parse(&text).map_err(|faults| failure(&name, PayloadError::Text(faults)))
 }
@@ -141,7 +151,10 @@ fn question(args: &TryArgs, now: UtcTime) -> anyhow::Result<Question> {
     let format = match (args.format, &mapping) {
         (Some(format), _) => format,
         (None, Some(mapping)) => payloads::format_of(mapping),
-        (None, None) => Format::Mapping,
+        (None, None) => {
+            let what = "say how it is read: --mapping FILE (or a shipped one), or --format NAME";
+            return Err(Failure::new(Exit::Usage, what).into());
+        }
     };
     let zone = args.zone.as_deref().map(|name| {
         TimeZone::get(name).map_err(|_| {
@@ -158,7 +171,10 @@ fn question(args: &TryArgs, now: UtcTime) -> anyhow::Result<Question> {
         (None, Some(path)) => std::fs::read(path).map_err(|error| {
             Failure::because(Exit::Io, format!("read {}", path.display()), error)
         })?,
-        (None, None) => Vec::new(),
+        (None, None) => {
+            let what = "say what is tried: --payload TEXT, or --payload-file FILE";
+            return Err(Failure::new(Exit::Usage, what).into());
+        }
     };
     let topic = args.topic.clone();
     let mapping = mapping.map(Arc::new);
@@ -181,6 +197,10 @@ fn print(tried: &Tried, format: OutputFormat) -> anyhow::Result<()> {
     match &tried.refused {
         Some((reason, detail)) => {
             Err(Failure::new(Exit::Data, format!("refused, {reason}: {detail}")).into())
+        }
+        None if tried.topic_matches == Some(false) => {
+            let what = "this topic would never come: it is not in the mapping's filter";
+            Err(Failure::new(Exit::Data, what).into())
         }
         None => Ok(()),
     }

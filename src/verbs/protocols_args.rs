@@ -51,8 +51,9 @@ pub(super) enum ProtocolsVerb {
 
 #[derive(Debug, Args)]
 pub(super) struct TryArgs {
-    /// A description of payloads (docs/mapping.md), or the name of a shipped one.
-    #[arg(long, value_name = "FILE", required_unless_present = "format")]
+    /// A description of payloads (docs/mapping.md), or the name of a shipped one. This or --format
+    /// must be given.
+    #[arg(long, value_name = "FILE")]
     pub(super) mapping: Option<PathBuf>,
     /// A format of `headend protocols list`, for payloads that need no mapping.
     #[arg(long, value_name = "NAME")]
@@ -60,8 +61,8 @@ pub(super) struct TryArgs {
     /// The topic that it comes by.
     #[arg(long)]
     pub(super) topic: String,
-    /// The payload as text; it must not be left out together with --payload-file.
-    #[arg(long, required_unless_present = "payload_file")]
+    /// The payload as text. This or --payload-file must be given.
+    #[arg(long)]
     pub(super) payload: Option<String>,
     /// The payload as a file.
     #[arg(long, value_name = "FILE", conflicts_with = "payload")]

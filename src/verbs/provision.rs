@@ -26,7 +26,12 @@ pub(super) async fn run(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<()> {
     let families = families(&opened.database, config).await?;
-    let mut file = read(path, config, families)?;
+    let defaults = Defaults {
+        utility: opened.utility(config),
+        time_zone: opened.zone(config).iana_name().unwrap_or("UTC").to_owned(),
+        families,
+    };
+    let mut file = read(path, &defaults)?;
     let place = Place { database: &opened.database, now: clock.now(), dry_run };
     if !dry_run {
         opened.database.provision_zones(&file.zones, place.now).await?;
@@ -138,16 +143,11 @@ fn layout_families(directory: &Path) -> Vec<String> {
     texts.filter_map(|text| Layout::parse(&text).ok()).map(|layout| layout.family).collect()
 }
 
-fn read(path: &Path, config: &Config, families: BTreeSet<String>) -> anyhow::Result<ProvisionFile> {
+fn read(path: &Path, defaults: &Defaults) -> anyhow::Result<ProvisionFile> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::because(Exit::Io, format!("cannot read {name}"), error))?;
-    let defaults = Defaults {
-        utility: config.utility.name.clone(),
-        time_zone: config.utility.zone.iana_name().unwrap_or("UTC").to_owned(),
-        families,
-    };
-    Ok(provision_file::read(&name, &text, &defaults))
+    Ok(provision_file::read(&name, &text, defaults))
 }
 
 /// Counts for people and programs; meter by meter as CSV.

@@ -46,7 +46,7 @@ pub fn ingest_options(config: &Config) -> anyhow::Result<IngestOptions> {
 
 /// Who imports files, by the configuration.
 fn files(opened: &Opened, config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Files> {
-    let context = (config.utility.zone.clone(), clock);
+    let context = (opened.zone(config), clock);
     let ingest = ingest_options(config)?;
     Ok(Files::new(opened.database.clone(), ingest, &config.files, context))
 }

@@ -102,13 +102,19 @@ pub async fn last_change(database: &Database) -> Result<i64, StoreError> {
     Ok(client.query_one(&statement, &[]).await.map_err(&query)?.get(0))
 }
 
-/// Takes a unit live, or changes how it is polled.
+/// Takes units live, or changes how they are polled; all or none.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn apply(database: &Database, unit: &PolledUnit, by: By<'_>) -> Result<(), StoreError> {
+pub async fn apply(
+    database: &Database,
+    units: &[PolledUnit],
+    by: By<'_>,
+) -> Result<(), StoreError> {
     let tx = Tx::begin(database).await?;
-    insert(tx.client(), unit, true, by).await?;
+    for unit in units {
+        insert(tx.client(), unit, true, by).await?;
+    }
     tx.commit().await
 }
 

@@ -18,7 +18,9 @@ use metering::{EventCode, Exact, MeterEvent, SourceId};
 
 use crate::format::{DecodeContext, RejectReason, Rejected, printable};
 use crate::json::{Object, Value};
-use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
+use crate::observation::{
+    DeviceReport, Digits, Observation, ObservedEvent, ObservedTime, TimeOrigin,
+};
 use crate::stamp;
 
 /// Copies of one telegram arrive within this many seconds (`protocols.md` 1.5).
@@ -67,6 +69,7 @@ impl<'a> Heard<'a> {
 
     fn register(&self, field: &'static str, value: Option<Exact>, width: u32) -> Observation {
         Observation::Register {
+            digits: Digits::Told,
             field: field.into(),
             unit: None,
             value,

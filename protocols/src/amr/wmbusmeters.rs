@@ -9,7 +9,9 @@ use metering::{EventCode, Exact, Unit};
 use super::{Heard, refused_field};
 use crate::format::{DecodeContext, RejectReason, Rejected, printable};
 use crate::json::{Object, Value};
-use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
+use crate::observation::{
+    DeviceReport, Digits, Observation, ObservedEvent, ObservedTime, TimeOrigin,
+};
 use crate::stamp;
 
 /// How values of a unit suffix are to be understood.
@@ -200,6 +202,7 @@ impl Reading<'_> {
         let (field, unit) = (field.to_owned().into(), *unit);
         Observed::Is(match kind {
             Cumulative => Observation::Register {
+                digits: Digits::Told,
                 field,
                 unit,
                 value,
@@ -208,7 +211,9 @@ impl Reading<'_> {
                 history,
                 suspect: self.suspect || time.doubtful,
             },
-            Momentary => Observation::Instant { field, unit, value, time, history },
+            Momentary => {
+                Observation::Instant { digits: Digits::Told, field, unit, value, time, history }
+            }
         })
     }
 

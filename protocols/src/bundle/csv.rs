@@ -7,7 +7,7 @@ use super::{
     source_of,
 };
 use crate::format::{DecodeContext, RejectReason, Rejected};
-use crate::observation::{DeviceReport, Observation, ObservedTime};
+use crate::observation::{DeviceReport, Digits, Observation, ObservedTime};
 
 const HEADER: [&str; 9] = ["v1", "meter", "field", "kind", "unit", "time", "len", "value", "flags"];
 
@@ -118,6 +118,7 @@ fn place(
     match row.kind {
         "interval" => return place_interval(context, report, row),
         "register" => report.observations.push(Observation::Register {
+            digits: Digits::Told,
             field: field_name(row.field)?,
             unit,
             value,
@@ -127,6 +128,7 @@ fn place(
             suspect: false,
         }),
         "instant" => report.observations.push(Observation::Instant {
+            digits: Digits::Told,
             field: field_name(row.field)?,
             unit,
             value,

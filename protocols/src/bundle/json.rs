@@ -14,7 +14,9 @@ use super::{
     device_time, field_name, note_clock, parse_stamp, source_of,
 };
 use crate::format::{DecodeContext, RejectReason, Rejected, printable};
-use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
+use crate::observation::{
+    DeviceReport, Digits, Observation, ObservedEvent, ObservedTime, TimeOrigin,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -289,6 +291,7 @@ fn register_of(
     point: &WirePoint<'_>,
 ) -> Result<Observation, Rejected> {
     Ok(Observation::Register {
+        digits: Digits::Told,
         field: field_name(&point.field.0)?,
         unit: unit_of(point.unit.as_ref())?,
         value: value_of(point)?,
@@ -301,6 +304,7 @@ fn register_of(
 
 fn instant_of(context: &DecodeContext<'_>, point: &WirePoint<'_>) -> Result<Observation, Rejected> {
     Ok(Observation::Instant {
+        digits: Digits::Told,
         field: field_name(&point.field.0)?,
         unit: unit_of(point.unit.as_ref())?,
         value: value_of(point)?,

@@ -18,7 +18,9 @@ use metering::{EventCode, Exact, SourceId, Unit, UtcTime};
 use super::text::{decimal, text_of};
 use super::{FileContext, FileRecord, LineFault, QualityRun, ReadQuality, Sink};
 use crate::format::RejectReason;
-use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
+use crate::observation::{
+    DeviceReport, Digits, Observation, ObservedEvent, ObservedTime, TimeOrigin,
+};
 use crate::stamp::{in_zone, parse_local};
 
 /// Which column names the meter, and how long an interval of the report is.
@@ -228,6 +230,7 @@ impl Row<'_> {
         let agrees = raw.is_empty() || decimal(raw).is_some_and(|raw| same_digits(raw, value));
         let told = if agrees { told } else { ReadQuality::Suspect };
         report.observations.push(Observation::Register {
+            digits: Digits::Told,
             field: "read".into(),
             unit: Some(self.unit("Read_Unit")?),
             value: Some(value),

@@ -16,7 +16,7 @@ use super::series::{aligned, decimal_of};
 use super::text::{Line, Lines, decimal, digits, stamp};
 use super::{FileContext, FileRecord, LineFault, QualityRun, ReadQuality, Sink};
 use crate::format::RejectReason;
-use crate::observation::{DeviceReport, Observation, ObservedTime, TimeOrigin};
+use crate::observation::{DeviceReport, Digits, Observation, ObservedTime, TimeOrigin};
 use crate::stamp::in_zone;
 
 const HEADER: usize = 14;
@@ -241,6 +241,7 @@ fn registers(
 ) {
     for triplet in triplets {
         report.observations.push(Observation::Register {
+            digits: Digits::Told,
             field: header.field.to_owned().into(),
             unit: Some(header.unit),
             value: triplet.value.filter(|_| triplet.quality != ReadQuality::Missing),

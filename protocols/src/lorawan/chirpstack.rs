@@ -57,7 +57,7 @@ fn uplink(
     report.rssi_dbm = rssi(message.get("rxInfo"));
     counter(report, "f_cnt", message.get("fCnt"), clock);
     word(report, "f_port", message.get("fPort").unwrap_or(Value::Number("0")));
-    frame(report, "data", message.text("data"));
+    frame(report, "data", (message.get("fCnt"), message.text("data")));
     object(report, context, message.get("object"), clock)
 }
 

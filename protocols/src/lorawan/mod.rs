@@ -11,7 +11,7 @@ pub mod chirpstack;
 mod tests;
 pub mod the_things;
 
-use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use metering::Unit;
 
@@ -96,9 +96,17 @@ fn simulated(context: &DecodeContext<'_>, message: &Object<'_>) -> Result<(), Re
     Ok(())
 }
 
-/// Payload bytes as sent, kept beside the values: which frame this was.
-fn frame(report: &mut DeviceReport, name: &str, value: Option<impl fmt::Display>) {
-    if let Some(value) = value {
-        word(report, name, value);
-    }
+/// Which frame this was, and its payload bytes as sent, kept beside the values.
+fn frame(
+    report: &mut DeviceReport,
+    name: &str,
+    (count, data): (Option<Value<'_>>, Option<impl AsRef<str>>),
+) {
+    let Some(data) = data else { return };
+    let data = data.as_ref();
+    word(report, name, data);
+    let count = count.map_or(Some(0), |count| count.uint().and_then(|n| u32::try_from(n).ok()));
+    let mut hasher = DefaultHasher::new();
+    data.hash(&mut hasher);
+    report.frame = count.map(|count| (count, hasher.finish()));
 }

@@ -69,7 +69,7 @@ fn uplink(
     report.rssi_dbm = rssi(uplink.get("rx_metadata"));
     counter(report, "f_cnt", uplink.get("f_cnt"), clock);
     word(report, "f_port", uplink.get("f_port").unwrap_or(Value::Number("0")));
-    frame(report, "frm_payload", uplink.text("frm_payload"));
+    frame(report, "frm_payload", (uplink.get("f_cnt"), uplink.text("frm_payload")));
     if let Some(Value::Nested(_)) = uplink.get("last_battery_percentage") {
         let battery = uplink.object("last_battery_percentage")?;
         let kind = (Nature::Instant, None);

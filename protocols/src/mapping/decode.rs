@@ -168,15 +168,21 @@ impl ChannelRule {
                 field,
                 unit: self.unit,
                 value,
+                digits: self.digits,
                 // After a multiplier the counter wraps at another number: the asset record has it.
                 modulus: self.modulus.filter(|_| self.multiplier.is_none()),
                 time,
                 history: self.history,
                 suspect: time.doubtful,
             },
-            Kind::Instant => {
-                Observation::Instant { field, unit: self.unit, value, time, history: self.history }
-            }
+            Kind::Instant => Observation::Instant {
+                field,
+                unit: self.unit,
+                value,
+                digits: self.digits,
+                time,
+                history: self.history,
+            },
             Kind::Interval => Observation::Series {
                 field,
                 unit: self.unit,

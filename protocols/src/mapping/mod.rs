@@ -22,7 +22,7 @@ use jiff::tz::TimeZone;
 use metering::{EventCode, Exact, Unit};
 
 use crate::format::RejectReason;
-use crate::observation::{Observation, ObservedEvent, TimeOrigin};
+use crate::observation::{Digits, Observation, ObservedEvent, TimeOrigin};
 
 pub(crate) use decode::decode;
 pub(crate) use path::Path;
@@ -128,6 +128,8 @@ pub(crate) struct ChannelRule {
     pub(crate) unit: Option<Unit>,
     pub(crate) kind: Kind,
     pub(crate) multiplier: Option<Exact>,
+    /// Of floats: the sender's digits beyond the meter's record say nothing.
+    pub(crate) digits: Digits,
     /// Where the counter wraps, before the multiplier.
     pub(crate) modulus: Option<i64>,
     pub(crate) absent: Vec<Literal>,

@@ -14,6 +14,7 @@ const PRESETS: &[Preset] = &[
     Preset { name: "esphome-energy", text: include_str!("presets/esphome-energy.toml") },
     Preset { name: "tasmota-tic", text: include_str!("presets/tasmota-tic.toml") },
     Preset { name: "dsmr-json", text: include_str!("presets/dsmr-json.toml") },
+    Preset { name: "simulated-lora", text: include_str!("presets/simulated-lora.toml") },
     Preset { name: "open-dtu", text: include_str!("presets/open-dtu.toml") },
 ];
 

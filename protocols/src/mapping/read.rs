@@ -12,7 +12,7 @@ use super::{
     ChannelRule, CsvShape, ENTRIES_MAX, EventRule, Identity, Kind, Literal, Mapping, MappingFault,
     MappingFaults, Path, Shape, TEXT_MAX, Test, TimeFormat, TimeRule,
 };
-use crate::observation::TimeOrigin;
+use crate::observation::{Digits, TimeOrigin};
 
 const TOP: &[&str] = &["mapping", "time", "channel", "event", "battery", "rssi"];
 const HEAD: &[&str] = &[
@@ -41,6 +41,7 @@ const CHANNEL: &[&str] = &[
     "modulus",
     "absent",
     "interval",
+    "float",
     "history",
 ];
 const EVENT: &[&str] = &["path", "event", "equals", "other_than", "mask", "once"];
@@ -276,7 +277,8 @@ impl Reader<'_> {
             }
         };
         if time.get("path").is_none() && rule.format != TimeFormat::Arrival {
-            self.fault_at(time, "path", "[time] says no path: where does the time stand?");
+            // The key that stands there is the one that makes the missing one wanted.
+            self.fault_at(time, "format", "[time] says no path: where does the time stand?");
         }
         self.zone(time, &mut rule);
         rule.origin = match self.text_of(time, "origin").as_deref() {
@@ -348,6 +350,10 @@ impl Reader<'_> {
             unit,
             kind,
             multiplier: self.multiplier(one),
+            digits: match self.bool_of(one, "float") {
+                Some(true) => Digits::Float,
+                _ => Digits::Told,
+            },
             modulus: self.modulus(one, kind),
             absent: self.literals(one, "absent"),
             len_s: self.interval(one, kind, span),

@@ -13,7 +13,7 @@ use super::{link, no_identity};
 use crate::device::{self, Clock, Nature, refused};
 use crate::format::{DecodeContext, RejectReason, Rejected};
 use crate::json::{Items, Object, Value};
-use crate::observation::{DeviceReport, ObservedEvent, ObservedTime, TimeOrigin};
+use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
 
 const FAMILY: &str = "shelly";
 /// Below this a phase is not wired, and its frequency is noise (198 Hz).
@@ -120,6 +120,9 @@ fn rpc(
     if method.as_deref() == Some("NotifyEvent") {
         events(&mut report, body, clock.at);
     }
+    // The device computes with floats, and prints as many digits as it likes.
+    let seen = std::mem::take(&mut report.observations);
+    report.observations = seen.into_iter().map(Observation::of_float).collect();
     Ok(vec![report])
 }
 

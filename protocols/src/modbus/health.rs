@@ -12,6 +12,8 @@ pub struct GatewayHealth {
     pub counts: Counts,
     /// What went wrong last, and when.
     pub last_fault: Option<(UtcTime, String)>,
+    /// Since when it refuses connections, or answers for none of its units.
+    pub unreached: Option<UtcTime>,
     pub units: Vec<UnitHealth>,
 }
 
@@ -59,11 +61,19 @@ pub enum UnitState {
     Lost,
     /// It answers, but not to what the profile asks.
     ProfileError,
+    /// Its gateway cannot be reached.
+    Unreached,
 }
 
 impl UnitState {
-    pub const ALL: [Self; 5] =
-        [Self::New, Self::Answering, Self::Failing, Self::Lost, Self::ProfileError];
+    pub const ALL: [Self; 6] = [
+        Self::New,
+        Self::Answering,
+        Self::Failing,
+        Self::Lost,
+        Self::ProfileError,
+        Self::Unreached,
+    ];
 
     pub const fn word(self) -> &'static str {
         match self {
@@ -72,6 +82,7 @@ impl UnitState {
             Self::Failing => "failing",
             Self::Lost => "lost",
             Self::ProfileError => "profile_error",
+            Self::Unreached => "unreached",
         }
     }
 }

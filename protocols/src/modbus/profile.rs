@@ -128,6 +128,10 @@ impl RegisterType {
         }
     }
 
+    pub const fn is_float(self) -> bool {
+        matches!(self, Self::F32 | Self::F64)
+    }
+
     pub(super) fn parse(text: &str, length: Option<u16>) -> Result<Self, String> {
         let plain = match text {
             "u16" => Self::U16,

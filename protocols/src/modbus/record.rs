@@ -9,7 +9,9 @@ use super::channel;
 use super::frame::{of_hex, to_hex};
 use super::profile::Use;
 use crate::format::{DecodeContext, RejectReason, Rejected};
-use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
+use crate::observation::{
+    DeviceReport, Digits, Observation, ObservedEvent, ObservedTime, TimeOrigin,
+};
 use crate::stamp::{is_absurd, parse_utc};
 
 const READS_MAX: usize = 256;
@@ -50,6 +52,8 @@ pub struct ValueRecord {
     pub unit: Unit,
     /// `None`: the device says that it has none.
     pub value: Option<Exact>,
+    /// Of a float: the channel's decimals count, not the value's.
+    pub float: bool,
 }
 
 /// What the poller found out.
@@ -94,6 +98,8 @@ struct WireValue {
     kind: String,
     unit: String,
     value: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    float: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,6 +124,7 @@ impl PollRecord {
             kind: value.use_.word().to_owned(),
             unit: value.unit.to_string(),
             value: value.value.map(|value| value.to_string()),
+            float: value.float,
         };
         let read = |read: &ReadRecord| WireRead {
             at: read.at.to_string(),
@@ -210,8 +217,10 @@ fn observation(wire: &WireValue, time: ObservedTime) -> Result<Observation, Reje
         })?),
     };
     let field = std::borrow::Cow::Owned(wire.channel.clone());
+    let digits = if wire.float { Digits::Float } else { Digits::Told };
     match wire.kind.as_str() {
         "cumulative" if known.counts => Ok(Observation::Register {
+            digits,
             field,
             unit: Some(unit),
             value,
@@ -220,9 +229,14 @@ fn observation(wire: &WireValue, time: ObservedTime) -> Result<Observation, Reje
             history: false,
             suspect: false,
         }),
-        "instant" if !known.counts => {
-            Ok(Observation::Instant { field, unit: Some(unit), value, time, history: false })
-        }
+        "instant" if !known.counts => Ok(Observation::Instant {
+            digits,
+            field,
+            unit: Some(unit),
+            value,
+            time,
+            history: false,
+        }),
         other => Err(bad(format!("{} is not `{other}`", wire.channel))),
     }
 }

@@ -11,9 +11,9 @@ use std::collections::VecDeque;
 use metering::{EventCode, UtcTime};
 
 use super::frame::{Framing, Request};
-use super::health::{Counts, GatewayHealth};
+use super::health::{Counts, GatewayHealth, UnitHealth, UnitState};
 use super::pdu::{Answer, Exception, ExceptionKind, ReadRequest};
-use super::record::{PollRecord, ReadRecord};
+use super::record::{EventRecord, PollRecord, ReadRecord};
 use super::sunspec::Found;
 use super::unit::{Gathered, Unit, UnitSettings};
 
@@ -27,6 +27,8 @@ const CONNECT_WAIT_S: [i64; 6] = [1, 2, 5, 10, 20, 30];
 const BUSY_WAIT_S: [i64; 3] = [1, 2, 4];
 /// Requests that may still be answered late; older ones are forgotten.
 const SUSPECTS_MAX: usize = 8;
+/// A gateway that is a collector says so often that nothing is known against it.
+const BEAT_S: i64 = 300;
 /// Nothing to do is asked again after this.
 const IDLE_S: i64 = 3_600;
 
@@ -84,6 +86,9 @@ pub struct Gateway {
     records: VecDeque<PollRecord>,
     counts: Counts,
     last_fault: Option<(UtcTime, String)>,
+    /// Since when it refuses connections, or answers for none of its units.
+    unreached: Option<UtcTime>,
+    beat_at: UtcTime,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,11 +123,14 @@ impl Gateway {
             records: VecDeque::new(),
             counts: Counts::default(),
             last_fault: None,
+            unreached: None,
+            beat_at: UtcTime::MIN,
         }
     }
 
     /// What to do now. Not to be asked while a request is out.
     pub fn next(&mut self, now: UtcTime) -> Action {
+        self.beat(now);
         let Some(at) = self.choose(now) else { return Action::Wait(self.wakes_at(now)) };
         if !self.connected {
             let connect_at = self.connect_at.min(now.plus_seconds(CONNECT_WAIT_S[5]));
@@ -162,6 +170,7 @@ impl Gateway {
         self.connect_failures += 1;
         self.connect_at = now.plus_seconds(wait);
         self.last_fault = Some((now, why.to_owned()));
+        self.unreached.get_or_insert(now);
     }
 
     /// The request that [`Gateway::next`] gave has ended.
@@ -192,8 +201,43 @@ impl Gateway {
             connected: self.connected,
             counts: self.counts,
             last_fault: self.last_fault.clone(),
-            units: self.units.iter().map(Unit::health).collect(),
+            unreached: self.unreached,
+            units: self.units.iter().map(|unit| self.health_of(unit)).collect(),
         }
+    }
+
+    /// A unit that nobody can ask is not well, whatever it was when it was asked last.
+    fn health_of(&self, unit: &Unit) -> UnitHealth {
+        let mut health = unit.health();
+        let unknown = matches!(health.state, UnitState::New | UnitState::Answering);
+        if self.unreached.is_some() && unknown {
+            health.state = UnitState::Unreached;
+            health.last_fault.clone_from(&self.last_fault);
+        }
+        health
+    }
+
+    /// Tells the collector that the gateway is that it can be reached, as far as is known: so its
+    /// outage is found by the silence of every collector.
+    fn beat(&mut self, now: UtcTime) {
+        let Some(code) = &self.settings.collector else { return };
+        // A clock that was set back must not silence it for hours.
+        let due = self.beat_at.min(now.plus_seconds(BEAT_S));
+        if self.unreached.is_some() || now < due {
+            return;
+        }
+        self.beat_at = now.plus_seconds(BEAT_S);
+        let beat = EventRecord { code: EventCode::Heartbeat, at: now, detail: String::new() };
+        self.records.push_back(PollRecord {
+            source: format!("collector:{code}"),
+            gateway: self.settings.name.clone(),
+            unit: 0,
+            collector: Some(code.clone()),
+            profile: String::new(),
+            reads: Vec::new(),
+            events: vec![beat],
+            status: Vec::new(),
+        });
     }
 
     /// A unit in the middle of its poll, else the next in turn that is due.
@@ -207,7 +251,9 @@ impl Gateway {
 
     fn wakes_at(&self, now: UtcTime) -> UtcTime {
         let first = self.units.iter().map(|unit| unit.wants_at(now)).min();
-        first.unwrap_or(UtcTime::MAX).min(now.plus_seconds(IDLE_S))
+        let beats = self.settings.collector.is_some() && self.unreached.is_none();
+        let beat = if beats { self.beat_at } else { UtcTime::MAX };
+        first.unwrap_or(UtcTime::MAX).min(beat).min(now.plus_seconds(IDLE_S))
     }
 
     /// What to ask unit `at`.
@@ -263,6 +309,9 @@ impl Gateway {
         let what = format!("unit {number}, {}: {what}", asked.read);
         self.last_fault = Some((now, what.clone()));
         self.failed(now, asked.at, what);
+        if self.units.iter().all(|unit| unit.breaker.is_failing()) {
+            self.unreached.get_or_insert(now);
+        }
     }
 
     fn failed(&mut self, now: UtcTime, at: usize, what: String) {
@@ -284,6 +333,7 @@ impl Gateway {
     fn answered(&mut self, now: UtcTime, asked: Asked, answer: Answer, pdu: Vec<u8>) {
         self.counts.answers += 1;
         self.suspects.clear();
+        self.unreached = None;
         let unit = &mut self.units[asked.at];
         match answer {
             Answer::Exception(exception) => {

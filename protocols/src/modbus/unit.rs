@@ -209,7 +209,8 @@ impl Unit {
                 }
             }
             let (channel, unit, use_) = (register.channel.clone(), register.unit, register.use_);
-            out.values.push(ValueRecord { channel, use_, unit, value });
+            let float = register.kind.is_float();
+            out.values.push(ValueRecord { channel, use_, unit, value, float });
         }
         out.doubted += out.implausible;
         out

@@ -8,7 +8,7 @@ use super::telegram::{Line, Telegram, measured};
 use super::{FAMILY, clock};
 use crate::device::{self, Clock, word};
 use crate::format::{DecodeContext, printable};
-use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime};
+use crate::observation::{DeviceReport, Digits, Observation, ObservedEvent, ObservedTime};
 use crate::options::TariffOrder;
 use crate::stamp;
 
@@ -260,6 +260,7 @@ fn demand(
     let Some(time) = clock::stamp(context, stamp) else { return };
     let Some((value, unit)) = measured(value) else { return };
     report.observations.push(Observation::Instant {
+        digits: Digits::Told,
         field: "demand_import_max".into(),
         unit,
         value: Some(value),

@@ -11,7 +11,9 @@ use super::value::{Said, said};
 use super::wire::{self, Head, Metric, Told};
 use crate::format::{DecodeContext, RejectReason, Rejected, printable};
 use crate::json::Value;
-use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
+use crate::observation::{
+    DeviceReport, Digits, Observation, ObservedEvent, ObservedTime, TimeOrigin,
+};
 use crate::stamp;
 
 /// Values of one report; a device that tells more gets another report.
@@ -187,13 +189,15 @@ impl Reading<'_, '_> {
             // States and texts are no quantities, unless a mapping says so.
             _ => return Ok(()),
         };
-        report.observations.push(match rule {
+        let seen = match rule {
             Some(rule) => {
                 let seen = rule.observation(rule.field.clone(), value, time);
                 historical(seen, metric.is_historical)
             }
             None => unmapped(name, value, time, metric.is_historical),
-        });
+        };
+        let is_float = matches!(metric.value, Told::Float(_) | Told::Double(_));
+        report.observations.push(if is_float { seen.of_float() } else { seen });
         Ok(())
     }
 
@@ -256,6 +260,7 @@ fn unmapped(
         field: Cow::Owned(field),
         unit: None,
         value,
+        digits: Digits::Told,
         modulus: None,
         time,
         history,
@@ -265,19 +270,20 @@ fn unmapped(
 
 fn historical(seen: Observation, told: bool) -> Observation {
     match seen {
-        Observation::Register { field, unit, value, modulus, time, history, suspect } => {
+        Observation::Register { field, unit, value, digits, modulus, time, history, suspect } => {
             Observation::Register {
                 field,
                 unit,
                 value,
+                digits,
                 modulus,
                 time,
                 history: history || told,
                 suspect,
             }
         }
-        Observation::Instant { field, unit, value, time, history } => {
-            Observation::Instant { field, unit, value, time, history: history || told }
+        Observation::Instant { field, unit, value, digits, time, history } => {
+            Observation::Instant { field, unit, value, digits, time, history: history || told }
         }
         series @ Observation::Series { .. } => series,
     }

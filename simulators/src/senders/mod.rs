@@ -10,12 +10,9 @@ mod tests;
 
 use jiff::tz::TimeZone;
 use metering::time::DAY_S;
-use metering::{
-    ChannelKind, ChannelNo, Commodity, CustomerClass, MeterDetail, ReadingType, SourceId, Unit,
-    UtcTime,
-};
+use metering::{ChannelKind, ChannelNo, Commodity, ReadingType, SourceId, Unit, UtcTime};
 
-use crate::assets::{ChannelSpec, FleetAssets, MeterSpec, Place};
+use crate::assets::{ChannelSpec, FleetAssets, MeterSpec};
 use crate::fleet::SimMessage;
 use crate::rng::{Purpose, Stream};
 use crate::truth::TruthRead;
@@ -220,47 +217,21 @@ impl Senders {
 
     /// The devices as a utility would enter them.
     pub fn assets(&self) -> FleetAssets {
-        let place = |code: &str| Place { code: code.to_owned(), name: "Simulated".to_owned() };
-        FleetAssets {
-            utility: place("SIM"),
-            time_zone: self.spec.zone_name.clone(),
-            zones: vec![place("Z-1")],
-            routes: vec![place("R-1")],
-            transformers: Vec::new(),
-            collectors: Vec::new(),
-            meters: self.devices.iter().map(|device| self.meter(device)).collect(),
-            strangers: Vec::new(),
-        }
+        let meters = self.devices.iter().map(|device| self.meter(device)).collect();
+        FleetAssets::plain(&self.spec.zone_name, meters)
     }
 
     fn meter(&self, device: &Device) -> MeterSpec {
         let kind = self.spec.kind;
-        let number = self.number(device);
-        let water = kind.is_water();
-        MeterSpec {
-            serial: device.name.clone(),
-            sources: vec![kind.source(&device.name)],
-            commodity: if water { Commodity::Water } else { Commodity::Electricity },
-            class: CustomerClass::Residential,
-            manufacturer: "Simulated Meters".to_owned(),
-            model: kind.word().to_owned(),
-            usage_point: format!("UP-{number}"),
-            address: format!("Sender Street {}", device.index + 1),
-            account_no: format!("A-{number}"),
-            account_active: true,
-            zone: "Z-1".to_owned(),
-            route: "R-1".to_owned(),
-            transformer: None,
-            collector: None,
-            tags: Vec::new(),
-            battery_powered: water,
-            contact_every_s: 3_600,
-            flow_rated_lph: if water { 2_500 } else { 0 },
-            installed_at: device.since,
-            detail: MeterDetail::default(),
-            channels: vec![self.channel()],
-            number,
+        let known = (kind.source(&device.name), device.name.clone(), kind.word());
+        let meter =
+            MeterSpec::plain(self.number(device), known, device.since, vec![self.channel()]);
+        let address = format!("Sender Street {}", device.index + 1);
+        if !kind.is_water() {
+            return MeterSpec { address, ..meter };
         }
+        let (commodity, flow_rated_lph) = (Commodity::Water, 2_500);
+        MeterSpec { address, commodity, flow_rated_lph, battery_powered: true, ..meter }
     }
 
     fn channel(&self) -> ChannelSpec {

@@ -7,6 +7,7 @@ use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse, Redirect};
+use jiff::tz::TimeZone;
 use metering::UtcTime;
 use protocols::modbus::driver::PollClock;
 use protocols::modbus::{GatewayHealth, PollRecord, UnitHealth, UnitState};
@@ -24,6 +25,7 @@ use crate::polling::live::{self, LiveError};
 use crate::polling::place;
 use crate::polling::probe::Device;
 use crate::polling::profiles::Profiles;
+use crate::services::modbus::{self as service, Wish};
 
 const HISTORY: u32 = 20;
 
@@ -34,6 +36,9 @@ struct ModbusPage {
     say: String,
     did: String,
     faults: Vec<String>,
+    /// What would be pointed elsewhere, before it is.
+    asked: Vec<String>,
+    confirm: String,
     tried: Option<Vec<ValueLine>>,
     form: UnitForm,
     profiles: Vec<(String, String)>,
@@ -45,7 +50,8 @@ struct ModbusPage {
 struct GatewayLine {
     name: String,
     address: String,
-    state: &'static str,
+    state: String,
+    unreached: bool,
     counts: String,
     fault: String,
     units: Vec<UnitLine>,
@@ -85,6 +91,8 @@ pub(in crate::console) struct UnitForm {
     own: String,
     every: String,
     reason: String,
+    /// The place that what is live may be pointed to, as [`place_of`] has it.
+    confirm: String,
 }
 
 impl Default for UnitForm {
@@ -98,6 +106,7 @@ impl Default for UnitForm {
             own: String::new(),
             every: text("15m"),
             reason: String::new(),
+            confirm: String::new(),
         }
     }
 }
@@ -120,6 +129,8 @@ struct ModbusQuery {
 struct Shown {
     did: String,
     faults: Vec<String>,
+    asked: Vec<String>,
+    confirm: String,
     tried: Option<Vec<ValueLine>>,
 }
 
@@ -161,12 +172,18 @@ pub(in crate::console) async fn apply(
     let by = By { actor: ACTOR, reason: form.reason.trim(), at: console.now() };
     let outcome = async {
         let unit = form.unit(&console)?;
-        live::apply(&console.db, &console.polls.profiles(), &unit, by).await?;
+        let confirmed = form.confirm == place_of(&unit);
+        service::apply(&console.db, &console.polls, (&unit, confirmed), by).await?;
         Ok(unit)
     };
     match outcome.await {
         Ok(unit) => Ok(back(&format!("{} is polled from now on", unit.source))),
         Err(LiveError::Store(error)) => Err(error.into()),
+        Err(LiveError::Confirm(asked)) => {
+            let asked = asked.iter().map(|what| words::sentence_case(what)).collect();
+            let confirm = form.unit(&console).map(|unit| place_of(&unit)).unwrap_or_default();
+            page(&console, form, Shown { asked, confirm, ..Shown::default() }).await
+        }
         Err(error) => {
             page(&console, form, Shown { faults: vec![told(&error)], ..Shown::default() }).await
         }
@@ -191,46 +208,25 @@ fn back(did: &str) -> axum::response::Response {
     Redirect::to(&QueryText::default().with("did", did).on("/modbus")).into_response()
 }
 
+/// What a confirmation is for: another address typed after it needs its own.
+fn place_of(unit: &PolledUnit) -> String {
+    format!("{} {}", unit.source, unit.address)
+}
+
 fn told(error: &LiveError) -> String {
     words::sentence_case(&error.to_string())
 }
 
 impl UnitForm {
     fn unit(&self, console: &ConsoleState) -> Result<PolledUnit, LiveError> {
-        let bad = |what: &str| LiveError::Value(what.to_owned());
-        let gateway = self.gateway.trim();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if gateway.is_empty() || gateway.len() > 40 || !gateway.chars().all(plain) {
-            return Err(bad("name the gateway with letters, digits, `-`, `_` and `.`"));
-        }
-        let unit: u8 = self
-            .unit
-            .trim()
-            .parse()
-            .ok()
-            .filter(|unit| *unit > 0)
-            .ok_or_else(|| bad("the unit is its address on the bus, 1 to 255"))?;
-        let address = self.address.trim();
-        let address = if address.contains("://") || address.starts_with('/') {
-            address.to_owned()
-        } else {
-            format!("tcp://{address}")
-        };
-        let address: GatewayAddress = address.parse().map_err(LiveError::Address)?;
-        let every = crate::config::value::parse_duration(self.every.trim())
-            .map_err(|error| LiveError::Value(error.to_string()))?;
-        let every_s = i32::try_from(every.as_secs()).ok().filter(|s| (1..=86_400).contains(s));
+        let unit = self.unit.trim().parse().map_err(|_| {
+            let what = "the unit is its address on the bus, 0 to 255 (a bus has 1 to 247)";
+            LiveError::Value(what.to_owned())
+        })?;
         let own = self.own.replace("\r\n", "\n");
         let profile = if own.trim().is_empty() { self.profile.clone() } else { own + "\n" };
-        live::profile(&console.polls.profiles(), &profile)?;
-        Ok(PolledUnit {
-            source: format!("modbus:{gateway}/{unit}"),
-            gateway: gateway.to_owned(),
-            address: address.to_string(),
-            unit,
-            profile,
-            every_s: every_s.ok_or_else(|| bad("poll it every 1s to 1d"))?,
-        })
+        let (gateway, address, every) = (&self.gateway, &self.address, &self.every);
+        Wish { gateway, address, unit, profile: &profile, every }.unit(&console.polls)
     }
 }
 
@@ -240,15 +236,18 @@ async fn page(console: &ConsoleState, form: UnitForm, shown: Shown) -> Answer {
     let live = modbus_units::live(&console.db).await?;
     let history = modbus_units::history(&console.db, HISTORY).await?;
     let change = |row: &UnitChange| ChangeLine::of(row, now, console);
+    let line = |gateway: &GatewayHealth| GatewayLine::of(gateway, now, console.calendar.zone());
     html(&ModbusPage {
         frame: Frame::of(console, Section::System, "Modbus").await?,
-        say: say(&gateways),
+        say: say(&gateways, live.len()),
         did: shown.did,
         faults: shown.faults,
+        asked: shown.asked,
+        confirm: shown.confirm,
         tried: shown.tried,
         form,
         profiles: profiles(&console.polls.profiles()),
-        gateways: gateways.iter().map(|gateway| GatewayLine::of(gateway, now)).collect(),
+        gateways: gateways.iter().map(line).collect(),
         live: live.iter().map(change).collect(),
         history: history.iter().map(change).collect(),
     })
@@ -260,32 +259,52 @@ fn profiles(profiles: &Profiles) -> Vec<(String, String)> {
     profiles.iter().map(line).collect()
 }
 
-fn say(gateways: &[GatewayHealth]) -> String {
+fn say(gateways: &[GatewayHealth], live: usize) -> String {
     let units: Vec<&UnitHealth> = gateways.iter().flat_map(|gateway| &gateway.units).collect();
+    if units.is_empty() && live > 0 {
+        let units = words::count(i64::try_from(live).unwrap_or(0), "unit was", "units were");
+        return format!("{units} taken live; polling begins within seconds.");
+    }
     if units.is_empty() {
         return "No Modbus meter is polled. Try one below, and take it live.".to_owned();
     }
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let bad = units.iter().filter(|unit| is_bad(unit.state)).count();
     let all = words::count(count(units.len()), "unit is polled", "units are polled");
-    let trouble = match bad {
-        0 => "all of them answer or were not asked yet".to_owned(),
-        n => format!("{} not", words::count(count(n), "does", "do")),
+    let new = units.iter().filter(|unit| unit.state == UnitState::New).count();
+    let trouble = match (bad, new) {
+        (0, 0) => "all of them answer".to_owned(),
+        (0, n) => format!("{} not asked yet", words::count(count(n), "was", "were")),
+        (n, _) => format!("{} not answer", words::count(count(n), "does", "do")),
     };
-    format!("{all}; {trouble}.")
+    let unreached = gateways.iter().filter(|gateway| gateway.unreached.is_some()).count();
+    match count(unreached) {
+        0 => format!("{all}; {trouble}."),
+        n => {
+            let gateways = words::count(n, "gateway is", "gateways are");
+            format!("{all}; {trouble}, and {gateways} not reached.")
+        }
+    }
 }
 
 const fn is_bad(state: UnitState) -> bool {
-    matches!(state, UnitState::Failing | UnitState::Lost | UnitState::ProfileError)
+    !matches!(state, UnitState::New | UnitState::Answering)
 }
 
 impl GatewayLine {
-    fn of(gateway: &GatewayHealth, now: UtcTime) -> Self {
+    fn of(gateway: &GatewayHealth, now: UtcTime, zone: &TimeZone) -> Self {
         let counts = gateway.counts;
         Self {
             name: gateway.name.clone(),
             address: gateway.address.clone(),
-            state: if gateway.connected { "connected" } else { "not connected" },
+            state: match gateway.unreached {
+                Some(since) => {
+                    format!("not reached since {}", words::stamp(since, now, zone))
+                }
+                None if gateway.connected => "connected".to_owned(),
+                None => "not connected".to_owned(),
+            },
+            unreached: gateway.unreached.is_some(),
             counts: format!(
                 "{} requests, {} answers, {} timeouts, {} wrong answers, connected {}",
                 counts.requests,
@@ -316,12 +335,14 @@ impl UnitLine {
                 UnitState::Failing => "fails",
                 UnitState::Lost => "lost",
                 UnitState::ProfileError => "profile does not fit",
+                UnitState::Unreached => "gateway not reached",
             },
             good: !is_bad(unit.state),
             last: unit
                 .last_answer
                 .map_or_else(|| "never".to_owned(), |at| format!("{} ago", words::age(at, now))),
-            fault: if is_bad(unit.state) {
+            // Of a gateway that is not reached, its own line says why.
+            fault: if is_bad(unit.state) && unit.state != UnitState::Unreached {
                 fault(unit.last_fault.as_ref(), now)
             } else {
                 String::new()

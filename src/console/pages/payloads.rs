@@ -47,6 +47,7 @@ struct PayloadsPage {
     say: String,
     did: String,
     faults: Vec<String>,
+    wanting: String,
     tried: Option<TriedLines>,
     form: PayloadForm,
     presets: Vec<(String, &'static str)>,
@@ -168,8 +169,8 @@ pub(in crate::console) async fn apply(
             page(&console, form, Shown { faults, ..Shown::default() }).await
         }
         Err(error) => {
-            let faults = vec![words::sentence_case(&error.to_string())];
-            page(&console, form, Shown { faults, ..Shown::default() }).await
+            let wanting = words::sentence_case(&error.to_string());
+            page(&console, form, Shown { wanting, ..Shown::default() }).await
         }
     }
 }
@@ -205,6 +206,8 @@ fn back(name: &str, did: &str) -> axum::response::Response {
 struct Shown {
     did: String,
     faults: Vec<String>,
+    /// What is missing, although the mapping is good.
+    wanting: String,
     tried: Option<TriedLines>,
 }
 
@@ -227,6 +230,7 @@ async fn page(console: &ConsoleState, form: PayloadForm, shown: Shown) -> Answer
         say,
         did: shown.did,
         faults: shown.faults,
+        wanting: shown.wanting,
         tried: shown.tried,
         form,
         presets: presets()
@@ -296,12 +300,13 @@ impl DeviceLines {
             let time = format!("{time}, {}", wire::time_words(value.time));
             (value.field.clone(), told, kind, time)
         });
-        let events = device.events.iter();
+        let own = wire::own_words(device);
+        let events = device.events.iter().map(|e| (e.code.name().to_owned(), e.detail.clone()));
         Self {
             source: device.source.to_string(),
             meter: device.meter.clone().unwrap_or_default(),
             values: values.collect(),
-            events: events.map(|e| (e.code.name().to_owned(), e.detail.clone())).collect(),
+            events: own.into_iter().chain(events).collect(),
         }
     }
 }

@@ -33,6 +33,7 @@ fn device(device: &TriedDevice) -> Value {
     json!({
         "source": device.source.as_str(), "meter": device.meter, "collector": device.collector,
         "heard_at": device.heard.at.to_string(), "values": values, "events": events,
+        "battery_mv": device.battery_mv, "rssi_dbm": device.rssi_dbm,
         "more": device.more,
     })
 }
@@ -83,6 +84,13 @@ pub fn value_words(value: &TriedValue) -> String {
     format!("{} {} = {told}{over}{old}", value.kind, value.field)
 }
 
+/// What the device says of itself beside its values: name and value.
+pub fn own_words(device: &TriedDevice) -> Vec<(String, String)> {
+    let battery = device.battery_mv.map(|mv| ("battery".to_owned(), format!("{mv} mV")));
+    let signal = device.rssi_dbm.map(|dbm| ("signal".to_owned(), format!("{dbm} dBm")));
+    battery.into_iter().chain(signal).collect()
+}
+
 /// As people read it, a line each.
 pub fn lines(tried: &Tried) -> Vec<String> {
     let mut lines = Vec::new();
@@ -104,6 +112,9 @@ pub fn lines(tried: &Tried) -> Vec<String> {
             let time = value.time;
             let what = value_words(value);
             lines.push(format!("  {what} at {} ({})", time.at, time_words(time)));
+        }
+        for (name, value) in own_words(device) {
+            lines.push(format!("  {name} {value}"));
         }
         for event in &device.events {
             let state = if event.level { "state" } else { "event" };

@@ -6,6 +6,7 @@ mod files;
 mod help;
 mod import;
 mod journey;
+mod protocols;
 mod rules;
 mod verbs;
 

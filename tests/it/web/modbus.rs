@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use headend::clock::SystemClock;
+use headend::clock::{Clock as _, SystemClock};
 use headend::polling::Polling;
 use headend::polling::live::{self, Base};
 use headend::polling::profiles::Profiles;
 use headend::simulate::modbus::{BusFaults, BusOptions, ModbusSimOptions};
+use store::views::collectors;
 use tokio::sync::watch;
 
 use super::console::{ConsoleRig, words};
@@ -74,18 +75,44 @@ async fn a_modbus_meter_that_nobody_foresaw_is_tried_and_taken_live() {
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
 
     // The running head-end takes it over by itself.
-    let base = Base { gateways: Vec::new(), profiles: Profiles::builtin() };
+    let utility = "Utility".to_owned();
+    let base = Base { gateways: Vec::new(), profiles: Profiles::builtin(), utility };
     let (polling, mut polled) = Polling::new(SystemClock::shared(), Profiles::builtin());
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(live::run(polling, base, rig.database.clone(), stopped));
-    let record = tokio::time::timeout(Duration::from_secs(30), polled.recv()).await.unwrap();
-    let record = record.unwrap();
+    // First it says that it is there, as a collector does.
+    let mut next = async || {
+        tokio::time::timeout(Duration::from_secs(30), polled.recv()).await.unwrap().unwrap()
+    };
+    assert_eq!(next().await.source, "collector:plant");
+    let record = next().await;
     assert_eq!((record.source.as_str(), record.profile.as_str()), ("modbus:plant/2", "acme-3p"));
     let read: f64 = record.reads[0].values[0].value.unwrap().to_string().parse().unwrap();
     assert!((read - value).abs() < 1.0, "{read} and {value}");
 
     let shown = words(&rig.get("/modbus").await.text());
     assert!(shown.contains("modbus:plant/2") && shown.contains("new press"), "{shown}");
+    // The name is taken: another address needs a yes, given for this very address.
+    let other = free_port();
+    let moved = rig.submit("/modbus/apply", &form(other, PROFILE, "moved")).await;
+    let asked = words(&moved.text());
+    assert!(asked.contains("This is polled already"), "{asked}");
+    assert!(asked.contains("no meter is provisioned for it"), "{asked}");
+    let yes = |port: u16| encoded(&format!("modbus:plant/2 rtutcp://127.0.0.1:{port}"));
+    let wrong = format!("{}&confirm={}", form(other, PROFILE, "moved"), yes(port));
+    let wrong = rig.submit("/modbus/apply", &wrong).await;
+    assert!(words(&wrong.text()).contains("This is polled already"), "confirmed another address");
+    let confirmed = format!("{}&confirm={}", form(other, PROFILE, "moved"), yes(other));
+    let done = rig.submit("/modbus/apply", &confirmed).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let back = format!("{}&confirm={}", form(port, PROFILE, "back"), yes(port));
+    let done = rig.submit("/modbus/apply", &back).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+
+    // The gateway is a collector of its own name, by which its outage is found.
+    let row = collectors::by_code(&rig.database, "plant", rig.clock.now()).await.unwrap();
+    assert_eq!(row.unwrap().row.heartbeat_s, 300);
+
     let ended = rig.submit("/modbus/end", "source=modbus%3Aplant%2F2&reason=sold").await;
     assert_eq!(ended.status, StatusCode::SEE_OTHER, "{}", ended.text());
     let after = words(&rig.get("/modbus").await.text());

@@ -15,7 +15,9 @@ use super::record::{self, Function, Record, Value};
 use super::vif::{Kind, Meaning};
 use crate::amr::Heard;
 use crate::format::{RejectReason, Rejected};
-use crate::observation::{DeviceReport, Observation, ObservedEvent, ObservedTime, TimeOrigin};
+use crate::observation::{
+    DeviceReport, Digits, Observation, ObservedEvent, ObservedTime, TimeOrigin,
+};
 use crate::stamp;
 
 const POWER_LOW: u8 = 0x04;
@@ -85,6 +87,7 @@ impl Making<'_> {
         let counts = !matches!(record.function, Function::Maximum | Function::Minimum);
         match meaning.kind {
             Kind::Cumulative if counts => Some(Observation::Register {
+                digits: Digits::Told,
                 field,
                 unit,
                 value,
@@ -93,9 +96,14 @@ impl Making<'_> {
                 history,
                 suspect: self.faulty || time.doubtful,
             }),
-            Kind::Cumulative | Kind::Momentary => {
-                Some(Observation::Instant { field, unit, value, time, history })
-            }
+            Kind::Cumulative | Kind::Momentary => Some(Observation::Instant {
+                digits: Digits::Told,
+                field,
+                unit,
+                value,
+                time,
+                history,
+            }),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use super::kind::{Behaviour, Kind};
 use super::xml::{Met, Walk};
 use super::{Index, identity};
 use crate::format::RejectReason;
-use crate::observation::{DeviceReport, Observation, ObservedTime, TimeOrigin};
+use crate::observation::{DeviceReport, Digits, Observation, ObservedTime, TimeOrigin};
 
 /// One IntervalReading.
 #[derive(Clone, Copy, Default)]
@@ -210,10 +210,26 @@ fn single(
     let (field, unit) = (field.to_owned().into(), Some(unit));
     let time = ObservedTime::sure(period.end, TimeOrigin::Device);
     if behaviour == Behaviour::Instant {
-        return Observation::Instant { field, unit, value, time, history: true };
+        return Observation::Instant {
+            digits: Digits::Told,
+            field,
+            unit,
+            value,
+            time,
+            history: true,
+        };
     }
     let suspect = told(period.quality) == ReadQuality::Suspect;
-    Observation::Register { field, unit, value, modulus: None, time, history: false, suspect }
+    Observation::Register {
+        digits: Digits::Told,
+        field,
+        unit,
+        value,
+        modulus: None,
+        time,
+        history: false,
+        suspect,
+    }
 }
 
 fn runs(stretch: &[Period], quality: &mut Vec<QualityRun>) {

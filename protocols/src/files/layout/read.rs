@@ -9,7 +9,7 @@ use super::super::text::{Line, Lines, decimal, digits};
 use super::super::{FileContext, FileRecord, LineFault, QualityRun, ReadQuality, Sink};
 use super::config::{Column, Frame, Layout, Place, Reading, Shape, Target};
 use crate::format::{RejectReason, printable};
-use crate::observation::{DeviceReport, Observation, ObservedTime, TimeOrigin};
+use crate::observation::{DeviceReport, Digits, Observation, ObservedTime, TimeOrigin};
 use crate::stamp::in_zone;
 
 pub(in super::super) fn read(
@@ -314,6 +314,7 @@ impl Reading {
         let (field, unit) = (self.field.clone().into(), self.unit);
         let Some(len_s) = self.len_s else {
             let register = Observation::Register {
+                digits: Digits::Told,
                 field,
                 unit,
                 value: kept,

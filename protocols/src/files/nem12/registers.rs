@@ -6,7 +6,7 @@ use super::super::text::{at_offset, decimal, stamp};
 use super::super::{FileRecord, LineFault, QualityRun, ReadQuality};
 use super::{Fields, OFFSET_HOURS, Reader, nmi, serial, told, unit};
 use crate::format::RejectReason;
-use crate::observation::{DeviceReport, Observation, ObservedTime, TimeOrigin};
+use crate::observation::{DeviceReport, Digits, Observation, ObservedTime, TimeOrigin};
 
 struct Read {
     at: UtcTime,
@@ -39,6 +39,7 @@ pub(super) fn read(fields: &Fields<'_>, reader: &Reader<'_>) -> Result<FileRecor
     for read in [before, now] {
         let missing = read.run.quality == ReadQuality::Missing;
         report.observations.push(Observation::Register {
+            digits: Digits::Told,
             field: suffix.to_owned().into(),
             unit: Some(unit),
             value: (!missing).then_some(read.value),

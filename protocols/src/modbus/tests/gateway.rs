@@ -343,3 +343,63 @@ fn a_sunspec_meter_is_found_and_read_with_its_scale_factors() {
     assert!(values.contains(&"energy_active_import_total 12345670".to_owned()), "{values:?}");
     assert!(values.contains(&"voltage_l1 230.4".to_owned()), "{values:?}");
 }
+
+/// Asks `gateway`, whose connections fail until `up_at`, for `seconds`; its heartbeats.
+fn beats(gateway: &mut Gateway, seconds: i64, up_at: i64) -> Vec<i64> {
+    let start = UtcTime::from_seconds(START);
+    let (mut now, mut beats) = (start, Vec::new());
+    while now < start.plus_seconds(seconds) {
+        match gateway.next(now) {
+            Action::Wait(until) => now = until.max(now.plus_seconds(1)),
+            Action::Connect { .. } if now.seconds_since(start) < up_at => {
+                gateway.disconnected(now, "connection refused");
+            }
+            Action::Connect { .. } => gateway.connected(),
+            Action::Send { request, .. } => {
+                let words = vec![0; usize::from(request.read.count())];
+                gateway.ended(now, Outcome::Answered(Answer::Registers(words), vec![4]));
+            }
+        }
+        while let Some(record) = gateway.take_record() {
+            if record.source == "collector:gw1" {
+                assert_eq!(record.events[0].code, metering::EventCode::Heartbeat);
+                beats.push(record.events[0].at.seconds_since(start));
+            }
+        }
+    }
+    beats
+}
+
+#[test]
+fn a_gateway_beats_as_a_collector_while_it_can_be_reached() {
+    let collector = Some("gw1".to_owned());
+    let settings = GatewaySettings { collector, ..settings(Framing::Tcp, &[1, 2], apart()) };
+    let mut refused = Gateway::new(settings.clone(), UtcTime::from_seconds(START));
+    // One when polling begins, so that there is a due time; then silence.
+    assert_eq!(beats(&mut refused, 7_200, i64::MAX), [0]);
+    let health = refused.health();
+    assert_eq!(health.unreached, Some(UtcTime::from_seconds(START)));
+    assert!(health.units.iter().all(|unit| unit.state == UnitState::Unreached));
+    assert_eq!(health.units[0].last_fault.as_ref().unwrap().1, "connection refused");
+
+    let mut well = Gateway::new(settings, UtcTime::from_seconds(START));
+    let seen = beats(&mut well, 7_200, 3_000);
+    assert!(seen[1] >= 3_000, "{seen:?}");
+    let apart = seen[1..].windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(apart.clone().count() >= 12 && apart.max().unwrap() <= 301, "{seen:?}");
+    assert_eq!(well.health().unreached, None);
+}
+
+#[test]
+fn a_gateway_whose_units_are_all_silent_is_not_reached() {
+    let mut line = Line::new(Framing::Rtu, &[1, 2], apart());
+    line.dead = vec![2];
+    line.run_for(600);
+    assert_eq!(line.gateway.health().unreached, None, "one of two answers");
+    line.dead = vec![1, 2];
+    line.run_for(600);
+    assert!(line.gateway.health().unreached.is_some());
+    line.dead.clear();
+    line.run_for(1_000);
+    assert_eq!(line.gateway.health().unreached, None);
+}

@@ -12,6 +12,7 @@ fn record() -> PollRecord {
         use_,
         unit,
         value: value.map(|text| text.parse().unwrap()),
+        float: true,
     };
     PollRecord {
         source: "modbus:gw1/3".to_owned(),
@@ -57,8 +58,7 @@ fn read(payload: &[u8]) -> String {
 #[test]
 fn a_poll_becomes_a_report() {
     let payload = record().encode();
-    expect![[r#"
-        {"v":1,"source":"modbus:gw1/3","gateway":"gw1","unit":3,"collector":"C-01","profile":"eastron-sdm630","reads":[{"at":"2027-01-15T08:15:00.25Z","request":"04 00 48 00 02","response":"04 04 46 40 E6 B6","values":[{"channel":"energy_active_import_total","kind":"cumulative","unit":"kWh","value":"12345.678"},{"channel":"voltage_l1","kind":"instant","unit":"V","value":null}]}],"events":[{"code":"meter_flag","at":"2027-01-15T08:15:01Z","detail":"modbus_profile: x"}],"status":["serial_number=4711"]}"#]]
+    expect![[r#"{"v":1,"source":"modbus:gw1/3","gateway":"gw1","unit":3,"collector":"C-01","profile":"eastron-sdm630","reads":[{"at":"2027-01-15T08:15:00.25Z","request":"04 00 48 00 02","response":"04 04 46 40 E6 B6","values":[{"channel":"energy_active_import_total","kind":"cumulative","unit":"kWh","value":"12345.678","float":true},{"channel":"voltage_l1","kind":"instant","unit":"V","value":null,"float":true}]}],"events":[{"code":"meter_flag","at":"2027-01-15T08:15:01Z","detail":"modbus_profile: x"}],"status":["serial_number=4711"]}"#]]
     .assert_eq(&String::from_utf8(payload.clone()).unwrap());
     expect![[r#"
         modbus:gw1/3 via C-01 heard 2027-01-15T08:15:00.25Z collector, status `serial_number=4711`, 1 reads
@@ -100,7 +100,7 @@ fn what_is_no_poll_is_refused() {
         refused bad_format: `flag` is no event code
         refused bad_format: `2027-01-15 08:15` is no UTC time
         refused bad_format: unknown field `x`, expected one of `v`, `source`, `gateway`, `unit`, `collector`, `profile`, `reads`, `events`, `status` at line 1 column 59
-        refused bad_json: expected `,` or `}` at line 1 column 304
+        refused bad_json: expected `,` or `}` at line 1 column 317
     "#]]
     .assert_eq(&said);
     let late = good.replace("2027-01-15T08:15:00.25Z", "1999-01-15T08:15:00.25Z");

@@ -1,0 +1,195 @@
+//! Modbus units that people take live: what the console and the API do alike. A unit, a gateway or
+//! a bus address that is polled already is never pointed elsewhere without being confirmed.
+
+use metering::SourceId;
+use store::Database;
+use store::modbus_units::{self, By, PolledUnit};
+
+use crate::config::GatewayAddress;
+use crate::polling::Watch;
+use crate::polling::live::{self, LiveError};
+
+/// Shortest and longest time between two polls, in seconds.
+const EVERY_S: std::ops::RangeInclusive<i32> = 1..=86_400;
+const GATEWAY_BYTES_MAX: usize = 40;
+
+/// A unit as somebody asks for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    pub gateway: &'a str,
+    /// `HOST:PORT` is Modbus TCP.
+    pub address: &'a str,
+    pub unit: u8,
+    /// Name of a profile, or the TOML of one.
+    pub profile: &'a str,
+    /// `15m`.
+    pub every: &'a str,
+}
+
+impl Wish<'_> {
+    /// The unit, checked.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, for a person.
+    pub fn unit(&self, polls: &Watch) -> Result<PolledUnit, LiveError> {
+        let gateway = self.gateway.trim();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if gateway.is_empty() || gateway.len() > GATEWAY_BYTES_MAX || !gateway.chars().all(plain) {
+            return Err(bad("name the gateway with letters, digits, `-`, `_` and `.`"));
+        }
+        let address = self.address.trim();
+        let address = if address.contains("://") || address.starts_with('/') {
+            address.to_owned()
+        } else {
+            format!("tcp://{address}")
+        };
+        let address: GatewayAddress = address.parse().map_err(LiveError::Address)?;
+        let every = crate::config::value::parse_duration(self.every.trim())
+            .map_err(|error| LiveError::Value(error.to_string()))?;
+        let every_s = i32::try_from(every.as_secs()).ok().filter(|s| EVERY_S.contains(s));
+        live::profile(&polls.profiles(), self.profile)?;
+        Ok(PolledUnit {
+            source: format!("modbus:{gateway}/{}", self.unit),
+            gateway: gateway.to_owned(),
+            address: address.to_string(),
+            unit: self.unit,
+            profile: self.profile.to_owned(),
+            every_s: every_s.ok_or_else(|| bad("poll it every 1s to 1d"))?,
+        })
+    }
+}
+
+/// Takes a unit live. What it would point elsewhere must be `confirmed`; a gateway that moves takes
+/// its units along, since a gateway is at one address.
+///
+/// # Errors
+/// [`LiveError::Confirm`] says what would change, with the meters behind it; else what is wrong.
+pub async fn apply(
+    database: &Database,
+    polls: &Watch,
+    (unit, confirmed): (&PolledUnit, bool),
+    by: By<'_>,
+) -> Result<(), LiveError> {
+    if by.reason.is_empty() {
+        return Err(LiveError::NoReason);
+    }
+    let live = modbus_units::live(database).await?;
+    let live: Vec<PolledUnit> = live.into_iter().map(|change| change.unit).collect();
+    let found = Found::of(unit, &live, polls)?;
+    if let Some(source) = &found.same_place {
+        let meter = feeds(database, source).await?;
+        return Err(LiveError::Value(format!(
+            "unit {} at {} is polled as {source} already ({meter}): end that first",
+            unit.unit, unit.address
+        )));
+    }
+    if !confirmed && !found.is_empty() {
+        return Err(LiveError::Confirm(found.told(&unit.source, database).await?));
+    }
+    let moved = found.moved.iter().filter(|other| other.source != unit.source).map(|other| {
+        let address = unit.address.clone();
+        PolledUnit { address, ..other.clone() }
+    });
+    let all: Vec<PolledUnit> = moved.chain([unit.clone()]).collect();
+    Ok(modbus_units::apply(database, &all, by).await?)
+}
+
+/// What a wish would change of what is polled.
+#[derive(Default)]
+struct Found {
+    /// The device of this name is polled otherwise: by which address, unit and profile.
+    same_source: Option<(String, u8, String)>,
+    /// Units of its gateway, which is at another address.
+    moved: Vec<PolledUnit>,
+    /// The name under which this unit of this address is polled.
+    same_place: Option<String>,
+}
+
+impl Found {
+    fn of(unit: &PolledUnit, live: &[PolledUnit], polls: &Watch) -> Result<Self, LiveError> {
+        let mut found = Self::default();
+        for other in live {
+            let moves = other.address != unit.address;
+            if other.source == unit.source && (moves || other.profile != unit.profile) {
+                let now = (other.address.clone(), other.unit, other.profile.clone());
+                found.same_source = Some(now);
+            }
+            if other.gateway == unit.gateway && moves {
+                found.moved.push(other.clone());
+            }
+            let same_place = !moves && other.unit == unit.unit;
+            if same_place && other.source != unit.source {
+                found.same_place = Some(other.source.clone());
+            }
+        }
+        for gateway in polls.gateways() {
+            // A bus of the configuration: those of people are in the list above.
+            let configured = |source: &str| !live.iter().any(|other| other.source == source);
+            let units = gateway.units.iter().filter(|other| configured(&other.source));
+            if gateway.name == unit.gateway && gateway.address != unit.address {
+                if units.clone().next().is_some() {
+                    return Err(LiveError::Value(format!(
+                        "the gateway {} stands in the configuration at {}: change it there, or \
+                         name this one otherwise",
+                        gateway.name, gateway.address
+                    )));
+                }
+            } else if gateway.address == unit.address {
+                let Some(same) = units.clone().find(|other| other.unit == unit.unit) else {
+                    continue;
+                };
+                if same.source != unit.source {
+                    found.same_place = Some(same.source.clone());
+                } else if same.profile != unit.profile {
+                    let now = (gateway.address.clone(), same.unit, same.profile.clone());
+                    found.same_source = Some(now);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.same_source.is_none() && self.moved.is_empty()
+    }
+
+    /// Each as a sentence, with the meter that it feeds.
+    async fn told(&self, name: &str, database: &Database) -> Result<Vec<String>, LiveError> {
+        let mut told = Vec::new();
+        if let Some((address, unit, profile)) = &self.same_source {
+            let meter = feeds(database, name).await?;
+            let profile = if profile.contains('\n') { "a profile of its own" } else { profile };
+            told.push(format!(
+                "the device {name} is live at {address}, unit {unit}, by {profile}; {meter}"
+            ));
+        }
+        for other in &self.moved {
+            if other.source == name {
+                continue;
+            }
+            let meter = feeds(database, &other.source).await?;
+            told.push(format!(
+                "the device {} of the same gateway is live at {} and would move along; {meter}",
+                other.source, other.address
+            ));
+        }
+        Ok(told)
+    }
+}
+
+async fn feeds(database: &Database, source: &str) -> Result<String, LiveError> {
+    let sources = [SourceId::parse(source)];
+    let owners = store::mappings::owners(database, &sources).await?;
+    let mut numbers = Vec::new();
+    for owner in owners {
+        numbers.extend(database.load_meter(owner).await?.into_iter().map(|meter| meter.number));
+    }
+    Ok(match numbers.as_slice() {
+        [] => "no meter is provisioned for it".to_owned(),
+        numbers => format!("it is meter {}", numbers.join(", ")),
+    })
+}
+
+fn bad(what: &str) -> LiveError {
+    LiveError::Value(what.to_owned())
+}
