@@ -126,7 +126,10 @@ pub async fn active(database: &Database) -> Result<Option<BundleRow>, StoreError
 ///
 /// # Errors
 /// When the database is away.
-pub async fn held_at_record(database: &Database, seq: i64) -> Result<Option<BundleRow>, StoreError> {
+pub async fn held_at_record(
+    database: &Database,
+    seq: i64,
+) -> Result<Option<BundleRow>, StoreError> {
     one(&database.client().await?, HELD_BEFORE_RECORD, &[&seq]).await
 }
 

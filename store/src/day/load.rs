@@ -69,12 +69,21 @@ const EVENTS: &str = concat!(
         AND v.occurred_at < $6 ORDER BY v.occurred_at, v.seq LIMIT 2000) e ORDER BY 1, 2, e.seq"
 );
 
+/// What files say of a slot that has a value already was decided when they came: the newer file
+/// corrects the older, and that is no second device.
 const DIFFERING: &str = concat!(
     "SELECT q.i, k.starts_at, c.len_s ",
     asked!(),
     "JOIN LATERAL (SELECT DISTINCT o.starts_at FROM read_conflict o \
         WHERE o.meter_id = q.meter_id AND o.channel = q.channel AND o.starts_at >= q.from_at \
-        AND o.starts_at < q.to_at) k ON true WHERE q.from_at >= $5 AND q.to_at <= $6 ORDER BY 1, 2"
+        AND o.starts_at < q.to_at \
+        AND NOT (o.outcome = 2 AND EXISTS (SELECT FROM interval_exception x \
+            WHERE x.meter_id = o.meter_id AND x.channel = o.channel \
+            AND x.starts_at = o.starts_at AND x.reason = 4)) \
+        AND NOT (o.outcome = 1 AND 1 < (SELECT count(*) FROM imported_span p \
+            WHERE p.meter_id = o.meter_id AND p.channel = o.channel \
+            AND p.from_at <= o.starts_at AND p.to_at > o.starts_at))) k ON true \
+    WHERE q.from_at >= $5 AND q.to_at <= $6 ORDER BY 1, 2"
 );
 
 /// Reads nearest to each edge, at most 40 days away from it.

@@ -12,6 +12,7 @@ use vee::status::{Candidate, EstimateGrade, ReadSource, better};
 use crate::database::{Connection, Database};
 use crate::day::note_touched;
 use crate::error::StoreError;
+use crate::estimation::{LateActual, supersede};
 use crate::partitions::{Table, Touched};
 use crate::tx::Tx;
 use crate::types::Stamp;
@@ -45,13 +46,15 @@ pub struct Settled {
 /// What stands in each slot: received value and code, best version, the newest other file that
 /// covers it, and what its sender said.
 const STANDING: &str = "\
-    SELECT u.i, r.value, r.flags, x.value, x.status, x.source, x.method, s.made_at, q.quality \
+    SELECT u.i, r.value, r.flags, x.value, x.status, x.source, x.method, s.made_at, q.quality, \
+        x.estimation_no \
     FROM unnest($1::int4[], $2::int2[], $3::timestamptz[], $4::timestamptz[]) WITH ORDINALITY \
         AS u(meter_id, channel, starts_at, ends_at, i) \
     JOIN LATERAL (SELECT v.value, v.flags FROM read_interval v WHERE v.meter_id = u.meter_id \
         AND v.channel = u.channel AND v.starts_at = u.starts_at AND v.starts_at >= $6 \
         AND v.starts_at <= $7) r ON true \
-    LEFT JOIN LATERAL (SELECT e.value, e.status, e.source, e.method FROM interval_exception e \
+    LEFT JOIN LATERAL (SELECT e.value, e.status, e.source, e.method, e.estimation_no \
+        FROM interval_exception e \
         WHERE e.meter_id = u.meter_id AND e.channel = u.channel AND e.starts_at = u.starts_at \
         AND e.lane = 0 AND e.starts_at >= $6 AND e.starts_at <= $7 \
         ORDER BY e.version DESC LIMIT 1) x ON true \
@@ -96,6 +99,7 @@ pub async fn settle(
     let client = tx.client();
     let rows = standing(client, import_no, offered, (first, last)).await?;
     let (mut changes, mut outcomes, mut settled) = (Vec::new(), Vec::new(), Settled::default());
+    let mut late = Vec::new();
     for row in &rows {
         let at = usize::try_from(row.get::<_, i64>(0) - 1).unwrap_or(usize::MAX);
         let Some(one) = offered.get(at) else { continue };
@@ -103,20 +107,29 @@ pub async fn settle(
         if one.value == there.value && one.class() == there.class() {
             continue;
         }
+        if there.waits_for_its_day(one) {
+            continue;
+        }
         let wins = there.yields_to(one, made_at);
         settled.taken += u64::from(wins);
         settled.kept += u64::from(!wins);
         outcomes.push((one, wins));
-        if wins {
-            changes.push(one.change(actor));
+        match there.estimation_no.filter(|_| one.class() == Class::Measured) {
+            Some(number) if wins => late.push(one.late(number, there.value)),
+            _ if wins => changes.push(one.change(actor)),
+            _ => {}
         }
     }
     append(client, &changes, at).await?;
     decided(client, &outcomes, at).await?;
+    // Also of values that stay: their day may have been judged before it was decided on them.
+    let day = |one: &Offered| (one.meter, one.channel, one.start().utc_day());
     let days: BTreeSet<(MeterId, ChannelNo, i64)> =
-        changes.iter().map(|c| (c.meter, c.channel, c.start.utc_day())).collect();
+        outcomes.iter().map(|(one, _)| day(one)).collect();
     note_touched(client, &days.into_iter().collect::<Vec<_>>(), at).await?;
     tx.commit().await?;
+    // What our own estimate was off by is trued up, as with any value that comes late.
+    supersede(database, &late, at).await?;
     Ok(settled)
 }
 
@@ -184,6 +197,10 @@ struct Standing {
     finalised: bool,
     by_staff: bool,
     method: i16,
+    /// What was received, and whether nobody doubted it then.
+    received: (i64, bool),
+    /// Our own estimate that stands.
+    estimation_no: Option<i64>,
 }
 
 impl Standing {
@@ -198,11 +215,20 @@ impl Standing {
             finalised: row.get::<_, Option<&str>>(8) == Some("final_substituted"),
             by_staff: row.get::<_, Option<i16>>(5) == Some(Source::Staff as i16),
             method: row.get::<_, Option<i16>>(6).unwrap_or(0),
+            received: (row.get(1), received & 15 == 1),
+            estimation_no: row.get(9),
         })
     }
 
     fn class(&self) -> Class {
         class(self.status, self.finalised)
+    }
+
+    /// The file's value is the one that was received and our estimate stands before it: it takes its
+    /// place with the true-up when the checks of its day have seen it.
+    fn waits_for_its_day(&self, one: &Offered) -> bool {
+        let measured = one.class() == Class::Measured;
+        measured && self.estimation_no.is_some() && self.received == (one.value, true)
     }
 
     fn yields_to(&self, one: &Offered, made_at: UtcTime) -> bool {
@@ -248,6 +274,20 @@ impl Offered {
 
     fn class(&self) -> Class {
         class(self.status, self.finalised)
+    }
+
+    const fn late(&self, estimation_no: i64, estimate: i64) -> LateActual {
+        LateActual {
+            rate: None,
+            estimation_no,
+            meter: self.meter,
+            channel: self.channel,
+            end: self.end,
+            len_s: self.len_s,
+            estimate,
+            actual: self.value,
+            flags: self.flags,
+        }
     }
 
     fn change(&self, actor: &str) -> Change {

@@ -21,7 +21,7 @@ const SNOOZE_P1_S_MAX: i64 = 3_600;
 /// Longest comment, in bytes.
 const TEXT_BYTES_MAX: usize = 4_000;
 
-/// Why an issue that nobody acknowledged is open for the moment in which it is rejected.
+/// Why an issue that nobody acknowledged is open for the moment in which it is rejected or closed.
 pub const JUDGED: &str = "judged";
 
 /// The issue with this number, locked.
@@ -266,7 +266,8 @@ async fn close(
     };
     let mut from = issue.state;
     for (to, actor) in path {
-        let one = Step { from, to: *to, actor: *actor, who: by.actor, reason: &reason };
+        let reason = if *to == State::Open { JUDGED } else { &reason };
+        let one = Step { from, to: *to, actor: *actor, who: by.actor, reason };
         let dates = (Some(by.at), Some(by.at));
         move_issue(client, &issue.issue_id, &one, (by.at, None), dates).await?;
         from = *to;

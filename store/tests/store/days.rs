@@ -7,6 +7,7 @@ use metering::{
     RuleMask, RuleNo, UtcTime,
 };
 use store::day::{self, CursorMove, DayRequest, JudgedDay, Verdicts};
+use store::files::Offered;
 use store::{Batch, Database, Writer};
 use vee::day::{DaySummary, DayVerdict, SlotVersion};
 
@@ -147,6 +148,54 @@ async fn a_day_is_loaded_judged_and_kept_once() {
     assert_eq!(version, 2, "the value as received is version 1");
     let due = day::due(&database, day_start(1), 10).await.unwrap();
     assert_eq!(due.len(), 1, "the first channel waits for its next day");
+}
+
+#[tokio::test]
+async fn a_file_that_corrects_another_is_no_second_device() {
+    let test = "a_file_that_corrects_another_is_no_second_device";
+    let Some(database) = database(test).await else { return };
+    meters(&database, 1).await;
+    let mut writer = Writer::new(database.clone());
+    for value in [7, 9] {
+        let intervals = (4..14).map(|slot| quarter(1, slot, value)).collect();
+        let _ = writer.append(&Batch { intervals, ..batch(day_start(1)) }).await.unwrap();
+    }
+    let differing = async || {
+        let loaded = day::load(&database, &[request(1, 0)]).await.unwrap();
+        loaded[0].differing.len()
+    };
+    assert_eq!(differing().await, 10, "nobody knows whose they are");
+    let client = database.client().await.unwrap();
+    let files = "WITH f AS (INSERT INTO imported_file (sha256, name, format, size, by_record, \
+            made_at, received_at, actor) \
+            SELECT sha256(n::text::bytea), 'f' || n, 'nem12', 1, false, \
+                $1::timestamptz + make_interval(hours => n), $1, 'test' \
+            FROM generate_series(1, 2) AS n RETURNING import_no, made_at) \
+        INSERT INTO imported_span SELECT 1, 1, $1::timestamptz, \
+            $1::timestamptz + interval '1 day', f.made_at, f.import_no FROM f";
+    client.batch_execute(&files.replace("$1", &format!("'{T0}'"))).await.unwrap();
+    drop(client);
+    let offered: Vec<Offered> = (4..14)
+        .map(|slot| {
+            let row = quarter(1, slot, 9).reading;
+            Offered {
+                meter: row.reading.meter,
+                channel: row.reading.channel,
+                end: row.reading.interval.end(),
+                len_s: row.reading.interval.len_s(),
+                value: 9,
+                status: QualityStatus::Raw,
+                flags: row.reading.flags,
+                failed: row.failed,
+                finalised: false,
+            }
+        })
+        .collect();
+    let newer = (2, T0.plus_seconds(7_200));
+    let by = ("import", day_start(1));
+    let settled = store::files::settle(&database, newer, &offered, by).await.unwrap();
+    assert_eq!((settled.taken, settled.kept), (10, 0));
+    assert_eq!(differing().await, 0, "the newer file corrects the older");
 }
 
 #[tokio::test]
