@@ -108,11 +108,10 @@ fn continuous(meter: &mut Meter, at: usize, hour: Hour, env: &mut Env) {
     let key = AlertKey::of(subject, RuleId::GAS_CONT, no);
     let newest = channel.last_end.s();
     let Some(water) = channel.water.as_deref_mut() else { return };
-    let run = water.gas.get_or_insert_with(|| Box::new(GasRun::NONE));
     // Until the least hour of ten days without heating is known nothing can be said.
-    let unknown = run.limit == 0;
+    let Some(run) = water.gas.as_mut().filter(|run| run.limit != 0) else { return };
     let limit = i64::from(run.limit).max(env.params.gas_cont_mlph);
-    if hour.rate <= limit || heats || process || unknown {
+    if hour.rate <= limit || heats || process {
         if hour.end > run.from.s() {
             // A late hour may break a run that was thought whole.
             let whole = hour.end >= newest;

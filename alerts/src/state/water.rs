@@ -129,9 +129,10 @@ impl Water {
         self.head.s().saturating_sub(self.slots_kept()).max(self.lost.s())
     }
 
-    /// Keeps the slots from `from` on up to `head`, when that is not too long.
+    /// Keeps the slots from `from` on up to `head`, when that is not too long; there is no room for
+    /// those that were lost already.
     pub(crate) fn cover(&mut self, (from, head): (i64, i64), len_s: i64) {
-        let (base, wanted) = (WINDOW_S / len_s, head - from + 1);
+        let (base, wanted) = (WINDOW_S / len_s, head - from.max(self.lost.s() + 1) + 1);
         if self.head == Sec::NEVER || wanted <= self.slots_kept() || wanted > LONGEST_S / len_s {
             return;
         }
@@ -293,6 +294,14 @@ mod tests {
             (water.get(100), water.get(119), water.slots_kept()),
             (Some(100), Some(119), 52)
         );
+        // What was lost before needs no room: it grows with what is to be kept.
+        let mut late = Water::new(3_600, 1);
+        (100..130).for_each(|slot| assert!(late.put(slot, Some(slot))));
+        for head in 130..160 {
+            late.cover((head - 120, head), 3_600);
+            assert!(late.put(head, Some(head)));
+        }
+        assert_eq!((late.slots_kept(), late.get(103), late.get(104)), (78, None, Some(104)));
         water.trim(149, 3_600);
         assert_eq!((water.get(125), water.get(124), water.slots_kept()), (Some(125), None, 26));
         assert!(!water.put(124, Some(0)) && water.last_zero.s() == 124);

@@ -47,7 +47,7 @@ fn the_state_of_a_meter_stays_in_its_budget() {
         size_of::<Link>(),
         each.join(" | "),
     );
-    expect!["meter 104 channel 248 link 24 | electricity 15min 478 | gas 1h step=1 668 | water 1h step=1 652 | water 15min step=1 741"].assert_eq(&sizes);
+    expect!["meter 104 channel 248 link 24 | electricity 15min 478 | gas 1h step=1 652 | water 1h step=1 652 | water 15min step=1 741"].assert_eq(&sizes);
 }
 
 /// A battery, losses and a register cost those that have them.
