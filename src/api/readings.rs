@@ -134,6 +134,8 @@ struct ReviewBody {
     method: Option<u8>,
     /// Edit: interval END to value in thousandths of the base unit.
     values: Vec<(String, i64)>,
+    /// `edit`: also values of another size than the channel ever measured.
+    force: bool,
 }
 
 impl ReviewBody {
@@ -193,7 +195,7 @@ pub(super) async fn act(
                 ReviewBody::time("/values", end).map(|end| (end, *value))
             };
             let values = body.values.iter().map(value).collect::<Result<Vec<_>, _>>()?;
-            kept(&vee::edit(db, body.key(&state).await?, &values, who).await?)
+            kept(&vee::edit(db, body.key(&state).await?, &values, body.force, who).await?)
         }
         _ => {
             let acts = "accept, reject, estimate, edit, undo, preview";

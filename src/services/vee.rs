@@ -6,6 +6,7 @@
 
 pub(crate) mod channel;
 pub(crate) mod draft;
+mod habit;
 
 use std::collections::BTreeSet;
 
@@ -55,6 +56,12 @@ pub enum VeeError {
          the meter with the right `cap_per_hour` first"
     )]
     OverCap { end: UtcTime, most_milli: i64, len_s: i32 },
+    #[error(
+        "the value of the interval that ends at {end} is more than ten times the most that the \
+         channel measured in an interval of the {days} days before ({most_milli} thousandths); \
+         insist (`--force`, `\"force\": true`) where it is right"
+    )]
+    Unusual { end: UtcTime, most_milli: i64, days: i64 },
     #[error(
         "the value of the interval that ends at {end} is no whole number of the channel's steps \
          ({step_milli} thousandths each)"
@@ -168,15 +175,16 @@ pub async fn estimate(
 /// # Errors
 /// [`VeeError::NoReason`], [`VeeError::Range`]; [`VeeError::Future`], [`VeeError::BeforeFirst`],
 /// [`VeeError::AfterLast`], [`VeeError::Negative`], [`VeeError::OverCap`] (rule REG-CAP) or
-/// [`VeeError::OffStep`] of a value that cannot be; refused when the database holds something final.
+/// [`VeeError::OffStep`] of a value that cannot be, [`VeeError::Unusual`] unless `force`; refused when the database holds something final.
 pub async fn edit(
     db: &Database,
     (meter, channel): (MeterId, ChannelNo),
     values: &[(UtcTime, i64)],
+    force: bool,
     who: Person<'_>,
 ) -> Result<Vec<Kept>, VeeError> {
     let (actor, reason) = who.check()?;
-    let (asset, runs) = runs_to_edit(db, (meter, channel), values, who.now).await?;
+    let (asset, runs) = runs_to_edit(db, (meter, channel), values, force, who.now).await?;
     let len_s = asset.channel.len_s;
     let mut kept = Vec::new();
     for (gap, values) in runs {
@@ -217,15 +225,17 @@ pub async fn try_edit(
     db: &Database,
     key: (MeterId, ChannelNo),
     values: &[(UtcTime, i64)],
+    force: bool,
     now: UtcTime,
 ) -> Result<(), VeeError> {
-    runs_to_edit(db, key, values, now).await.map(|_| ())
+    runs_to_edit(db, key, values, force, now).await.map(|_| ())
 }
 
 async fn runs_to_edit(
     db: &Database,
     (meter, channel): (MeterId, ChannelNo),
     values: &[(UtcTime, i64)],
+    force: bool,
     now: UtcTime,
 ) -> Result<(ChannelFacts, Vec<(Gap, Vec<i64>)>), VeeError> {
     let asset = channel::asset(db, meter, channel).await?;
@@ -244,6 +254,9 @@ async fn runs_to_edit(
         plausible(&asset, *end, *value)?;
     }
     let runs = draft::runs(values, len_s).ok_or(VeeError::Range { len_s })?;
+    if !force && asset.channel.cap_per_hour <= 0 {
+        habit::check(db, (meter, channel), &asset, &runs).await?;
+    }
     Ok((asset, runs))
 }
 

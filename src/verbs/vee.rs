@@ -70,7 +70,9 @@ pub(super) async fn run(
             let kept = service::estimate(db, &found.range, *method, who).await.map_err(failed)?;
             estimations(&kept)
         }
-        VeeVerb::Edit { act, values } => edit(db, act, values, person(act, account, now)).await,
+        VeeVerb::Edit { act, values, force } => {
+            edit(db, act, (values, *force), person(act, account, now)).await
+        }
         VeeVerb::Estimates { state, query, page, output } => {
             super::vee_estimates::list(db, (*state, query.clone()), (*page, *output)).await
         }
@@ -325,7 +327,7 @@ fn side_by_side(found: &Found, told: &[Estimate], format: OutputFormat) -> anyho
 async fn edit(
     db: &Database,
     act: &DecideArgs,
-    values: &[String],
+    (values, force): (&[String], bool),
     who: Person<'_>,
 ) -> anyhow::Result<()> {
     let found = find(db, &act.stretch, who.now).await?;
@@ -346,11 +348,11 @@ async fn edit(
     }
     let key = (found.range.meter, found.range.channel);
     if act.dry_run {
-        service::try_edit(db, key, &given, who.now).await.map_err(failed)?;
+        service::try_edit(db, key, &given, force, who.now).await.map_err(failed)?;
         say!("would edit {}; nothing was changed", intervals(given.len()))?;
         return Ok(());
     }
-    let kept = service::edit(db, key, &given, who).await.map_err(failed)?;
+    let kept = service::edit(db, key, &given, force, who).await.map_err(failed)?;
     estimations(&kept)
 }
 

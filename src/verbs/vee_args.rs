@@ -50,6 +50,9 @@ pub(super) enum VeeVerb {
         /// Such as 0.25,0.31,0.3: as many as the stretch has intervals.
         #[arg(long, value_delimiter = ',', required = true)]
         values: Vec<String>,
+        /// Also values of more than ten times what the channel ever measured lately.
+        #[arg(long)]
+        force: bool,
     },
     /// Takes the newest version of each interval back.
     Undo(DecideArgs),

@@ -52,7 +52,8 @@ pub(in crate::console) async fn act(
         }
         "edit" => {
             let values = values(&target, &form)?;
-            vee::edit(&console.db, key, &values, who).await.map_err(refusal)?;
+            let force = !field(&form, "force").is_empty();
+            vee::edit(&console.db, key, &values, force, who).await.map_err(refusal)?;
             format!("edited, {}", count(u64::try_from(values.len()).unwrap_or(0)))
         }
         "release" => {

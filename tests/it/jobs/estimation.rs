@@ -328,9 +328,12 @@ async fn people_reject_estimate_edit_and_take_back() {
     let all =
         |value| -> Vec<(UtcTime, i64)> { (30..34).map(|slot| (at(12, slot + 1), value)).collect() };
     let (values, part) = (all(50_000), all(50_250));
-    let told = service::edit(&db, (rig.meter, CHANNEL), &part, who("read by hand", now)).await;
+    let told =
+        service::edit(&db, (rig.meter, CHANNEL), &part, false, who("read by hand", now)).await;
     assert!(matches!(told, Err(VeeError::OffStep { step_milli: 1_000, .. })), "{told:?}");
-    service::edit(&db, (rig.meter, CHANNEL), &values, who("read by hand", now)).await.unwrap();
+    service::edit(&db, (rig.meter, CHANNEL), &values, false, who("read by hand", now))
+        .await
+        .unwrap();
     let edited = rig.slots(from, to).await;
     assert!(edited.iter().all(|slot| slot.status == QualityStatus::Edited));
     let edited: Vec<i64> = edited.iter().map(|slot| slot.value).collect();

@@ -101,7 +101,9 @@ async fn each_undo_goes_further_back_to_what_the_meter_sent() {
     let first: Vec<i64> = rig.slots(from, to).await.iter().map(|slot| slot.value).collect();
     for value in [50_000, 60_000] {
         let values: Vec<(UtcTime, i64)> = (30..34).map(|slot| (at(12, slot + 1), value)).collect();
-        service::edit(&db, (rig.meter, CHANNEL), &values, who("by hand", now)).await.unwrap();
+        service::edit(&db, (rig.meter, CHANNEL), &values, false, who("by hand", now))
+            .await
+            .unwrap();
     }
     let mut told = Vec::new();
     for _ in 0..3 {
@@ -141,9 +143,9 @@ async fn an_edit_of_one_interval_leaves_the_rest_of_the_estimate() {
     assert_eq!(rig.pass(at(13, 24)).await.applied, 1);
     let (db, now) = (rig.database.clone(), at(13, 25));
     let off = [(at(12, 71).plus_seconds(7), 1_000)];
-    assert!(service::edit(&db, (rig.meter, CHANNEL), &off, who("x", now)).await.is_err());
+    assert!(service::edit(&db, (rig.meter, CHANNEL), &off, false, who("x", now)).await.is_err());
     let ahead = [(at(13, 26), 1_000)];
-    let told = service::edit(&db, (rig.meter, CHANNEL), &ahead, who("x", now)).await;
+    let told = service::edit(&db, (rig.meter, CHANNEL), &ahead, false, who("x", now)).await;
     assert!(matches!(told, Err(VeeError::Future { .. })), "{told:?}");
     let (before, ahead) = (rig.range(at(-400, 0), at(-400, 4)), rig.range(at(14, 0), at(14, 4)));
     let why = || who("x", now);
@@ -159,15 +161,17 @@ async fn an_edit_of_one_interval_leaves_the_rest_of_the_estimate() {
         service::accept(&db, &before, why()).await,
         service::undo(&db, &before, why()).await,
         service::estimate(&db, &before, None, why()).await.map(|_| 0),
-        service::edit(&db, (rig.meter, CHANNEL), &[(at(-400, 1), 1_000)], why()).await.map(|_| 0),
+        service::edit(&db, (rig.meter, CHANNEL), &[(at(-400, 1), 1_000)], false, why())
+            .await
+            .map(|_| 0),
     ] {
         assert!(matches!(told, Err(VeeError::BeforeFirst { .. })), "{told:?}");
     }
     let less = [(at(12, 71), -1)];
-    let told = service::edit(&db, (rig.meter, CHANNEL), &less, who("x", now)).await;
+    let told = service::edit(&db, (rig.meter, CHANNEL), &less, false, who("x", now)).await;
     assert!(matches!(told, Err(VeeError::Negative { .. })), "{told:?}");
     let one = [(at(12, 71), 90_000)];
-    service::edit(&db, (rig.meter, CHANNEL), &one, who("seen", now)).await.unwrap();
+    service::edit(&db, (rig.meter, CHANNEL), &one, false, who("seen", now)).await.unwrap();
     assert_eq!(rig.text(STATES).await, "APPLIED 6; APPLIED 12");
     rig.sound().await;
     // Late truth still takes the place of the rest, not of the edit.
@@ -195,9 +199,30 @@ async fn estimates_become_final_when_bills_no_longer_change() {
     // Staff may still edit it.
     let db = rig.database.clone();
     let values: Vec<(UtcTime, i64)> = (70..78).map(|slot| (at(12, slot + 1), 40_000)).collect();
-    service::edit(&db, (rig.meter, CHANNEL), &values, who("court", long)).await.unwrap();
+    service::edit(&db, (rig.meter, CHANNEL), &values, false, who("court", long)).await.unwrap();
     let range = rig.range(at(12, 70), at(12, 78));
     let told = service::estimate(&db, &range, Some(Method::LikeMean), who("no", long)).await;
     assert!(told.is_err(), "an edit is no gap");
     rig.sound().await;
+}
+
+#[tokio::test]
+async fn a_value_of_another_size_than_the_channel_knows_is_written_only_when_somebody_insists() {
+    let test = "a_value_of_another_size_than_the_channel_knows_is_written_only_when_somebody_insists";
+    let Some(mut rig) = Rig::new(test).await else { return };
+    rig.history(13, |day, slot| day == 12 && (30..34).contains(&slot)).await;
+    let db = rig.database.clone();
+    let client = db.client().await.unwrap();
+    client.execute("UPDATE meter_channel SET cap_per_hour = 0", &[]).await.unwrap();
+    drop(client);
+    let most = (0..96).map(|slot| usual(11, slot)).max().unwrap();
+    let (now, key) = (at(13, 25), (rig.meter, CHANNEL));
+    let slip = [(at(12, 31), (most * 100 / 1_000) * 1_000)];
+    let told = service::edit(&db, key, &slip, false, who("read", now)).await;
+    assert!(matches!(told, Err(VeeError::Unusual { .. })), "{told:?}");
+    let told = service::try_edit(&db, key, &slip, false, now).await;
+    assert!(matches!(told, Err(VeeError::Unusual { .. })), "{told:?}");
+    service::edit(&db, key, &slip, true, who("a burst pipe", now)).await.unwrap();
+    let usual_size = [(at(12, 32), (most * 5 / 1_000) * 1_000)];
+    service::edit(&db, key, &usual_size, false, who("read", now)).await.unwrap();
 }
