@@ -27,6 +27,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
+pub use rule_words::spoken;
 pub use state::ConsoleState;
 
 /// The whole console. Starts the task that watches for news; it ends with the state's `shutdown`.

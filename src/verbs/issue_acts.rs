@@ -72,6 +72,9 @@ fn until_of(text: &str, zone: &TimeZone, now: UtcTime) -> Result<UtcTime, String
     parse_duration(text).map_or_else(|_| instant(text, zone), |duration| Ok(now + duration))
 }
 
+/// More hints than this are a list.
+const HINTS_MAX: usize = 5;
+
 fn cause_of(text: &str) -> Result<Cause, Failure> {
     let text = text.to_ascii_uppercase().replace(' ', "_");
     text.parse::<Cause>().map_err(|_| {
@@ -80,8 +83,12 @@ fn cause_of(text: &str) -> Result<Cause, Failure> {
         if near.is_empty() {
             near.extend(crate::config::keys::nearest(&text, all()));
         }
-        let hint = if near.is_empty() { all().collect() } else { near };
-        let what = format!("--cause: `{text}` is no cause; did you mean {}?", hint.join(", "));
+        near.truncate(HINTS_MAX);
+        let what = if near.is_empty() {
+            format!("--cause: `{text}` is no cause (docs/rules.md lists them by rule)")
+        } else {
+            format!("--cause: `{text}` is no cause; did you mean {}?", near.join(", "))
+        };
         Failure::new(Exit::Usage, what)
     })
 }

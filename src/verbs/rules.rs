@@ -303,6 +303,10 @@ fn show_rule(id: RuleId, bundle: &Bundle, format: OutputFormat) -> anyhow::Resul
             Cell::text(one.doc),
         ]);
     }
+    if list.is_empty() && format == OutputFormat::Table {
+        say!("it has no limits of its own")?;
+        return Ok(());
+    }
     list.print(format)?;
     Ok(())
 }
@@ -315,9 +319,12 @@ fn show_settings(info: &RuleInfo, bundle: &Bundle, format: OutputFormat) -> anyh
     let tags = tags.join(", ");
     // Nothing set: the rule's own times hold.
     let own_s = |set| if set == 0 { Cell::text("the rule's own") } else { Cell::number(set) };
+    let (says, clears) = crate::console::spoken(info.id.name).unwrap_or_default();
     let record = Record::new(vec![
         ("rule", Cell::text(format!("#{} {}", info.id.no.get(), info.id))),
         ("title", Cell::text(info.title)),
+        ("fires", Cell::text(says)),
+        ("is_over", Cell::text(clears)),
         ("utilities", Cell::text(info.utilities)),
         ("causes", Cell::text(joined(info.causes))),
         ("mandatory", Cell::text(if info.is_mandatory() { "yes" } else { "no" })),

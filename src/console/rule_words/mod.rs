@@ -71,6 +71,11 @@ pub(super) fn by_id(id: &str) -> Option<(&'static Group, &'static RuleText)> {
     })
 }
 
+/// When a rule of the catalogue fires and when it is over, as the pages say it.
+pub fn spoken(id: &str) -> Option<(&'static str, &'static str)> {
+    by_id(id).map(|(_, rule)| (rule.says, rule.clears))
+}
+
 pub(super) fn all() -> impl Iterator<Item = &'static RuleText> {
     GROUPS.iter().flat_map(|group| group.rules)
 }
