@@ -208,7 +208,8 @@ async fn estimates_become_final_when_bills_no_longer_change() {
 
 #[tokio::test]
 async fn a_value_of_another_size_than_the_channel_knows_is_written_only_when_somebody_insists() {
-    let test = "a_value_of_another_size_than_the_channel_knows_is_written_only_when_somebody_insists";
+    let test =
+        "a_value_of_another_size_than_the_channel_knows_is_written_only_when_somebody_insists";
     let Some(mut rig) = Rig::new(test).await else { return };
     rig.history(13, |day, slot| day == 12 && (30..34).contains(&slot)).await;
     let db = rig.database.clone();
