@@ -21,6 +21,8 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const SLOW: Duration = Duration::from_secs(10);
 /// A commit that runs when we are asked to stop may take this long.
 const STOP_GRACE: Duration = Duration::from_secs(3);
+/// When nothing came for so long, the sink writes what it had put off.
+const QUIET: Duration = Duration::from_secs(2);
 /// A batch that is refused is tried this often before it is halved: what looks like a fault of
 /// the rows may have been one of the moment.
 const ATTEMPTS: u32 = 3;
@@ -77,7 +79,7 @@ impl<P> Ready<P> {
 impl<S: Sink> Committer<S> {
     /// Commits until the intake ends, or until we shall stop and the store is away.
     pub(super) async fn run(mut self, mut works: mpsc::Receiver<Work<S::Prepared>>) {
-        while let Some(mut work) = works.recv().await {
+        while let Some(mut work) = self.next(&mut works).await {
             match self.work(&mut work).await {
                 Ok(()) => self.done.send_modify(|done| *done += 1),
                 Err(Stopped) => {
@@ -89,7 +91,18 @@ impl<S: Sink> Committer<S> {
                 }
             }
         }
-        self.sink.end().await;
+        self.sink.rest().await;
+    }
+
+    async fn next(
+        &mut self,
+        works: &mut mpsc::Receiver<Work<S::Prepared>>,
+    ) -> Option<Work<S::Prepared>> {
+        if let Ok(work) = tokio::time::timeout(QUIET, works.recv()).await {
+            return work;
+        }
+        self.sink.rest().await;
+        works.recv().await
     }
 
     async fn work(&mut self, work: &mut Work<S::Prepared>) -> Result<(), Stopped> {

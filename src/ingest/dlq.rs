@@ -72,7 +72,7 @@ impl Replayer {
             after = Some((last.received_at, last.sha256));
             self.tell(&page, (&mut core, &mut sink), &mut report).await?;
         }
-        sink.end().await;
+        sink.rest().await;
         if report.accepted > 0 {
             // A running head-end takes the counters over that were moved here.
             self.database.touch_assets(self.clock.now()).await?;

@@ -25,6 +25,8 @@ struct Kept {
     poison: Option<i64>,
     registry: store::assets::Registry,
     replayed: usize,
+    /// How often it was told that no batch follows.
+    rests: usize,
 }
 
 #[derive(Clone)]
@@ -97,7 +99,9 @@ impl Sink for FakeStore {
         Ok(self.with(|kept| kept.registry.clone()))
     }
 
-    async fn end(&mut self) {}
+    async fn rest(&mut self) {
+        self.with(|kept| kept.rests += 1);
+    }
 
     async fn replayed(&self, letters: &[Letter], _at: UtcTime) -> Result<(), SinkError> {
         self.with(|kept| kept.replayed += letters.len());
@@ -223,6 +227,18 @@ async fn messages_are_stored_in_order_and_counted() {
     let store = rig.stop().await;
     assert_eq!(store.counters(), (0..300).collect::<Vec<_>>());
     assert!(store.with(|kept| kept.batches.iter().all(|batch| batch.registers.len() <= 16)));
+}
+
+#[tokio::test]
+async fn when_nothing_follows_what_was_put_off_is_written_once() {
+    let rig = Rig::start(&METERS);
+    rig.send_counters(0..3).await;
+    let rests = |rig: &Rig| rig.store.with(|kept| kept.rests);
+    rig.until("the last batch is followed by none", |rig| rests(rig) == 1).await;
+    assert_eq!(messages(&rig), 3);
+    rig.send_counters(3..4).await;
+    rig.until("the next pause", |rig| rests(rig) == 2).await;
+    rig.stop().await;
 }
 
 #[tokio::test]

@@ -47,8 +47,8 @@ pub trait Sink: Send + 'static {
     /// The asset model with the states as committed.
     fn registry(&self) -> impl Future<Output = Result<Registry, SinkError>> + Send;
 
-    /// No batch follows.
-    fn end(&mut self) -> impl Future<Output = ()> + Send;
+    /// No batch follows, for now or for good: what was put off is written.
+    fn rest(&mut self) -> impl Future<Output = ()> + Send;
 
     /// These dead letters became readings.
     fn replayed(

@@ -42,7 +42,7 @@ impl Sink for StoreSink {
         Ok(())
     }
 
-    async fn end(&mut self) {
+    async fn rest(&mut self) {
         // No reading depends on it; the next run shows it again.
         if let Err(error) = self.writer.flush_presence().await {
             tracing::debug!(error = %error, "Could not write what is shown beside meters.");

@@ -81,7 +81,7 @@ impl FileImporter {
         rows.heard.clear();
         report.stored.add(sink.commit(&StoreSink::prepare(rows)).await?);
         sink.replayed(&used, self.clock.now()).await?;
-        sink.end().await;
+        sink.rest().await;
         if !used.is_empty() {
             self.database.touch_assets(self.clock.now()).await?;
         }

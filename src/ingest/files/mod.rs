@@ -298,7 +298,7 @@ impl FileImporter {
             }
             progress(done, report.counts.records);
         }
-        sink.end().await;
+        sink.rest().await;
         Ok(())
     }
 
