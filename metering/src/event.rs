@@ -101,6 +101,10 @@ event_codes! {
     LinkDown = 48, "link_down";
     /// The device says that its counter began anew; since when is in `detail`.
     CounterRestarted = 49, "counter_restarted";
+    /// Who walked the route did not read the meter; why is in `detail`.
+    ReadSkipped = 50, "read_skipped";
+    /// What who walked the route wrote down at the meter, in `detail`.
+    ReaderNote = 51, "reader_note";
 }
 
 impl EventCode {

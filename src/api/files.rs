@@ -5,20 +5,22 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use futures_util::stream;
-use protocols::files::FileFormat;
+use protocols::files::beacon::Column;
+use protocols::files::{Encoding, FileFormat};
 use serde::Serialize;
 use store::StoreError;
-use store::files::{FaultRow, FileCounts, FileRow};
+use store::files::{FaultRow, FileCounts, FileRow, NotedRow};
 use store::views::export::{self, ExportFilter};
 
 use super::WebState;
 use super::params::Params;
 use super::problem::Problem;
-use crate::ingest::files::{FileOutcome, FileReport, Upload};
+use crate::ingest::files::{FileReport, Upload};
 pub(super) use crate::services::files::UPLOAD_BYTES_MAX;
 use crate::services::green_button::GreenButton;
 
-const LIST_MAX: u32 = 200;
+/// Notes of one file that are given.
+const NOTES_MAX: u32 = 10_000;
 /// Thirteen months.
 const FEED_S: i64 = 396 * 86_400;
 
@@ -28,10 +30,14 @@ struct FileBody {
     name: String,
     format: String,
     layout: String,
+    /// Of times that name none; empty where the kind needs none.
+    zone: String,
+    id_column: String,
     sha256: String,
     bytes: u64,
     by_record: bool,
     made_at: String,
+    said_at: Option<String>,
     received_at: String,
     finished_at: Option<String>,
     state: &'static str,
@@ -50,6 +56,7 @@ struct Counts {
     conflicting: u64,
     replaced: u64,
     dead: u64,
+    not_read: u64,
 }
 
 #[derive(Serialize)]
@@ -58,6 +65,29 @@ struct FaultBody {
     reason: String,
     detail: String,
     raw: String,
+}
+
+/// What a reader on foot wrote down.
+#[derive(Serialize)]
+struct NoteBody {
+    line: u64,
+    device: String,
+    meter: Option<String>,
+    at: String,
+    not_read: bool,
+    note: String,
+}
+
+/// Records that wait for their meter, and those that came home; `gone`: told again by a later
+/// file, or deleted.
+#[derive(Serialize)]
+struct LettersBody {
+    waiting: u64,
+    waiting_reads: u64,
+    home: u64,
+    home_reads: u64,
+    gone_reads: u64,
+    devices: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -78,9 +108,10 @@ pub(super) async fn list(
     mut params: Params,
 ) -> Result<Response, Problem> {
     let before = params.parsed::<i64>("before", "a file's number").unwrap_or(0);
+    let limit = params.limit();
     params.finish()?;
-    let rows = store::files::list(&state.db, before, LIST_MAX).await?;
-    let next = rows.last().filter(|_| rows.len() == LIST_MAX as usize).map(|row| row.import_no);
+    let rows = store::files::list(&state.db, before, limit).await?;
+    let next = rows.last().filter(|_| rows.len() == limit as usize).map(|row| row.import_no);
     let files: Vec<FileBody> = rows.into_iter().map(file_body).collect();
     Ok(Json(serde_json::json!({ "files": files, "before": next })).into_response())
 }
@@ -93,7 +124,21 @@ pub(super) async fn one(
     let row = row.ok_or_else(|| Problem::not_found("there is no file of that number"))?;
     let faults = store::files::faults(&state.db, number).await?;
     let faults: Vec<FaultBody> = faults.into_iter().map(fault_body).collect();
-    Ok(Json(serde_json::json!({ "file": file_body(row), "faults": faults })).into_response())
+    let notes = store::files::notes(&state.db, number, NOTES_MAX).await?;
+    let notes: Vec<NoteBody> = notes.into_iter().map(note_body).collect();
+    let letters = store::files::letters(&state.db, number).await?;
+    let letters = LettersBody {
+        gone_reads: letters.gone_reads(row.counts.dead),
+        waiting: letters.waiting,
+        waiting_reads: letters.waiting_reads,
+        home: letters.home,
+        home_reads: letters.home_reads,
+        devices: letters.devices,
+    };
+    let body = serde_json::json!({
+        "file": file_body(row), "letters": letters, "notes": notes, "faults": faults,
+    });
+    Ok(Json(body).into_response())
 }
 
 /// The body is the file itself.
@@ -106,7 +151,8 @@ pub(super) async fn upload(
     let name = params.text("name").unwrap_or_else(|| "upload".to_owned());
     let format = params.parsed::<FileFormat>("format", "nem12, cmep, espi or beacon");
     let layout = params.text("layout");
-    let flags = ["by_record", "dry_run", "again"].map(|flag| params.flag(flag));
+    let column = params.parsed::<Column>("identity", "Meter_ID, Meter_SN or Endpoint_SN");
+    let flags = ["by_record", "dry_run", "again", "latin1"].map(|flag| params.flag(flag));
     params.finish()?;
     let format = format.map(|format| format.to_string());
     let kind = layout.or(format).unwrap_or_default();
@@ -114,9 +160,12 @@ pub(super) async fn upload(
     let mut options = options.map_err(|error| Problem::not_found(error.to_string()))?;
     (options.zone, options.dry_run, options.again) = (zone, flags[1], flags[2]);
     options.by_record = flags[0];
-    let importer = state.files.importer();
+    options.identity.column = column.unwrap_or(options.identity.column);
+    if flags[3] {
+        options.encoding = Encoding::Latin1;
+    }
     let upload = Upload { name, bytes: body, actor: "api".to_owned() };
-    let reports = importer.import(&upload, &options, &mut |_, _| {}).await.map_err(|error| {
+    let reports = state.files.import(&upload, &options, &mut |_, _| {}).await.map_err(|error| {
         tracing::warn!(error = &error as &dyn std::error::Error, "An upload was not imported.");
         Problem::of_status(StatusCode::SERVICE_UNAVAILABLE)
     })?;
@@ -160,12 +209,15 @@ fn file_body(row: FileRow) -> FileBody {
     FileBody {
         number: row.import_no,
         name: row.name,
-        format: row.format,
-        layout: row.layout,
+        format: row.read_as.format,
+        layout: row.read_as.layout,
+        zone: row.read_as.zone,
+        id_column: row.read_as.id_column,
         sha256,
         bytes: row.size,
         by_record: row.by_record,
         made_at: row.made_at.to_string(),
+        said_at: row.said_at.map(|at| at.to_string()),
         received_at: row.received_at.to_string(),
         finished_at: row.finished_at.map(|at| at.to_string()),
         state: row.state.word(),
@@ -175,22 +227,28 @@ fn file_body(row: FileRow) -> FileBody {
     }
 }
 
+fn note_body(noted: NotedRow) -> NoteBody {
+    let row = noted.row;
+    NoteBody {
+        line: row.line,
+        device: row.source.to_string(),
+        meter: noted.meter,
+        at: row.at.to_string(),
+        not_read: row.skipped,
+        note: row.note,
+    }
+}
+
 fn fault_body(row: FaultRow) -> FaultBody {
     FaultBody { line: row.line, reason: row.reason, detail: row.detail, raw: row.raw }
 }
 
 fn report_body(report: FileReport) -> ReportBody {
-    let (outcome, detail) = match report.outcome {
-        FileOutcome::Imported => ("imported", String::new()),
-        FileOutcome::Known(number) => ("known", format!("imported before, as number {number}")),
-        FileOutcome::Tried => ("tried", "nothing was changed".to_owned()),
-        FileOutcome::Refused(detail) => ("refused", detail),
-    };
     ReportBody {
         name: report.name,
         format: report.format.map(|format| format.to_string()),
-        outcome,
-        detail,
+        outcome: report.outcome.word(),
+        detail: report.outcome.detail(),
         number: report.import_no,
         counts: counts(&report.counts),
         unmapped: report.unmapped,
@@ -209,5 +267,6 @@ const fn counts(counts: &FileCounts) -> Counts {
         conflicting: counts.conflicting,
         replaced: counts.replaced,
         dead: counts.dead,
+        not_read: counts.skipped,
     }
 }

@@ -268,6 +268,7 @@ impl<S: Sink> Committer<S> {
             source_id: None::<SourceId>,
             received_at: poison.received_at,
             reads: 1,
+            import_no: None,
         });
         self.stats.poisoned.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let fates = vec![Fate::DeadLettered];

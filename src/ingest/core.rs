@@ -397,6 +397,7 @@ impl Message<'_> {
             source_id: None,
             received_at: self.frame.received_at,
             reads,
+            import_no: None,
         }
     }
 

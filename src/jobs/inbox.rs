@@ -119,7 +119,7 @@ async fn take(
                 let bytes = tokio::task::spawn_blocking(move || std::fs::read(from)).await??;
                 let actor = "inbox".to_owned();
                 let upload = Upload { name: name.clone(), bytes: bytes.into(), actor };
-                Ok(files.importer().import(&upload, &options, &mut |_, _| {}).await?)
+                Ok(files.import(&upload, &options, &mut |_, _| {}).await?)
             }
         }
     };

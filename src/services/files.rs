@@ -9,19 +9,26 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use protocols::files::{FileFormat, Layout, LayoutError, layout};
 use store::{Database, ReplayFilter};
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::FilesConfig;
-use crate::ingest::files::{FILE_ADAPTER, FileImporter, FileOptions, ImportError};
+use crate::ingest::files::{
+    FILE_ADAPTER, FileImporter, FileOptions, FileReport, ImportError, Progress, Upload,
+};
 use crate::ingest::{IngestOptions, ReplayReport};
 
 /// Largest file that is taken over HTTP; longer ones go through the inbox or `headend import`.
 pub const UPLOAD_BYTES_MAX: usize = 64 << 20;
 
+/// Files that are read at a time, whoever brought them; an archive is one. The others wait.
+const READ_AT_ONCE: usize = 2;
+
 /// Imports files as the configuration says.
 #[derive(Clone, Debug)]
 pub struct Files {
     importer: FileImporter,
+    turn: Arc<Semaphore>,
     /// Zone, and whether one fault refuses the file.
     base: FileOptions,
     layouts: Option<PathBuf>,
@@ -50,19 +57,33 @@ impl Files {
         (zone, clock): (TimeZone, Arc<dyn Clock>),
     ) -> Self {
         let base = FileOptions { by_record: config.by_record, ..FileOptions::new(zone) };
-        let importer = FileImporter::new(database, ingest, clock);
-        Self { importer, base, layouts: config.layouts.clone() }
+        Self::of(FileImporter::new(database, ingest, clock), base, config.layouts.clone())
     }
 
     /// Without layouts of its own, one fault refuses a file.
     pub fn plain(database: Database, zone: TimeZone, clock: Arc<dyn Clock>) -> Self {
         let ingest = IngestOptions::new(FILE_ADAPTER, Vec::new());
-        let importer = FileImporter::new(database, ingest, clock);
-        Self { importer, base: FileOptions::new(zone), layouts: None }
+        Self::of(FileImporter::new(database, ingest, clock), FileOptions::new(zone), None)
     }
 
-    pub const fn importer(&self) -> &FileImporter {
-        &self.importer
+    fn of(importer: FileImporter, base: FileOptions, layouts: Option<PathBuf>) -> Self {
+        Self { importer, turn: Arc::new(Semaphore::new(READ_AT_ONCE)), base, layouts }
+    }
+
+    /// Imports a file, or each member of a zip archive, once fewer than two others are being read.
+    ///
+    /// # Errors
+    /// As [`FileImporter::import`].
+    pub async fn import(
+        &self,
+        upload: &Upload,
+        options: &FileOptions,
+        progress: Progress<'_>,
+    ) -> Result<Vec<FileReport>, ImportError> {
+        let turn = self.turn.acquire().await.map_err(|_| ImportError::Ended)?;
+        let reports = self.importer.import(upload, options, progress).await;
+        drop(turn);
+        reports
     }
 
     /// How a file is read: `kind` is the name of a format or of a layout, or empty when the first

@@ -9,6 +9,7 @@ use metering::UtcTime;
 use super::args::{BenchArgs, DemoArgs, ProtocolsBenchArgs, RulesBenchArgs, SimulateArgs};
 use super::exit::{Exit, Failure};
 use super::export::ExportArgs;
+use super::files::FilesVerb;
 use super::import::ImportArgs;
 use super::modbus_args::ModbusVerb;
 use super::protocols_args::ProtocolsVerb;
@@ -143,6 +144,9 @@ pub(super) enum Verb {
     /// Imports files of readings: NEM12, NEM13, CMEP, Green Button, BEACON, or by a layout.
     #[command(before_help = "Example:  headend import meterdata.csv --dry-run")]
     Import(ImportArgs),
+    /// The history of imported files: lists, shows, their faulty lines and notes.
+    #[command(subcommand, before_help = "Example:  headend files list")]
+    Files(FilesVerb),
     /// Dead letters: messages that could not become readings.
     #[command(subcommand, before_help = "Example:  headend dlq list")]
     Dlq(DlqVerb),

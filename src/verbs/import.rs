@@ -47,7 +47,8 @@ pub(super) struct ImportArgs {
     /// Also a file whose content was imported before.
     #[arg(long)]
     again: bool,
-    /// Says what would be stored and what is wrong, and stores nothing.
+    /// Says what would be stored and what is wrong, and stores nothing: the counts are those that an
+    /// import would have.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -75,7 +76,7 @@ pub(super) async fn run(
                 remark!("{}: {done} of {of} records", path.display());
             }
         };
-        reports.extend(files.importer().import(&upload, &options, &mut progress).await?);
+        reports.extend(files.import(&upload, &options, &mut progress).await?);
     }
     print(&reports, args.output.format())?;
     for report in &reports {
@@ -155,12 +156,13 @@ fn read(path: &Path) -> Result<bytes::Bytes, Failure> {
     Ok(std::fs::read(path).map_err(failed)?.into())
 }
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "file",
     "format",
     "outcome",
     "records",
     "refused",
+    "not_read",
     "reads_new",
     "duplicate",
     "conflicting",
@@ -175,9 +177,10 @@ fn cells(report: &FileReport) -> Vec<Cell> {
     vec![
         Cell::text(&report.name),
         Cell::text(&format),
-        Cell::text(word(&report.outcome)),
+        Cell::text(report.outcome.word()),
         Cell::number(counts.records),
         Cell::number(counts.refused),
+        Cell::number(counts.skipped),
         Cell::number(counts.inserted),
         Cell::number(counts.duplicate),
         Cell::number(counts.conflicting),
@@ -206,25 +209,16 @@ fn remarks(report: &FileReport) {
     if report.counts.refused > kept {
         remark!("{}: {} more faulty records", report.name, report.counts.refused - kept);
     }
+    let tried = report.outcome == FileOutcome::Tried;
     if !report.unknown.is_empty() {
         let names = report.unknown.join(", ");
-        remark!("{}: not provisioned, kept as dead letters: {names}", report.name);
+        let kept = if tried { "would be kept" } else { "kept" };
+        remark!("{}: not provisioned, {kept} as dead letters: {names}", report.name);
     }
+    let detail = report.outcome.detail();
     match &report.outcome {
-        FileOutcome::Refused(detail) => remark!("{}: refused: {detail}", report.name),
-        FileOutcome::Known(number) => {
-            remark!("{}: this content was imported before, as number {number}", report.name);
-        }
-        FileOutcome::Tried => remark!("{}: nothing was changed", report.name),
-        FileOutcome::Imported => {}
-    }
-}
-
-const fn word(outcome: &FileOutcome) -> &'static str {
-    match outcome {
-        FileOutcome::Imported => "imported",
-        FileOutcome::Known(_) => "known",
-        FileOutcome::Tried => "tried",
-        FileOutcome::Refused(_) => "refused",
+        FileOutcome::Refused(_) => remark!("{}: refused: {detail}", report.name),
+        _ if !detail.is_empty() => remark!("{}: {detail}", report.name),
+        _ => {}
     }
 }

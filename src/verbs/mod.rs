@@ -7,6 +7,7 @@ pub mod database;
 mod dlq;
 pub mod exit;
 mod export;
+mod files;
 mod import;
 mod issue_acts;
 mod issues;
@@ -142,6 +143,7 @@ fn dispatch(cli: Cli, environment: &Environment) -> anyhow::Result<()> {
         | Verb::Issues(_)
         | Verb::Vee(_)
         | Verb::Import(_)
+        | Verb::Files(_)
         | Verb::Dlq(_) => {
             let config = load()?;
             start_log(&quiet(&config))?;
@@ -202,6 +204,7 @@ async fn ask(verb: &Verb, place: &Place, opened: &Opened) -> anyhow::Result<()> 
         Verb::Import(args) => {
             import::run(opened, &place.config, (args, &place.account), clock).await
         }
+        Verb::Files(verb) => files::run(database, verb, zone).await,
         Verb::Dlq(DlqVerb::List { reason, source, replayed, page, output }) => {
             let filter = store::views::intake::DeadLetterFilter {
                 reason: reason.clone(),

@@ -83,6 +83,8 @@ pub struct DeadRow {
     pub received_at: UtcTime,
     /// Readings that this copy offered; 1 when it could not be decoded.
     pub reads: u32,
+    /// Of a record of a file: the import that told of it.
+    pub import_no: Option<i64>,
 }
 
 /// A device that nobody has provisioned was heard.

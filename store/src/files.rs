@@ -2,6 +2,9 @@
 //! values. Readings themselves go through [`crate::readings`] like any others; [`settle`] decides then
 //! which of two values of a slot stands.
 
+mod compare;
+mod letters;
+mod notes;
 mod settle;
 
 use metering::{ChannelNo, MeterId, UtcTime};
@@ -13,6 +16,9 @@ use crate::error::StoreError;
 use crate::tx::Tx;
 use crate::types::Stamp;
 
+pub use compare::{Comparison, compare};
+pub use letters::{Letters, letters};
+pub use notes::{NoteRow, NotedRow, notes};
 pub use settle::{Offered, Settled, settle};
 
 /// Faults kept of one file; the count tells how many there were.
@@ -25,15 +31,29 @@ const WHAT: &str = "keeping a file";
 pub struct NewFile<'a> {
     pub sha256: [u8; 32],
     pub name: &'a str,
-    pub format: &'a str,
-    /// Name of the layout; empty for formats that need none.
-    pub layout: &'a str,
+    pub read_as: &'a ReadAs,
     pub size: u64,
     /// Faulty records are left out and the others taken; else one fault refuses the file.
     pub by_record: bool,
-    /// When it was made by its own word, else when it arrived.
+    /// Its place among files: when it was made by its own word, but not after its arrival; else its
+    /// arrival.
     pub made_at: UtcTime,
+    /// When it was made, by its own word.
+    pub said_at: Option<UtcTime>,
     pub actor: &'a str,
+}
+
+/// How the records of a file are read, beyond what their bytes say. What a kind does not need is
+/// empty.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ReadAs {
+    /// `nem12`, ...; empty: no kind was known.
+    pub format: String,
+    pub layout: String,
+    /// IANA name of the zone of times that name none.
+    pub zone: String,
+    /// BEACON: the column that names the meter.
+    pub id_column: String,
 }
 
 /// What became of a file.
@@ -47,6 +67,8 @@ pub struct FileCounts {
     pub conflicting: u64,
     pub dead: u64,
     pub replaced: u64,
+    /// Lines of meters that were not read.
+    pub skipped: u64,
 }
 
 /// How the import of a file ended.
@@ -64,11 +86,11 @@ pub struct FileRow {
     pub import_no: i64,
     pub sha256: [u8; 32],
     pub name: String,
-    pub format: String,
-    pub layout: String,
+    pub read_as: ReadAs,
     pub size: u64,
     pub by_record: bool,
     pub made_at: UtcTime,
+    pub said_at: Option<UtcTime>,
     pub received_at: UtcTime,
     pub finished_at: Option<UtcTime>,
     pub state: FileState,
@@ -113,7 +135,7 @@ macro_rules! columns {
     () => {
         "SELECT import_no, sha256, name, format, layout, size, by_record, made_at, received_at, \
          finished_at, state, records, refused, offered, inserted, duplicate, conflicting, dead, \
-         replaced, actor, detail FROM imported_file "
+         replaced, actor, detail, zone, id_column, said_at, skipped FROM imported_file "
     };
 }
 
@@ -124,11 +146,12 @@ const LIST: &str =
     concat!(columns!(), "WHERE ($1::int8 = 0 OR import_no < $1) ORDER BY import_no DESC LIMIT $2");
 const BEGIN: &str = "\
     INSERT INTO imported_file (sha256, name, format, layout, size, by_record, made_at, \
-        received_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING import_no";
+        received_at, actor, zone, id_column, said_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING import_no";
 const FINISH: &str = "\
     UPDATE imported_file SET state = $2, finished_at = $3, records = $4, refused = $5, \
         offered = $6, inserted = $7, duplicate = $8, conflicting = $9, dead = $10, replaced = $11, \
-        detail = $12 WHERE import_no = $1";
+        skipped = $12, detail = $13 WHERE import_no = $1";
 const FAULTS: &str = "\
     INSERT INTO imported_fault (import_no, seq, line, reason, detail, raw) \
     SELECT $1, u.n, u.line, u.reason, u.detail, u.raw \
@@ -303,33 +326,42 @@ pub async fn begin(
     let statement = client.prepare_cached(BEGIN).await.map_err(&query)?;
     let size = i64::try_from(file.size).unwrap_or(i64::MAX);
     let name = file.name.replace('\0', "?");
-    let params: [&(dyn ToSql + Sync); 9] = [
+    let read_as = file.read_as;
+    let params: [&(dyn ToSql + Sync); 12] = [
         &file.sha256.as_slice(),
         &name,
-        &file.format,
-        &file.layout,
+        &read_as.format,
+        &read_as.layout,
         &size,
         &file.by_record,
         &Stamp(file.made_at),
         &Stamp(at),
         &file.actor,
+        &read_as.zone,
+        &read_as.id_column,
+        &file.said_at.map(Stamp),
     ];
     Ok(client.query_one(&statement, &params).await.map_err(&query)?.get(0))
 }
 
-/// Which stretches a part of the file told of, and what its sender said of the values.
+/// What a part of a file tells beside its readings.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Beside {
+    pub spans: Vec<SpanRow>,
+    pub said: Vec<QualityRow>,
+    pub notes: Vec<NoteRow>,
+}
+
+/// Keeps which stretches a part of the file told of, what its sender said of the values, and what a
+/// reader on foot wrote down.
 ///
 /// # Errors
 /// When the database is away; nothing is kept then.
-pub async fn note(
-    database: &Database,
-    import_no: i64,
-    spans: &[SpanRow],
-    said: &[QualityRow],
-) -> Result<(), StoreError> {
+pub async fn note(database: &Database, import_no: i64, beside: &Beside) -> Result<(), StoreError> {
     let tx = Tx::begin(database).await?;
-    note_spans(tx.client(), import_no, spans).await?;
-    note_quality(tx.client(), import_no, said).await?;
+    note_spans(tx.client(), import_no, &beside.spans).await?;
+    note_quality(tx.client(), import_no, &beside.said).await?;
+    notes::keep(tx.client(), import_no, &beside.notes).await?;
     tx.commit().await
 }
 
@@ -409,6 +441,7 @@ pub async fn finish(
         counts.conflicting,
         counts.dead,
         counts.replaced,
+        counts.skipped,
     ]
     .map(count);
     let state = if refused.is_some() { "refused" } else { "done" };
@@ -430,11 +463,16 @@ fn file_row(row: &Row) -> Result<FileRow, StoreError> {
         import_no: row.get(0),
         sha256: sha.try_into().map_err(|_| corrupt(format!("hash of {} bytes", sha.len())))?,
         name: row.get(2),
-        format: row.get(3),
-        layout: row.get(4),
+        read_as: ReadAs {
+            format: row.get(3),
+            layout: row.get(4),
+            zone: row.get(21),
+            id_column: row.get(22),
+        },
         size: count(5),
         by_record: row.get(6),
         made_at: row.get::<_, Stamp>(7).0,
+        said_at: row.get::<_, Option<Stamp>>(23).map(|at| at.0),
         received_at: row.get::<_, Stamp>(8).0,
         finished_at: row.get::<_, Option<Stamp>>(9).map(|at| at.0),
         state: match row.get(10) {
@@ -452,6 +490,7 @@ fn file_row(row: &Row) -> Result<FileRow, StoreError> {
             conflicting: count(16),
             dead: count(17),
             replaced: count(18),
+            skipped: count(24),
         },
         actor: row.get(19),
         detail: row.get(20),

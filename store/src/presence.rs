@@ -107,6 +107,9 @@ impl Presence {
         for row in prepared.event_rows() {
             let event = &row.event;
             match event.subject {
+                // Who walked past it says so, not the meter.
+                Subject::Meter(_)
+                    if matches!(event.code, EventCode::ReadSkipped | EventCode::ReaderNote) => {}
                 Subject::Meter(id) => {
                     let meter = self.meter(id, row.received_at);
                     match event.code {

@@ -16,9 +16,9 @@ const PAGE_BYTES: i64 = 16 << 20;
 /// Which letters of the adapter wait, oldest first, after `($6, $7)`? `$2`: by source, with those
 /// that name several devices; `$3`: by reason; `$4`: by key; `$5`: of devices that are provisioned.
 const LETTERS: &str = "\
-    SELECT sha256, topic, payload, first_seen, reads FROM ( \
+    SELECT sha256, topic, payload, first_seen, reads, import_no FROM ( \
         SELECT *, sum(octet_length(payload)) OVER w AS bytes, row_number() OVER w AS nth FROM ( \
-            SELECT sha256, topic, payload, first_seen, reads FROM dead_letter \
+            SELECT sha256, topic, payload, first_seen, reads, import_no FROM dead_letter \
             WHERE adapter = $1 AND replayed_at IS NULL \
                 AND ($2::text[] IS NULL OR source_id = ANY($2) \
                     OR (source_id IS NULL AND reason = 'unknown_device')) \
@@ -47,6 +47,8 @@ pub struct DeadLetter {
     pub received_at: UtcTime,
     /// Readings that one copy offers.
     pub reads: i64,
+    /// Of a record of a file: the import that told of it last.
+    pub import_no: Option<i64>,
 }
 
 /// Which dead letters to tell again. Those that were replayed are out.
@@ -128,5 +130,6 @@ fn letter(row: &Row) -> Result<DeadLetter, StoreError> {
         payload: Bytes::copy_from_slice(row.get::<_, &[u8]>(2)),
         received_at: row.get::<_, Stamp>(3).0,
         reads: row.get(4),
+        import_no: row.get(5),
     })
 }

@@ -89,7 +89,7 @@ pub struct LineFault {
     pub reason: RejectReason,
     /// What is wrong and what is wanted, at most 300 characters.
     pub detail: String,
-    /// The first 300 characters of the line.
+    /// The line; of one with more than 300 characters the first 200 and the last 97.
     pub raw: String,
 }
 
@@ -174,10 +174,20 @@ impl LineFault {
         detail: impl Into<String>,
         raw: &str,
     ) -> Self {
-        let short = |text: &str| printable(text.chars().take(300).collect());
         let rejected = reason.because(detail);
-        Self { line, reason, detail: rejected.detail, raw: short(raw) }
+        Self { line, reason, detail: rejected.detail, raw: printable(both_ends(raw)) }
     }
+}
+
+/// What is wrong with a long line stands as often at its end (the quality of a day of values) as at its
+/// beginning.
+fn both_ends(line: &str) -> String {
+    let count = line.chars().count();
+    if count <= 300 {
+        return line.to_owned();
+    }
+    let head: String = line.chars().take(200).collect();
+    head + " … " + &line.chars().skip(count - 97).collect::<String>()
 }
 
 impl FileFormat {

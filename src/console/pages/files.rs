@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use metering::UtcTime;
 use serde::Deserialize;
-use store::files::{FileRow, FileState};
+use store::files::{FileCounts, FileRow, FileState};
 
 use super::{Answer, ROWS, html, query};
 use crate::console::frame::{Frame, QueryText, Section};
@@ -47,6 +47,8 @@ struct FileLine {
     faulty: String,
     stored: String,
     duplicate: String,
+    replaced: String,
+    beside: String,
     dead: String,
     who: String,
     when: String,
@@ -170,6 +172,11 @@ pub(super) const fn state(state: FileState) -> StateWord {
     }
 }
 
+/// Values that are kept beside another one that stands.
+pub(super) const fn beside(counts: &FileCounts) -> u64 {
+    counts.conflicting.saturating_sub(counts.replaced)
+}
+
 pub(super) fn number(count: u64) -> String {
     words::thousands(i64::try_from(count).unwrap_or(i64::MAX))
 }
@@ -203,10 +210,10 @@ impl HeldLine {
 impl FileLine {
     fn of(row: &FileRow, now: UtcTime, console: &ConsoleState) -> Self {
         let counts = &row.counts;
-        let kind = if row.format.is_empty() {
+        let kind = if row.read_as.format.is_empty() {
             "–".to_owned()
         } else {
-            kind_word(&row.format, &row.layout)
+            kind_word(&row.read_as.format, &row.read_as.layout)
         };
         Self {
             href: format!("/files/{}", row.import_no),
@@ -216,6 +223,8 @@ impl FileLine {
             faulty: number(counts.refused),
             stored: number(counts.inserted),
             duplicate: number(counts.duplicate),
+            replaced: number(counts.replaced),
+            beside: number(beside(counts)),
             dead: number(counts.dead),
             who: row.actor.clone(),
             when: words::stamp(row.received_at, now, console.calendar.zone()),

@@ -1,7 +1,6 @@
 //! A file that a page took: what would be stored and what is wrong, before anything is; then its
 //! import.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use askama::Template;
@@ -14,6 +13,7 @@ use jiff::tz::TimeZone;
 use metering::Subject;
 use protocols::files::Encoding;
 use serde::Deserialize;
+use store::files::FileCounts;
 use store::views::names;
 
 use super::file::{FaultLines, meter_href};
@@ -122,13 +122,23 @@ pub(in crate::console) async fn take(
         }
     };
     let mut ids = Vec::with_capacity(chosen.len());
+    let mut left_out = Vec::new();
     for part in chosen {
         let upload = Upload {
             name: part.file_name.clone(),
             bytes: part.bytes.clone(),
             actor: ACTOR.to_owned(),
         };
-        ids.push(console.uploads.take(&console.files, upload, (&form.kind, options.clone())));
+        match console.uploads.take(&console.files, upload, (&form.kind, options.clone())) {
+            Ok(id) => ids.push(id),
+            Err(full) => {
+                left_out.push(format!("{}: {full}.", words::shortened(&part.file_name, 80)))
+            }
+        }
+    }
+    if !left_out.is_empty() {
+        let shown = Shown { faults: left_out, ..Shown::default() };
+        return page(&console, form, shown).await;
     }
     if let [id] = ids[..] {
         console.uploads.settled(id, PATIENCE).await;
@@ -341,9 +351,6 @@ impl ReportLines {
 }
 
 fn report_say(report: &FileReport, is_done: bool) -> (String, bool) {
-    let reads = |reads: &BTreeMap<_, ChannelReads>| -> u64 {
-        reads.values().map(|reads| reads.intervals + reads.registers).sum()
-    };
     let format = report.format.map(|format| format.to_string()).unwrap_or_default();
     let kind = if format == "layout" { "Layout".to_owned() } else { kind_word(&format, "") };
     let counts = &report.counts;
@@ -351,22 +358,40 @@ fn report_say(report: &FileReport, is_done: bool) -> (String, bool) {
     match &report.outcome {
         FileOutcome::Refused(detail) if is_done => (format!("Refused: {detail}."), true),
         FileOutcome::Refused(detail) => (format!("It would be refused: {detail}."), true),
-        FileOutcome::Known(number) => (
-            format!("This content was imported before, as file {number}: nothing new is stored."),
-            false,
-        ),
+        FileOutcome::Known(_) => {
+            (words::sentence_case(&format!("{}.", report.outcome.detail())), false)
+        }
         FileOutcome::Imported => {
-            let stored = count(counts.inserted, "reading", "readings");
-            let known = number(counts.duplicate);
             let faulty = count(counts.refused, "record", "records");
-            (format!("{stored} stored, {known} known already, {faulty} faulty."), is_faulty)
+            (format!("{}; {faulty} faulty.", readings_say(counts, "stored")), is_faulty)
         }
         FileOutcome::Tried => {
             let good = count(counts.records, "good record", "good records");
-            let reads = count(reads(&report.channels), "reading", "readings");
             let faulty = number(counts.refused);
-            (format!("{kind}: {good} and {faulty} faulty; {reads} of known meters."), is_faulty)
+            let reads = readings_say(counts, "would be stored");
+            (format!("{kind}: {good} and {faulty} faulty; {reads}."), is_faulty)
         }
+    }
+}
+
+/// `48 readings would be stored, 3 known already, 2 differ from what is stored`.
+fn readings_say(counts: &FileCounts, done: &str) -> String {
+    let mut said = format!("{} {done}", count(counts.inserted, "reading", "readings"));
+    for (reads, what) in [
+        (counts.duplicate, "known already"),
+        (
+            counts.conflicting,
+            "of another value than stored before, of which the newer file's counts",
+        ),
+        (counts.dead, "of devices that are no meters yet"),
+    ] {
+        if reads > 0 {
+            said.push_str(&format!(", {} {what}", number(reads)));
+        }
+    }
+    match counts.skipped {
+        0 => said,
+        n => format!("{said}; {} not read", count(n, "meter", "meters")),
     }
 }
 

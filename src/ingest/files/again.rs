@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use protocols::files::{self, Layout};
-use store::{DeadLetter, ReplayFilter};
+use metering::UtcTime;
+use protocols::files::{self, FileFormat, Layout};
+use store::files::{FileRow, ReadAs};
+use store::{DeadLetter, ReplayFilter, Stored};
 
-use super::super::core::Fate;
+use super::super::core::{Fate, IngestCore};
 use super::super::dlq::{ReplayReport, Replayer};
 use super::super::pipeline::core_of;
 use super::super::sink::{Letter, Sink, SinkError};
@@ -16,11 +18,21 @@ use super::{FILE_ADAPTER, FileImporter, FileOptions, ImportError, letter, pass, 
 /// Finds a layout by its name.
 pub type LayoutNamed<'a> = &'a (dyn Fn(&str) -> Option<Arc<Layout>> + Sync);
 
-/// How letters are read, and the layouts that were looked up.
+/// How letters are read, and the imports that were looked up.
 struct Reading<'a> {
     base: &'a FileOptions,
     layout_named: LayoutNamed<'a>,
-    layouts: BTreeMap<String, Option<Arc<Layout>>>,
+    imports: BTreeMap<Told, ReadBy>,
+}
+
+/// Who told of a letter: an import, or, where that is not known any more, a file of this topic's kind.
+type Told = (Option<i64>, Option<String>);
+
+/// One import, and how its records are read; `None`: they cannot be read here.
+#[derive(Clone, Default)]
+struct ReadBy {
+    made_at: Option<UtcTime>,
+    how: Option<(FileFormat, FileOptions)>,
 }
 
 impl FileImporter {
@@ -34,7 +46,9 @@ impl FileImporter {
     }
 
     /// Tells records again that became dead letters, each read as its file was: in the zone, by the
-    /// column and the layout that it was imported with. `base` counts for letters that do not say.
+    /// column and the layout of the newest import that told of it. `base` counts where that says
+    /// nothing. What the file says beside the readings is kept, and which value stands is decided,
+    /// as at an import.
     ///
     /// # Errors
     /// [`ImportError`] when the store is away.
@@ -45,7 +59,7 @@ impl FileImporter {
     ) -> Result<ReplayReport, ImportError> {
         let mut after = None;
         let mut report = ReplayReport::default();
-        let mut reading = Reading { base, layout_named, layouts: BTreeMap::new() };
+        let mut reading = Reading { base, layout_named, imports: BTreeMap::new() };
         loop {
             let page = self.database.letters_to_replay(FILE_ADAPTER, filter, after).await?;
             let Some(last) = page.last() else { return Ok(report) };
@@ -62,24 +76,23 @@ impl FileImporter {
     ) -> Result<(), ImportError> {
         let mut sink = StoreSink::new(self.database.clone(), FILE_ADAPTER);
         let mut core = core_of(&self.options, &sink.registry().await?);
-        let mut used = Vec::new();
-        let mut batch = told::FileBatch::begin(&core, "");
+        let mut of_import: BTreeMap<Told, Vec<&DeadLetter>> = BTreeMap::new();
         for letter in letters {
-            let Some(found) = reading.records(letter) else { continue };
-            let fates: Vec<Fate> = found
-                .records
-                .iter()
-                .map(|record| batch.push_of(&mut core, record, (&letter.topic, letter.received_at)))
-                .collect();
-            if fates.iter().all(|fate| *fate == Fate::Accepted) {
-                used.push(Letter::from(letter));
-            }
+            of_import.entry(told_by(letter)).or_default().push(letter);
         }
-        let (mut rows, _) = batch.finish(&mut core, self.clock.now()).into_parts();
-        rows.dead.clear();
-        rows.unknown.clear();
-        rows.heard.clear();
-        report.stored.add(sink.commit(&StoreSink::prepare(rows)).await?);
+        let mut used = Vec::new();
+        for (told, letters) in of_import {
+            let import_no = told.0;
+            let read_by = reading.by(self, told).await?;
+            let (batch, taken) = read(&mut core, &letters, &read_by);
+            let (mut rows, side) = batch.finish(&mut core, self.clock.now()).into_parts();
+            rows.dead.clear();
+            rows.unknown.clear();
+            rows.heard.clear();
+            let import = import_no.zip(read_by.made_at);
+            report.stored.add(self.home(import, (rows, side), &mut sink).await?);
+            used.extend(taken);
+        }
         sink.replayed(&used, self.clock.now()).await?;
         sink.rest().await;
         if !used.is_empty() {
@@ -90,19 +103,84 @@ impl FileImporter {
         report.still_dead += (letters.len() - used.len()) as u64;
         Ok(())
     }
+
+    /// Stores what came home.
+    async fn home(
+        &self,
+        import: Option<(i64, UtcTime)>,
+        (rows, side): (store::Batch, told::Side),
+        sink: &mut StoreSink,
+    ) -> Result<Stored, ImportError> {
+        let stored = sink.commit(&StoreSink::prepare(rows)).await?;
+        if let Some((import_no, made_at)) = import {
+            store::files::note(&self.database, import_no, &side.beside).await?;
+            if stored.duplicate + stored.conflicting > 0 {
+                let by = (FILE_ADAPTER, self.clock.now());
+                let import = (import_no, made_at);
+                store::files::settle(&self.database, import, &side.offered, by).await?;
+            }
+        }
+        Ok(stored)
+    }
+}
+
+/// Reads letters of one import; gives those of which everything could be used.
+fn read(
+    core: &mut IngestCore,
+    letters: &[&DeadLetter],
+    read_by: &ReadBy,
+) -> (told::FileBatch, Vec<Letter>) {
+    let mut batch = told::FileBatch::begin(core, "", None);
+    let mut used = Vec::new();
+    for letter in letters {
+        let Some(found) = read_by.records(letter) else { continue };
+        let fates: Vec<Fate> = found
+            .records
+            .iter()
+            .map(|record| batch.push_of(core, record, (&letter.topic, letter.received_at)))
+            .collect();
+        if fates.iter().all(|fate| *fate == Fate::Accepted) {
+            used.push(Letter::from(*letter));
+        }
+    }
+    // The lines of letters are their own: the import has kept those of its file.
+    batch.forget_notes();
+    (batch, used)
+}
+
+fn told_by(letter: &DeadLetter) -> Told {
+    match letter.import_no {
+        Some(number) => (Some(number), None),
+        None => (None, letter::kind_of(&letter.topic)),
+    }
 }
 
 impl Reading<'_> {
-    /// What the letter holds; `None` when it cannot be read.
-    fn records(&mut self, letter: &DeadLetter) -> Option<files::Collected> {
-        let mut layout_named = |name: &str| {
-            let found = || (self.layout_named)(name);
-            self.layouts.entry(name.to_owned()).or_insert_with(found).clone()
+    async fn by(&mut self, importer: &FileImporter, told: Told) -> Result<ReadBy, ImportError> {
+        if let Some(known) = self.imports.get(&told) {
+            return Ok(known.clone());
+        }
+        let import: Option<FileRow> = match told.0 {
+            Some(number) => store::files::by_number(&importer.database, number).await?,
+            None => None,
         };
-        let (format, options) = letter::options_of(&letter.topic, self.base, &mut layout_named)?;
+        let made_at = import.as_ref().map(|row| row.made_at);
+        let kind = || told.1.clone().map(|format| ReadAs { format, ..ReadAs::default() });
+        let read_as = import.map(|row| row.read_as).or_else(kind);
+        let how = read_as.and_then(|as_| letter::options_of(&as_, self.base, self.layout_named));
+        let read_by = ReadBy { made_at, how };
+        self.imports.insert(told, read_by.clone());
+        Ok(read_by)
+    }
+}
+
+impl ReadBy {
+    /// What the letter holds; `None` when it cannot be read.
+    fn records(&self, letter: &DeadLetter) -> Option<files::Collected> {
+        let (format, options) = self.how.as_ref()?;
         let mut found = files::Collected::default();
-        let context = pass::context(&options, letter.received_at);
-        files::read(format, &context, &letter.payload, &mut found).ok()?;
+        let context = pass::context(options, letter.received_at);
+        files::read(*format, &context, &letter.payload, &mut found).ok()?;
         found.faults.is_empty().then_some(found)
     }
 }

@@ -1,61 +1,58 @@
-//! The topic of a record of a file: kind and name of the file, and what its bytes do not say, so that
-//! a record that waits for its meter is read then as its file was.
-//!
-//! `file/nem12/june.csv`, `file/cmep;zone=America:Denver/june.txt`,
-//! `file/layout;layout=radix-a;zone=UTC/R-12.txt`. A slash of a zone is written as a colon.
+//! How the records of a file are read beyond what their bytes say: kept with the import, so that a
+//! record that waits for its meter is read then as its file was.
 
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use protocols::files::{Encoding, FileFormat, Layout};
+use store::files::ReadAs;
 
 use super::FileOptions;
 
-/// The topic of the records of a file.
-pub(super) fn topic_of(format: FileFormat, options: &FileOptions, name: &str) -> String {
-    let mut kind = format.to_string();
-    let mut say = |key: &str, value: &str| {
-        // What would not come back as it was is not written.
-        if !value.is_empty() && !value.contains(['/', ';', '\0']) {
-            kind.push_str(&format!(";{key}={value}"));
-        }
-    };
-    if let (FileFormat::Layout, Some(layout)) = (format, &options.layout) {
-        say("layout", &layout.name);
-    }
-    if matches!(format, FileFormat::Cmep | FileFormat::Beacon | FileFormat::Layout) {
-        say("zone", &options.zone.iana_name().unwrap_or_default().replace('/', ":"));
-    }
-    if format == FileFormat::Beacon {
-        say("column", &options.identity.column.to_string());
-    }
-    format!("file/{kind}/{}", name.replace('\0', "?"))
+/// The topic of the records of a file, which tells people where they are from.
+pub(super) fn topic_of(format: FileFormat, name: &str) -> String {
+    format!("file/{format}/{}", name.replace('\0', "?"))
 }
 
-/// How the record of this topic is read: as the topic says, and as `base` does where it says
-/// nothing. `None` when it cannot be read here: an unknown kind or zone, a layout that is not there.
+/// What of the options counts for this kind of file.
+pub(super) fn read_as(format: FileFormat, options: &FileOptions) -> ReadAs {
+    let layout = options.layout.as_ref().filter(|_| format == FileFormat::Layout);
+    let zoned = matches!(format, FileFormat::Cmep | FileFormat::Beacon | FileFormat::Layout);
+    let zone = options.zone.iana_name().filter(|_| zoned);
+    let is_beacon = format == FileFormat::Beacon;
+    ReadAs {
+        format: format.to_string(),
+        layout: layout.map(|layout| layout.name.clone()).unwrap_or_default(),
+        zone: zone.unwrap_or_default().to_owned(),
+        id_column: if is_beacon { options.identity.column.to_string() } else { String::new() },
+    }
+}
+
+/// The options by which a record is read that was kept as UTF-8; where nothing is said, `base`
+/// counts. `None` when it cannot be read here: an unknown kind or zone, a layout that is not there.
 pub(super) fn options_of(
-    topic: &str,
+    read_as: &ReadAs,
     base: &FileOptions,
-    layout_named: &mut dyn FnMut(&str) -> Option<Arc<Layout>>,
+    layout_named: &dyn Fn(&str) -> Option<Arc<Layout>>,
 ) -> Option<(FileFormat, FileOptions)> {
-    let mut parts = topic.strip_prefix("file/")?.split('/').next()?.split(';');
-    let format = parts.next()?.parse().ok()?;
-    // A record is kept as UTF-8, whatever its file was written in.
+    let format = read_as.format.parse().ok()?;
     let mut options = FileOptions { encoding: Encoding::Utf8, ..base.clone() };
-    for part in parts {
-        match part.split_once('=')? {
-            ("layout", name) => options.layout = Some(layout_named(name)?),
-            ("zone", name) => options.zone = TimeZone::get(&name.replace(':', "/")).ok()?,
-            ("column", name) => options.identity.column = name.parse().ok()?,
-            _ => return None,
-        }
+    if !read_as.zone.is_empty() {
+        options.zone = TimeZone::get(&read_as.zone).ok()?;
     }
-    if format == FileFormat::Layout {
-        let layout = options.layout.take()?;
-        options.layout = Some(Arc::new(layout.of_record()));
+    if !read_as.id_column.is_empty() {
+        options.identity.column = read_as.id_column.parse().ok()?;
     }
+    options.layout = match format {
+        FileFormat::Layout => Some(Arc::new(layout_named(&read_as.layout)?.of_record())),
+        _ => None,
+    };
     Some((format, options))
+}
+
+/// The kind of the file that a topic of [`topic_of`] tells.
+pub(super) fn kind_of(topic: &str) -> Option<String> {
+    Some(topic.strip_prefix("file/")?.split('/').next()?.to_owned())
 }
 
 #[cfg(test)]
@@ -73,40 +70,43 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_says_what_the_bytes_do_not() {
+    fn a_record_is_read_as_its_file_was() {
         let mut options = FileOptions::new(zone("America/Argentina/Buenos_Aires"));
         options.identity.column = Column::EndpointSn;
         options.layout = radix("radix-a");
-        let topic = |format| topic_of(format, &options, "a;b/c\0.csv");
-        assert_eq!(topic(FileFormat::Nem12), "file/nem12/a;b/c?.csv");
-        let zoned = "zone=America:Argentina:Buenos_Aires";
-        assert_eq!(topic(FileFormat::Cmep), format!("file/cmep;{zoned}/a;b/c?.csv"));
-        let layout = format!("file/layout;layout=radix-a;{zoned}/a;b/c?.csv");
-        assert_eq!(topic(FileFormat::Layout), layout);
-
         let base = FileOptions::new(zone("Europe/Berlin"));
-        let beacon = topic(FileFormat::Beacon);
-        let (format, read) = options_of(&beacon, &base, &mut radix).unwrap();
-        assert_eq!((format, read.identity.column), (FileFormat::Beacon, Column::EndpointSn));
-        assert_eq!(read.zone, options.zone);
-        let (_, read) = options_of(&layout, &base, &mut radix).unwrap();
-        assert_eq!(read.layout.unwrap().name, "radix-a");
+        let again = |format| options_of(&read_as(format, &options), &base, &radix).unwrap();
+        let (format, beacon) = again(FileFormat::Beacon);
+        assert_eq!((format, beacon.identity.column), (FileFormat::Beacon, Column::EndpointSn));
+        assert_eq!((beacon.zone, beacon.layout), (options.zone.clone(), None));
+        let (_, layout) = again(FileFormat::Layout);
+        assert_eq!(layout.layout.unwrap().name, "radix-a");
+        // What names its zone itself is not kept with one.
+        let nem12 = read_as(FileFormat::Nem12, &options);
+        assert_eq!(nem12, ReadAs { format: "nem12".to_owned(), ..ReadAs::default() });
+        assert_eq!(topic_of(FileFormat::Nem12, "a;b/c\0.csv"), "file/nem12/a;b/c?.csv");
     }
 
     #[test]
-    fn a_topic_of_old_is_read_as_the_utility_reads() {
+    fn what_cannot_be_read_here_waits() {
         let base = FileOptions::new(zone("Europe/Berlin"));
-        let (format, read) = options_of("file/cmep/june.txt", &base, &mut radix).unwrap();
+        assert_eq!(kind_of("file/cmep/june.txt").as_deref(), Some("cmep"));
+        assert_eq!(kind_of("meters/a"), None);
+        let word = |format: &str, layout: &str, zone: &str| ReadAs {
+            format: format.to_owned(),
+            layout: layout.to_owned(),
+            zone: zone.to_owned(),
+            id_column: String::new(),
+        };
+        let (format, read) = options_of(&word("cmep", "", ""), &base, &radix).unwrap();
         assert_eq!((format, read.zone), (FileFormat::Cmep, base.zone.clone()));
-        for topic in [
-            "file/layout/a.txt",
-            "file/layout;layout=none-of-these/a.txt",
-            "file/cmep;zone=Mars:Base/a.txt",
-            "file/cmep;colour=red/a.txt",
-            "file/docx/a",
-            "meters/a",
+        for bad in [
+            word("layout", "", ""),
+            word("layout", "none-of-these", ""),
+            word("cmep", "", "Mars/Base"),
+            word("docx", "", ""),
         ] {
-            assert!(options_of(topic, &base, &mut radix).is_none(), "{topic}");
+            assert!(options_of(&bad, &base, &radix).is_none(), "{bad:?}");
         }
     }
 }

@@ -17,7 +17,7 @@ use metering::UtcTime;
 use protocols::files::{Encoding, FileFormat, Layout, archive, beacon};
 use sha2::{Digest, Sha256};
 use store::Database;
-use store::files::{FileCounts, NewFile};
+use store::files::{FileCounts, FileRow, NewFile, ReadAs};
 
 use super::options::IngestOptions;
 use super::pipeline::core_of;
@@ -165,14 +165,15 @@ impl FileImporter {
         progress: Progress<'_>,
     ) -> Result<FileReport, ImportError> {
         let sha256: [u8; 32] = Sha256::digest(&upload.bytes).into();
-        if let Some(known) = store::files::known(&self.database, &sha256).await?
-            && !options.again
-            && known.counts.dead == 0
-        {
-            return Ok(FileReport::known(known));
-        }
         let layout = options.layout.as_ref().map(|_| FileFormat::Layout);
         let told = options.format.or(layout).or_else(|| FileFormat::of(&upload.bytes));
+        let read_as = told.map(|format| letter::read_as(format, options)).unwrap_or_default();
+        if let Some(known) = store::files::known(&self.database, &sha256).await?
+            && !options.again
+            && self.is_done(&known, &read_as).await?
+        {
+            return Ok(FileReport::known(&upload.name, known));
+        }
         let Some(format) = told else {
             let detail =
                 "its first bytes are of no kind that is known: name the format or a layout";
@@ -193,15 +194,14 @@ impl FileImporter {
             }
             return Ok(report);
         }
-        let layout = options.layout.as_ref().map_or("", |layout| layout.name.as_str());
         let file = NewFile {
             sha256,
             name: &upload.name,
-            format: &format.to_string(),
-            layout: if format == FileFormat::Layout { layout } else { "" },
+            read_as: &read_as,
             size: upload.bytes.len() as u64,
             by_record: options.by_record,
             made_at,
+            said_at: pass.said_at(),
             actor: &upload.actor,
         };
         let number = store::files::begin(&self.database, &file, self.clock.now()).await?;
@@ -218,6 +218,17 @@ impl FileImporter {
             self.database.touch_assets(now).await?;
         }
         Ok(report)
+    }
+
+    /// Whether the content would change nothing: all of it was used, or what waits for its meter waits to be
+    /// read in this very way.
+    async fn is_done(&self, known: &FileRow, read_as: &ReadAs) -> Result<bool, ImportError> {
+        let dead = known.counts.dead;
+        if dead == 0 {
+            return Ok(true);
+        }
+        let letters = store::files::letters(&self.database, known.import_no).await?;
+        Ok(known.read_as == *read_as && letters.gone_reads(dead) == 0)
     }
 
     /// A file of which not even the kind is known.
@@ -237,11 +248,11 @@ impl FileImporter {
         let file = NewFile {
             sha256: Sha256::digest(&upload.bytes).into(),
             name: &upload.name,
-            format: "",
-            layout: "",
+            read_as: &ReadAs::default(),
             size: upload.bytes.len() as u64,
             by_record: options.by_record,
             made_at: now,
+            said_at: None,
             actor: &upload.actor,
         };
         let number = store::files::begin(&self.database, &file, now).await?;
@@ -264,12 +275,13 @@ impl FileImporter {
         if let Ok((_, bundle)) = crate::services::rules::active(&self.database).await {
             core.judge_by(crate::services::rules::limits::Limits::new(bundle), &registry);
         }
-        let parts = if pass.is_whole() { WHOLE_BATCHES } else { 1 };
+        // What is only tried is compared in as large parts as may be: a slot may stand twice in a file.
+        let parts = if pass.is_whole() || import.is_none() { WHOLE_BATCHES } else { 1 };
         let rows_max = self.options.batch_rows_max.saturating_mul(parts);
         let mut records = pass.records();
         let mut done = 0;
         loop {
-            let mut batch = told::FileBatch::begin(&core, pass.topic());
+            let mut batch = told::FileBatch::begin(&core, pass.topic(), import.map(|one| one.0));
             while batch.rows() < rows_max {
                 let Some(record) = records.recv().await else { break };
                 batch.push(&mut core, &record, pass.received_at());
@@ -284,6 +296,7 @@ impl FileImporter {
             done += taken;
             let told = batch.finish(&mut core, self.clock.now());
             report.unmapped += told.unmapped;
+            report.counts.skipped += told.skipped();
             for (key, reads) in told.channels() {
                 report.add(key, reads);
             }
@@ -293,12 +306,28 @@ impl FileImporter {
                 }
             }
             match import {
-                None => report.counts.offered += told.batch.offered(),
+                None => self.try_out(&told.batch, report).await?,
                 Some(import) => self.store(import, told.into_parts(), &mut sink, report).await?,
             }
             progress(done, report.counts.records);
         }
         sink.rest().await;
+        Ok(())
+    }
+
+    /// Counts what would become of a batch.
+    async fn try_out(
+        &self,
+        batch: &store::Batch,
+        report: &mut FileReport,
+    ) -> Result<(), ImportError> {
+        let would = store::files::compare(&self.database, batch).await?;
+        let counts = &mut report.counts;
+        counts.offered += batch.offered();
+        counts.inserted += would.fresh;
+        counts.duplicate += would.known;
+        counts.conflicting += would.differing;
+        counts.dead += batch.dead.iter().map(|letter| u64::from(letter.reads)).sum::<u64>();
         Ok(())
     }
 
@@ -310,7 +339,7 @@ impl FileImporter {
         report: &mut FileReport,
     ) -> Result<(), ImportError> {
         let stored = sink.commit(&StoreSink::prepare(batch)).await?;
-        store::files::note(&self.database, import_no, &side.spans, &side.said).await?;
+        store::files::note(&self.database, import_no, &side.beside).await?;
         let overlaps = stored.duplicate + stored.conflicting > 0;
         if overlaps {
             let by = (FILE_ADAPTER, self.clock.now());

@@ -18,7 +18,7 @@ pub(super) struct Pass {
     format: FileFormat,
     received_at: UtcTime,
     topic: String,
-    made_at: Option<UtcTime>,
+    said_at: Option<UtcTime>,
 }
 
 impl Pass {
@@ -33,8 +33,8 @@ impl Pass {
             options: options.clone(),
             format,
             received_at,
-            topic: letter::topic_of(format, options, &upload.name),
-            made_at: None,
+            topic: letter::topic_of(format, &upload.name),
+            said_at: None,
         }
     }
 
@@ -48,7 +48,12 @@ impl Pass {
 
     /// Its place among files: when it was made, as far as that can be; else its arrival.
     pub(super) fn made_at(&self) -> UtcTime {
-        self.made_at.map_or(self.received_at, |at| at.min(self.received_at))
+        self.said_at.map_or(self.received_at, |at| at.min(self.received_at))
+    }
+
+    /// When it was made, by its own word.
+    pub(super) const fn said_at(&self) -> Option<UtcTime> {
+        self.said_at
     }
 
     pub(super) const fn is_whole(&self) -> bool {
@@ -75,7 +80,7 @@ impl Pass {
                 report.counts.refused = report.faults.len() as u64;
             }
             Ok(facts) => {
-                self.made_at = facts.created_at;
+                self.said_at = facts.created_at;
                 report.counts.records = facts.records;
                 report.counts.refused = facts.refused;
                 if facts.refused > 0 && self.is_whole() {

@@ -10,12 +10,46 @@ use store::files::{FaultRow, FileCounts, FileRow};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FileOutcome {
     Imported,
-    /// Its content was imported before, by that number: nothing was done.
-    Known(i64),
+    /// Its content was imported before: nothing was done.
+    Known(Box<FileRow>),
     /// It was only tried.
     Tried,
     /// Nothing of it was stored.
     Refused(String),
+}
+
+impl FileOutcome {
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Imported => "imported",
+            Self::Known(_) => "known",
+            Self::Tried => "tried",
+            Self::Refused(_) => "refused",
+        }
+    }
+
+    /// What the word leaves open; empty when it says all.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Imported => String::new(),
+            Self::Tried => "nothing was changed".to_owned(),
+            Self::Refused(detail) => detail.clone(),
+            Self::Known(row) => {
+                let (stored, faulty) = (row.counts.inserted, row.counts.refused);
+                let left_out = match faulty {
+                    0 => String::new(),
+                    1 => ", 1 faulty record left out".to_owned(),
+                    n => format!(", {n} faulty records left out"),
+                };
+                let readings = if stored == 1 { "reading" } else { "readings" };
+                format!(
+                    "this content was imported before, as file {} ({stored} {readings} \
+                     stored{left_out}): nothing was changed",
+                    row.import_no
+                )
+            }
+        }
+    }
 }
 
 /// What became of a file, with its faults.
@@ -74,14 +108,11 @@ impl FileReport {
         }
     }
 
-    /// Of a file whose content was imported before.
-    pub(super) fn known(row: FileRow) -> Self {
-        let outcome = FileOutcome::Known(row.import_no);
-        Self {
-            import_no: Some(row.import_no),
-            counts: row.counts,
-            ..Self::new(&row.name, row.format.parse().ok(), outcome)
-        }
+    /// Of a file whose content was imported before. Its counts are of now: nothing.
+    pub(super) fn known(name: &str, row: FileRow) -> Self {
+        let format = row.read_as.format.parse().ok();
+        let import_no = Some(row.import_no);
+        Self { import_no, ..Self::new(name, format, FileOutcome::Known(Box::new(row))) }
     }
 
     /// Adds what one batch of the file holds for a channel.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use metering::{ChannelNo, JudgedReading, MeterId, QualityStatus, SlotCode, UtcTime};
+use metering::{ChannelNo, EventCode, JudgedReading, MeterId, QualityStatus, SlotCode, UtcTime};
+use protocols::ObservedEvent;
 use protocols::files::{FileRecord, QualityRun, ReadQuality};
 use store::Batch;
-use store::files::{Offered, QualityRow, SpanRow};
+use store::files::{Beside, NoteRow, Offered, QualityRow, SpanRow};
 use vee::Rule;
 
 use super::super::core::{Accepted, Fate, Frame, IngestCore};
@@ -19,6 +20,8 @@ const NEWS_S: i64 = 3 * 86_400;
 /// A batch of records.
 pub(super) struct FileBatch {
     topic: String,
+    /// What its dead letters belong to.
+    import_no: Option<i64>,
     accepted: Accepted,
     side: Side,
     records: u64,
@@ -28,8 +31,7 @@ pub(super) struct FileBatch {
 #[derive(Default)]
 pub(super) struct Side {
     pub(super) offered: Vec<Offered>,
-    pub(super) spans: Vec<SpanRow>,
-    pub(super) said: Vec<QualityRow>,
+    pub(super) beside: Beside,
 }
 
 /// A batch that is closed.
@@ -41,8 +43,9 @@ pub(super) struct Told {
 }
 
 impl FileBatch {
-    pub(super) fn begin(core: &IngestCore, topic: &str) -> Self {
-        Self { topic: topic.to_owned(), accepted: core.begin(), side: Side::default(), records: 0 }
+    pub(super) fn begin(core: &IngestCore, topic: &str, import_no: Option<i64>) -> Self {
+        let (topic, accepted) = (topic.to_owned(), core.begin());
+        Self { topic, import_no, accepted, side: Side::default(), records: 0 }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -79,15 +82,24 @@ impl FileBatch {
         };
         let batch = &self.accepted.batch;
         let (intervals, registers) = (batch.intervals.len(), batch.registers.len());
-        let heard = batch.heard.len();
+        let (heard, dead) = (batch.heard.len(), batch.dead.len());
         let fate = core.push_decoded(&frame, &record.report, &mut self.accepted);
         self.records += 1;
+        for letter in &mut self.accepted.batch.dead[dead..] {
+            letter.import_no = self.import_no;
+        }
         let newest = record.report.observations.iter().map(|seen| seen.time().at).max();
         if newest.is_none_or(|at| received_at.seconds_since(at) > NEWS_S) {
             self.accepted.batch.heard.truncate(heard);
         }
         self.qualify(record, (intervals, registers));
+        self.side.beside.notes.extend(note_of(record));
         fate
+    }
+
+    /// What was written down is kept with the file already.
+    pub(super) fn forget_notes(&mut self) {
+        self.side.beside.notes.clear();
     }
 
     /// Puts the sender's word on the rows that came of the record.
@@ -140,18 +152,19 @@ impl FileBatch {
             let before = UtcTime::from_micros(reading.read_at.micros().saturating_sub(1));
             (reading.meter, reading.channel, before, reading.read_at)
         });
-        let first = self.side.spans.len();
+        let beside = &mut self.side.beside;
+        let first = beside.spans.len();
         for (meter, channel, from, to) in sent.chain(read) {
-            let spans = &mut self.side.spans[first..];
+            let spans = &mut beside.spans[first..];
             match spans.iter_mut().find(|s| s.meter == meter && s.channel == channel) {
                 Some(span) => (span.from, span.to) = (span.from.min(from), span.to.max(to)),
-                None => self.side.spans.push(SpanRow { meter, channel, from, to }),
+                None => beside.spans.push(SpanRow { meter, channel, from, to }),
             }
         }
         let told = |run: &&QualityRun| run.quality != ReadQuality::Actual || run.reason.is_some();
         for run in record.quality.iter().filter(told) {
-            for span in &self.side.spans[first..] {
-                self.side.said.push(QualityRow {
+            for span in &beside.spans[first..] {
+                beside.said.push(QualityRow {
                     meter: span.meter,
                     channel: span.channel,
                     from: run.from,
@@ -171,8 +184,9 @@ impl FileBatch {
         let unknown = unknown.iter().map(|row| row.source_id.to_string()).collect();
         // Of one key the last counts, as it does for the store.
         let key = |span: &SpanRow| (span.meter, span.channel, span.from);
-        self.side.spans.sort_unstable_by_key(|span| (key(span), std::cmp::Reverse(span.to)));
-        self.side.spans.dedup_by_key(|span| key(span));
+        let spans = &mut self.side.beside.spans;
+        spans.sort_unstable_by_key(|span| (key(span), std::cmp::Reverse(span.to)));
+        spans.dedup_by_key(|span| key(span));
         Told {
             unmapped: self.accepted.unmapped,
             batch: self.accepted.batch,
@@ -186,6 +200,11 @@ impl Told {
     /// Names of devices that are not provisioned.
     pub(super) fn unknown(&self) -> Vec<String> {
         self.unknown.clone()
+    }
+
+    /// Lines of meters that were not read.
+    pub(super) fn skipped(&self) -> u64 {
+        self.side.beside.notes.iter().filter(|note| note.skipped).count() as u64
     }
 
     /// What was told of each channel.
@@ -211,6 +230,21 @@ impl Told {
     pub(super) fn into_parts(self) -> (Batch, Side) {
         (self.batch, self.side)
     }
+}
+
+/// What who walked the route wrote down in this record.
+fn note_of(record: &FileRecord) -> Option<NoteRow> {
+    let told = |event: &&ObservedEvent| {
+        [EventCode::ReadSkipped, EventCode::ReaderNote].contains(&event.code)
+    };
+    let event = record.report.events.iter().find(told)?;
+    Some(NoteRow {
+        line: record.line,
+        source: record.report.source_id.clone(),
+        at: event.at.at,
+        skipped: event.code == EventCode::ReadSkipped,
+        note: event.detail.clone(),
+    })
 }
 
 fn run_at(runs: &[QualityRun], end: UtcTime) -> Option<&QualityRun> {

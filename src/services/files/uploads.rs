@@ -15,7 +15,7 @@ use crate::ingest::files::{FileOptions, FileReport, ImportError, Upload};
 
 /// Uploads that are remembered.
 const KEPT: usize = 16;
-/// Bytes of files that wait for a person, all together; the oldest give way.
+/// Bytes of files that are held, all together; the oldest that wait for a person give way.
 const BYTES_KEPT_MAX: usize = 128 << 20;
 
 /// How far a file is: records done, and of how many (0 while that is not known).
@@ -35,6 +35,14 @@ impl Progress {
         (self.done.load(Ordering::Relaxed), self.of.load(Ordering::Relaxed))
     }
 }
+
+/// What is worked on leaves no room for another file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "{KEPT} files and {} MiB are worked on at a time, and so many are: wait until some are done",
+    BYTES_KEPT_MAX >> 20
+)]
+pub struct Full;
 
 /// How an upload stands.
 #[derive(Clone, Debug)]
@@ -84,10 +92,19 @@ struct Book {
 
 impl Uploads {
     /// Takes a file and begins to look at it; gives its id.
-    pub fn take(&self, files: &Files, upload: Upload, (kind, options): (&str, FileOptions)) -> u64 {
+    ///
+    /// # Errors
+    /// [`Full`] when those that are worked on leave no room for it.
+    pub fn take(
+        &self,
+        files: &Files,
+        upload: Upload,
+        (kind, options): (&str, FileOptions),
+    ) -> Result<u64, Full> {
         let progress = Arc::new(Progress::default());
         let id = {
             let mut book = self.book();
+            book.has_room(upload.bytes.len())?;
             book.last_id += 1;
             let id = book.last_id;
             let held = Held {
@@ -110,7 +127,7 @@ impl Uploads {
         // Record by record, so that one fault does not hide what the rest would become.
         let options = FileOptions { dry_run: true, by_record: true, ..options };
         self.run(id, files, (upload, options), progress);
-        id
+        Ok(id)
     }
 
     /// Begins the import of a file that was looked at, or looks again at one whose work ended early;
@@ -147,10 +164,10 @@ impl Uploads {
         (upload, options): (Upload, FileOptions),
         told: Arc<Progress>,
     ) {
-        let (this, importer, dry_run) = (self.clone(), files.importer().clone(), options.dry_run);
+        let (this, files, dry_run) = (self.clone(), files.clone(), options.dry_run);
         let work = tokio::spawn(async move {
             let mut progress = |done, of| told.reach(done, of);
-            importer.import(&upload, &options, &mut progress).await
+            files.import(&upload, &options, &mut progress).await
         });
         tokio::spawn(async move {
             // A fault of the program must not leave it under way for ever.
@@ -232,6 +249,13 @@ impl Held {
 }
 
 impl Book {
+    /// What is worked on never gives way: with this file it must not be too much.
+    fn has_room(&self, more: usize) -> Result<(), Full> {
+        let moving = self.entries.iter().filter(|entry| entry.held.is_moving());
+        let bytes: usize = moving.clone().filter_map(|e| e.bytes.as_ref()).map(Bytes::len).sum();
+        if moving.count() < KEPT && bytes + more <= BYTES_KEPT_MAX { Ok(()) } else { Err(Full) }
+    }
+
     /// Forgets the oldest that nothing works on until few enough are left.
     fn make_room(&mut self) {
         let newest = self.last_id;
@@ -276,5 +300,22 @@ mod tests {
         book.make_room();
         let left: Vec<u64> = book.entries.iter().map(|entry| entry.held.id).collect();
         assert_eq!(left, [1, 4], "what is under way and what just came stay");
+    }
+
+    #[test]
+    fn what_is_worked_on_is_bounded() {
+        let mut book = Book { last_id: 0, entries: VecDeque::new() };
+        let moving = || Standing::Importing(Arc::default());
+        book.entries.push_back(entry(1, 100 << 20, Standing::Tried(Arc::default())));
+        book.entries.push_back(entry(2, 64 << 20, moving()));
+        assert_eq!(book.has_room(64 << 20), Ok(()), "what waits gives way");
+        assert_eq!(book.has_room((64 << 20) + 1), Err(Full));
+        for id in 3..=17 {
+            assert_eq!(book.has_room(1), Ok(()));
+            book.entries.push_back(entry(id, 1, moving()));
+        }
+        assert_eq!(book.has_room(1), Err(Full), "sixteen are worked on");
+        let text = Full.to_string();
+        assert!(text.starts_with("16 files and 128 MiB are worked on at a time"), "{text}");
     }
 }

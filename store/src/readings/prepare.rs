@@ -304,7 +304,9 @@ fn fold_dead(rows: Vec<DeadRow>) -> Vec<DeadLetterRow> {
         row.topic = storable(&row.topic).as_ref().into();
         row.reason = storable(&row.reason).into_owned();
         row.detail = cut(storable(&row.detail).into_owned(), DETAIL_BYTES_MAX);
-        let sha256 = dead_letter_key(&row.topic, &row.payload);
+        // A record of a file is the same under any name of the file, and however it is read.
+        let topic = row.import_no.map_or(row.topic.as_ref(), |_| "file");
+        let sha256 = dead_letter_key(topic, &row.payload);
         folded
             .entry(sha256)
             .and_modify(|known| {

@@ -74,21 +74,25 @@ const EVENTS: &str = "\
         $5::int4[], $6::text[], $7::text[]) \
     ON CONFLICT DO NOTHING RETURNING subject_kind, subject_id, occurred_at, code, seq";
 
-/// Keeps dead letters, or counts another copy of one. When the table is full (`$11`), of new ones
+/// Keeps dead letters, or counts another copy of one; a record of a file belongs to the newest
+/// import that told of it. When the table is full (`$11`), of new ones
 /// only a sample is kept: one in 64, by its hash.
 const DEAD: &str = "\
     INSERT INTO dead_letter AS d (sha256, adapter, topic, payload, reason, detail, source_id, \
-        first_seen, last_seen, count, reads) \
+        first_seen, last_seen, count, reads, import_no) \
     SELECT u.sha256, $1::text, u.topic, u.payload, u.reason, u.detail, u.source_id, u.seen, \
-        u.seen, u.count, u.reads \
+        u.seen, u.count, u.reads, u.import_no \
     FROM unnest($2::bytea[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], \
-        $8::timestamptz[], $9::int8[], $10::int8[]) \
-        AS u(sha256, topic, payload, reason, detail, source_id, seen, count, reads) \
+        $8::timestamptz[], $9::int8[], $10::int8[], $12::int8[]) \
+        AS u(sha256, topic, payload, reason, detail, source_id, seen, count, reads, import_no) \
     WHERE NOT $11::bool OR get_byte(u.sha256, 0) < 4 OR EXISTS (SELECT 1 FROM dead_letter k \
         WHERE k.sha256 = u.sha256 AND k.adapter = $1::text) \
-    ON CONFLICT (sha256, adapter) DO UPDATE SET count = d.count + excluded.count, \
+    ON CONFLICT (sha256, adapter) DO UPDATE SET \
+        count = CASE WHEN d.import_no IS DISTINCT FROM excluded.import_no THEN 0 \
+            ELSE d.count END + excluded.count, \
         last_seen = greatest(d.last_seen, excluded.last_seen), reason = excluded.reason, \
-        detail = excluded.detail, replayed_at = NULL";
+        detail = excluded.detail, topic = excluded.topic, source_id = excluded.source_id, \
+        import_no = excluded.import_no, replayed_at = NULL";
 
 /// Do the dead letters take more room than they may? The file is only a bound: what was swept
 /// leaves room in it that the next letters fill.
@@ -244,11 +248,12 @@ async fn dead_letters(
     let seen: Vec<Stamp> = rows.iter().map(|dead| Stamp(dead.row.received_at)).collect();
     let counts: Vec<i64> = rows.iter().map(|dead| dead.count).collect();
     let reads: Vec<i64> = rows.iter().map(|dead| i64::from(dead.row.reads)).collect();
+    let imports: Vec<Option<i64>> = rows.iter().map(|dead| dead.row.import_no).collect();
     let query = StoreError::query("keeping dead letters");
     let statement = client.prepare_cached(DEAD).await.map_err(&query)?;
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 12] = [
         &adapter, &hashes, &topics, &payloads, &reasons, &details, &sources, &seen, &counts,
-        &reads, &full,
+        &reads, &full, &imports,
     ];
     client.execute(&statement, &parameters).await.map_err(&query)?;
     Ok(())

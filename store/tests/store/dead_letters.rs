@@ -15,6 +15,7 @@ fn letter(name: &str, source: Option<&str>, at: UtcTime) -> DeadRow {
         source_id: source.map(SourceId::parse),
         received_at: at,
         reads: 2,
+        import_no: None,
     }
 }
 

@@ -213,6 +213,7 @@ fn full_batch() -> Batch {
         source_id: None,
         received_at: T0,
         reads: 1,
+        import_no: None,
     };
     sent.dead = vec![dead.clone(), DeadRow { reads: 1, ..dead }];
     sent.unknown = vec![UnknownRow {

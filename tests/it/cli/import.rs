@@ -75,13 +75,19 @@ fn a_file_is_imported_once_and_replaced_by_a_newer_one() {
 
     let substituted = nem12("202607020100", "NMI0000001", "0.5", "S14", "");
     let tried = import(at, ("a.csv", &substituted), &["--dry-run"]);
-    assert_eq!((tried.code, number(&tried, "reads_new")), (0, 0), "{}", tried.stderr);
+    assert_eq!((tried.code, number(&tried, "reads_new")), (0, 48), "{}", tried.stderr);
     assert_eq!(reads(at), "");
     let first = import(at, ("a.csv", &substituted), &[]);
     assert_eq!((first.code, number(&first, "reads_new")), (0, 48), "{}", first.stderr);
     assert!(reads(at).contains("estimated x48"), "{}", reads(at));
     let again = import(at, ("renamed.csv", &substituted), &[]);
-    assert!(again.stderr.contains("imported before, as number 1"), "{}", again.stderr);
+    assert!(again.stderr.contains("imported before, as file 1 (48 readings"), "{}", again.stderr);
+    assert_eq!((again.code, number(&again, "reads_new")), (0, 0), "nothing was stored now");
+    // What a revision of one half hour would do, before it does.
+    let revised = substituted.replacen("0.5,", "0.625,", 1);
+    let tried = import(at, ("r.csv", &revised), &["--dry-run"]);
+    let would = ["reads_new", "duplicate", "conflicting"].map(|key| number(&tried, key));
+    assert_eq!(would, [0, 47, 1], "{}", tried.stdout);
 
     // The measured values come, then an older file late, then a revision of two hours.
     let parts = "400,1,4,A,,\n400,5,48,A,,\n";
@@ -110,12 +116,20 @@ fn faults_name_their_line_and_nothing_is_stored_unless_by_record() {
     std::fs::write(at.join("meters.csv"), METERS).unwrap();
     assert_eq!(headend(at, &["meters", "provision", "meters.csv"], &[]).code, 0);
     let text = nem12("202607020100", "NMI0000001", "0.5", "A", "300,20260702,1,2,3,A,,,,\n");
+    let tried = import(at, ("a.csv", &text), &["--by-record", "--dry-run"]);
+    assert_eq!(number(&tried, "reads_new"), 48, "{}", tried.stdout);
     let refused = import(at, ("a.csv", &text), &[]);
     assert_eq!(refused.code, 65);
     assert!(refused.stderr.contains("a.csv:4: bad_format: value 4 is `A`"), "{}", refused.stderr);
     assert_eq!(reads(at), "");
     let partly = import(at, ("a.csv", &text), &["--by-record"]);
     assert_eq!((partly.code, number(&partly, "reads_new")), (65, 48), "{}", partly.stderr);
+    // Known now, with or without its faulty record: nothing is wrong with doing nothing.
+    for how in [&[][..], &["--by-record"]] {
+        let known = import(at, ("b.csv", &text), how);
+        assert_eq!((known.code, number(&known, "reads_new")), (0, 0), "{}", known.stderr);
+        assert!(known.stderr.contains("1 faulty record left out"), "{}", known.stderr);
+    }
     // A device that nobody knows: a dead letter, and the file may come again.
     let unknown = nem12("202607020100", "NMI0000009", "0.5", "A", "");
     let dead = import(at, ("u.csv", &unknown), &[]);
@@ -133,4 +147,47 @@ fn faults_name_their_line_and_nothing_is_stored_unless_by_record() {
     let nothing = import(at, ("x.txt", "hello\n"), &[]);
     assert_eq!(nothing.code, 65);
     assert!(nothing.stderr.contains("name the format or a layout"), "{}", nothing.stderr);
+}
+
+/// The layout that the manual gives to begin with.
+fn hand_layout() -> String {
+    let manual = include_str!("../../../docs/amr.md");
+    let from = manual.find("name = \"hand\"").unwrap();
+    manual[from..].split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn a_route_with_meters_that_were_not_read_is_taken_with_what_the_reader_wrote() {
+    if !has_postgres("a_route_with_meters_that_were_not_read_is_taken_with_what_the_reader_wrote") {
+        return;
+    }
+    let directory = TempDir::new("route");
+    let at = directory.path();
+    let meters = "meter,source,commodity,address,field,reading_type,kind,unit,decimals,interval\n\
+        H-1,hand:S1,water,Mill Lane 1,consumption,volume,register,gal,0,1d\n\
+        H-2,hand:S2,water,Mill Lane 2,consumption,volume,register,gal,0,1d\n";
+    std::fs::write(at.join("meters.csv"), meters).unwrap();
+    std::fs::write(at.join("headend.toml"), "[files]\nlayouts = \"layouts\"\n").unwrap();
+    std::fs::create_dir(at.join("layouts")).unwrap();
+    std::fs::write(at.join("layouts/hand.toml"), hand_layout()).unwrap();
+    let ended = headend(at, &["meters", "provision", "meters.csv"], &[]);
+    assert_eq!(ended.code, 0, "{} {}", ended.stdout, ended.stderr);
+    let route = "serial,date,time,reading,code,note\n\
+        S1,20261101,0915,1234,A,glass broken\n\
+        S2,20261101,0920,SKIP,A,dog\n";
+    let taken = import(at, ("R-12.csv", route), &["--layout", "hand"]);
+    assert_eq!(taken.code, 0, "{} {}", taken.stdout, taken.stderr);
+    let counts = ["records", "refused", "not_read", "reads_new"].map(|key| number(&taken, key));
+    assert_eq!(counts, [2, 0, 1, 1], "{}", taken.stdout);
+    let notes = headend(at, &["files", "notes", "1", "--output", "csv"], &[]);
+    let lines: Vec<&str> = notes.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", notes.stdout);
+    assert!(lines[1].starts_with("2,hand:S1,H-1,") && lines[1].ends_with(",yes,note=glass broken"));
+    assert!(lines[2].ends_with(",no,SKIP note=dog"), "{}", lines[2]);
+    let shown = headend(at, &["files", "show", "1", "--json"], &[]);
+    assert_eq!((number(&shown, "not_read"), number(&shown, "dead")), (1, 0), "{}", shown.stdout);
+    let listed = headend(at, &["files", "list", "--output", "csv"], &[]);
+    assert!(listed.stdout.contains("1,R-12.csv,layout,done,2,0,1,1,"), "{}", listed.stdout);
+    let none = headend(at, &["files", "show", "9"], &[]);
+    assert_eq!(none.code, 65, "{}", none.stderr);
 }

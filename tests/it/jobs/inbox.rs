@@ -7,7 +7,7 @@ use std::time::Duration;
 use headend::clock::{Clock, SteppedClock};
 use headend::config::FilesConfig;
 use headend::ingest::IngestOptions;
-use headend::ingest::files::{FILE_ADAPTER, FileOptions, Upload};
+use headend::ingest::files::{FILE_ADAPTER, FileOptions, FileOutcome, Upload};
 use headend::jobs::inbox::{self, Inbox};
 use headend::services::files::Files;
 use jiff::tz::TimeZone;
@@ -152,18 +152,29 @@ async fn letters_are_read_as_their_file_was() {
     let files = Files::new(database.clone(), ingest, &config, (TimeZone::UTC, clock));
     let cmep = "MEPMD01,20080501,S,SC,R,METER1,202607020101,M2,OK,E,KWH,1,00000100,1,\
         202607010100,R0,1.5\n";
-    for (kind, name, text) in [
-        ("walk", "walk\0.csv", "Serial,Day,Read\nS2,2026-06-01,100.5\n"),
-        ("cmep", "june.txt", cmep),
-    ] {
-        let zone = TimeZone::get("America/Denver").unwrap();
-        let options = FileOptions { zone, ..files.options(kind).unwrap() };
-        let (name, bytes) = (name.repeat(40), text.to_owned().into());
-        let upload = Upload { name, bytes, actor: "test".to_owned() };
-        let told = files.importer().import(&upload, &options, &mut |_, _| {}).await.unwrap();
-        assert_eq!(told[0].counts.dead, 1, "{told:?}");
-        assert!(told[0].name.len() <= 255 && !told[0].name.contains('\0'), "{told:?}");
+    let mut numbers = Vec::new();
+    // Taken in the wrong zone first: what waits is read as its newest import says.
+    for zone in ["Europe/Berlin", "America/Denver"] {
+        for (kind, name, text) in [
+            ("walk", "walk\0.csv", "Serial,Day,Read\nS2,2026-06-01,100.5\n"),
+            ("cmep", "june.txt", cmep),
+        ] {
+            let zone = TimeZone::get(zone).unwrap();
+            let options = FileOptions { zone, ..files.options(kind).unwrap() };
+            let (name, bytes) = (name.repeat(40), text.to_owned().into());
+            let upload = Upload { name, bytes, actor: "test".to_owned() };
+            let told = files.import(&upload, &options, &mut |_, _| {}).await.unwrap();
+            assert_eq!(told[0].counts.dead, 1, "{told:?}");
+            assert!(told[0].name.len() <= 255 && !told[0].name.contains('\0'), "{told:?}");
+            numbers.push(told[0].import_no.unwrap());
+            let again = files.import(&upload, &options, &mut |_, _| {}).await.unwrap();
+            assert!(matches!(again[0].outcome, FileOutcome::Known(_)), "{again:?}");
+        }
     }
+    assert_eq!(count(&database, "SELECT count(*) FROM dead_letter").await, 2, "one a record");
+    let letters = async |number| store::files::letters(&database, number).await.unwrap();
+    assert_eq!(letters(numbers[1]).await.gone_reads(1), 1, "they are the later import's");
+    assert_eq!((letters(numbers[3]).await.waiting, letters(numbers[3]).await.home), (1, 0));
     let meter = "INSERT INTO meter_source (source_id, meter_id, created_at) \
         VALUES ('own:S2', 1, '2026-01-01'), ('cmep:M2', 1, '2026-01-01'); \
         UPDATE meter_channel SET field = 'KWH', len_s = 3600 WHERE channel = 1";
@@ -171,6 +182,9 @@ async fn letters_are_read_as_their_file_was() {
     let known = ReplayFilter { provisioned: true, ..ReplayFilter::default() };
     let report = files.replay(&known).await.unwrap();
     assert_eq!((report.accepted, report.still_dead), (2, 0), "{report:?}");
+    assert_eq!((letters(numbers[3]).await.waiting, letters(numbers[3]).await.home), (0, 1));
+    assert_eq!(count(&database, "SELECT count(*) FROM register_read").await, 1);
+    assert_eq!(count(&database, "SELECT count(*) FROM read_interval").await, 1);
     // Midnight and one o'clock of Denver, six hours behind.
     let read = "SELECT count(*) FROM register_read WHERE read_at = '2026-06-01T06:00:00Z'";
     assert_eq!(count(&database, read).await, 1);

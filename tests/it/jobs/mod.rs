@@ -5,6 +5,7 @@ mod day_inputs;
 mod estimation;
 mod estimation_acts;
 mod estimation_repairs;
+mod files_late;
 mod inbox;
 mod local_days;
 mod neighbours;

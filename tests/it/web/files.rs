@@ -95,7 +95,8 @@ async fn a_file_is_looked_at_imported_and_known_again() {
     let path = location(&choose(&rig, ("june.csv", &text), &[("kind", "")]).await);
     let tried = settled(&rig, &path).await;
     assert!(tried.contains("Nothing is stored yet"), "{tried}");
-    assert!(tried.contains("1 good record and 1 faulty; 48 readings"), "{tried}");
+    let would = "1 good record and 1 faulty; 48 readings would be stored.";
+    assert!(tried.contains(would), "{tried}");
     assert!(tried.contains("4 Bad format value 4 is `A`"), "{tried}");
     assert!(tried.contains("E-900 1 48 0"), "{tried}");
     assert_eq!(stored(&rig.database).await, 0);
@@ -115,12 +116,14 @@ async fn a_file_is_looked_at_imported_and_known_again() {
                  JOIN meter USING (meter_id) WHERE number = 'E-900'";
     assert!(client.query_one(heard, &[]).await.unwrap().get::<_, bool>(0));
     let list = words(&rig.get("/files").await.text());
-    assert!(list.contains("june.csv NEM12, NEM13 imported 48 0 1 0 local operator"), "{list}");
+    assert!(list.contains("june.csv NEM12, NEM13 imported 48 0 0 0 1 0 local operator"), "{list}");
     assert!(!list.contains("waits for your word"), "{list}");
 
     let path = location(&choose(&rig, ("renamed.csv", &text), &[]).await);
     let known = settled(&rig, &path).await;
-    assert!(known.contains("imported before, as file 1: nothing new is stored"), "{known}");
+    let said = "This content was imported before, as file 1 (48 readings stored, 1 faulty record \
+                left out): nothing was changed.";
+    assert!(known.contains(said), "{known}");
     assert!(!known.contains("Import the"), "{known}");
     let gone = location(&rig.submit(&format!("{path}/forget"), "").await);
     assert!(words(&rig.get(&gone).await.text()).contains("renamed.csv was forgotten"));
@@ -169,7 +172,11 @@ async fn lines_of_an_unknown_device_come_back_once_it_is_a_meter() {
     assert!(tried.contains("Not provisioned") && tried.contains("nmi:NMI0000002"), "{tried}");
     let file = location(&rig.submit(&format!("{path}/import"), "by_record=false").await);
     let shown = settled(&rig, &file).await;
-    assert!(shown.contains("Dead letters 48") && shown.contains("are told again"), "{shown}");
+    assert!(shown.contains("Waiting at import 48") && shown.contains("are told again"), "{shown}");
+    assert!(
+        shown.contains("1 record waits for a meter to be provisioned (48 readings)"),
+        "{shown}"
+    );
 
     let options = FileOptions::new(TimeZone::UTC);
     let clock: std::sync::Arc<dyn Clock> = rig.clock.clone();
@@ -185,6 +192,64 @@ async fn lines_of_an_unknown_device_come_back_once_it_is_a_meter() {
     assert_eq!(replay().await, 1);
     assert_eq!(stored(&rig.database).await, 48);
     assert_eq!(replay().await, 0, "it is told once");
+    let home = settled(&rig, &file).await;
+    assert!(home.contains("1 record came home since the import (48 readings)"), "{home}");
+    assert!(!home.contains("are told again"), "{home}");
+    // What it tells of is known now, and the same content has nothing more to say.
+    assert!(home.contains("What it tells of") && home.contains("E-900 1"), "{home}");
+    let again = location(&choose(&rig, ("u.csv", &text), &[]).await);
+    let again = settled(&rig, &again).await;
+    assert!(again.contains("imported before, as file 1 (0 readings stored)"), "{again}");
+}
+
+#[tokio::test]
+async fn what_the_reader_wrote_down_is_on_the_pages_of_file_and_meter() {
+    let Some(rig) = ConsoleRig::seeded("console files notes", METER).await else { return };
+    let client = rig.database.client().await.unwrap();
+    let meter = "INSERT INTO meter_source (source_id, meter_id, created_at) \
+         SELECT 'sensus:K1', meter_id, '2026-01-01' FROM meter WHERE number = 'E-900'; \
+         INSERT INTO meter_channel (meter_id, channel, field, reading_type, kind, unit, decimals, \
+           len_s, resolution, delivery_lag_s, valid_from) \
+         SELECT meter_id, 2, 'reading', 'energy_active_import', 'register', 'kWh', 0, 86400, 1, \
+           86400, '2026-05-01' FROM meter WHERE number = 'E-900'";
+    client.batch_execute(meter).await.unwrap();
+    // Serial, reading, month and day, note in their columns.
+    let line = |serial: &str, reading: &str, day: &str, note: &str| {
+        format!("{:12}{serial:15}{:16}{reading:9}{day:4}{note:2}\n", "", "")
+    };
+    let text = line("K1", "000004567", "0601", "GB")
+        + &line("K1", "", "0602", "DG")
+        + &line("K9", "", "0602", "NA");
+    let path = location(&choose(&rig, ("walk.txt", &text), &[("kind", "sensus-k3")]).await);
+    let tried = settled(&rig, &path).await;
+    assert!(tried.contains("1 reading would be stored; 2 meters not read"), "{tried}");
+    let file = location(&rig.submit(&format!("{path}/import"), "by_record=false").await);
+    let shown = settled(&rig, &file).await;
+    assert!(shown.contains("Imported; 2 meters were not read."), "{shown}");
+    assert!(shown.contains("1 E-900 read note=GB"), "{shown}");
+    assert!(shown.contains("2 E-900 not read note=DG"), "{shown}");
+    assert!(shown.contains("3 sensus:K9 not read note=NA"), "{shown}");
+    let api = Rig::over(rig.database.clone());
+    let one = api.json("/api/v1/files/1").await;
+    assert_eq!(one["file"]["counts"]["not_read"], 2, "{one}");
+    assert_eq!(
+        (&one["notes"][1]["meter"], &one["notes"][1]["note"]),
+        (&"E-900".into(), &"note=DG".into())
+    );
+    let events = api.json("/api/v1/meters/E-900/events").await;
+    let told: Vec<(&str, &str)> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| (event["code"].as_str().unwrap(), event["detail"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, [("read_skipped", "note=DG"), ("reader_note", "note=GB")], "{events}");
+    let page = words(&rig.get("/meters/E-900?tab=events").await.text());
+    assert!(page.contains("note=DG") && page.contains("note=GB"), "{page}");
+    // Nobody heard the meter by walking past it.
+    let heard = "SELECT count(*) FROM meter_state JOIN meter USING (meter_id) \
+                 WHERE number = 'E-900' AND last_heard_at > '2026-06-01T12:00:00Z'";
+    assert_eq!(client.query_one(heard, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
 
 #[tokio::test]
@@ -205,7 +270,9 @@ async fn the_api_takes_files_and_keeps_their_history() {
     assert_eq!(stored(&rig.database).await, 0);
     let taken = post("name=a.csv&by_record=true&format=nem12", &text).await;
     assert_eq!(taken["counts"]["inserted"], 48, "{taken}");
-    assert_eq!(post("name=b.csv", &text).await["outcome"], "known");
+    let known = post("name=b.csv", &text).await;
+    assert_eq!((&known["outcome"], &known["number"]), (&"known".into(), &2.into()));
+    assert_eq!((&known["counts"]["inserted"], &known["counts"]["refused"]), (&0.into(), &0.into()));
     let layout =
         api.post("/api/v1/files?format=layout&layout=radix-a&dry_run=true", &[], "x").await;
     assert_eq!(layout.status, StatusCode::OK, "{}", layout.text());
@@ -217,11 +284,13 @@ async fn the_api_takes_files_and_keeps_their_history() {
     let states: Vec<&str> =
         list["files"].as_array().unwrap().iter().map(|f| f["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["done", "refused"], "{list}");
+    let newest = api.json("/api/v1/files?limit=1").await;
+    assert_eq!((newest["files"].as_array().unwrap().len(), &newest["before"]), (1, &2.into()));
     let one = api.json("/api/v1/files/2").await;
     assert_eq!((&one["file"]["actor"], &one["faults"][0]["line"]), (&"api".into(), &4.into()));
     // It is the same history that the page shows.
     let page = words(&rig.get("/files").await.text());
-    assert!(page.contains("a.csv NEM12, NEM13 imported 48 0 1 0 api"), "{page}");
+    assert!(page.contains("a.csv NEM12, NEM13 imported 48 0 0 0 1 0 api"), "{page}");
     let meter = rig.get("/meters/E-900?from=2026-05-31&to=2026-06-02").await.text();
     let feed = meter.split("green-button.xml?").nth(1).unwrap().split('"').next().unwrap();
     let feed = feed.replace("&amp;", "&").replace("&#38;", "&");

@@ -51,6 +51,7 @@ pub(super) struct Column {
     pub(super) place: Place,
     pub(super) target: Target,
     pub(super) required: bool,
+    /// Texts that stand where there is nothing; of a reading: where the meter was not read.
     pub(super) absent: Vec<String>,
 }
 
@@ -70,8 +71,10 @@ pub(super) enum Target {
     Date(String),
     Time(String),
     Quality(Vec<(String, ReadQuality)>),
-    /// Kept beside the reading as `name=value`.
+    /// What the reader wrote down at the meter: an event, `name=value`.
     Note(String),
+    /// About the meter, the route or the customer: kept with the message as `name=value`.
+    About(String),
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -315,12 +318,17 @@ impl ColumnFile {
             "quality" => {
                 self.map.iter().map(quality).collect::<Result<_, _>>().map(Target::Quality)
             }
-            "note" => {
-                let name = self.field.clone().or_else(|| self.name.clone());
-                name.map(Target::Note).ok_or_else(|| "a note needs a `field`: its name".to_owned())
+            "note" => self.named().map(Target::Note),
+            "about" => self.named().map(Target::About),
+            other => {
+                Err(format!("target `{other}`: id, reading, date, time, quality, note or about"))
             }
-            other => Err(format!("target `{other}`: id, reading, date, time, quality or note")),
         }
+    }
+
+    fn named(&self) -> Result<String, String> {
+        let name = self.field.clone().or_else(|| self.name.clone());
+        name.ok_or_else(|| format!("{} needs a `field`: its name", self.target))
     }
 
     fn reading(&self) -> Result<Reading, String> {

@@ -2,14 +2,16 @@
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
-use metering::{Exact, SourceId, UtcTime};
+use metering::{EventCode, Exact, SourceId, UtcTime};
 
 use super::super::series::decimal_of;
 use super::super::text::{Line, Lines, decimal, digits};
 use super::super::{FileContext, FileRecord, LineFault, QualityRun, ReadQuality, Sink};
 use super::config::{Column, Frame, Layout, Place, Reading, Shape, Target};
 use crate::format::{RejectReason, printable};
-use crate::observation::{DeviceReport, Digits, Observation, ObservedTime, TimeOrigin};
+use crate::observation::{
+    DeviceReport, Digits, Observation, ObservedEvent, ObservedTime, TimeOrigin,
+};
 use crate::stamp::in_zone;
 
 pub(in super::super) fn read(
@@ -180,7 +182,7 @@ impl Run<'_> {
     fn record(&self) -> Result<FileRecord, LineFault> {
         let heard_at = ObservedTime::arrival(self.context.received_at);
         let (mut id, mut date, mut time, mut told) = (None, None, None, None);
-        let mut notes = String::new();
+        let (mut about, mut notes) = (String::new(), String::new());
         for column in &self.layout.columns {
             let Some(text) = self.text(column)? else { continue };
             match &column.target {
@@ -188,34 +190,71 @@ impl Run<'_> {
                 Target::Date(format) => date = Some(self.date(format, &text)?),
                 Target::Time(format) => time = Some(self.clock(format, &text)?),
                 Target::Quality(map) => told = Some(quality(map, &text)),
-                Target::Note(name) if notes.len() < 400 => {
-                    let space = if notes.is_empty() { "" } else { " " };
-                    notes.push_str(&format!(
-                        "{space}{name}={}",
-                        text.chars().take(60).collect::<String>()
-                    ));
+                Target::About(name) => add_word(&mut about, name, &text),
+                Target::Note(name) => {
+                    add_word(&mut about, name, &text);
+                    add_word(&mut notes, name, &text);
                 }
-                Target::Note(_) | Target::Reading(_) => {}
+                Target::Reading(_) => {}
             }
         }
         let id =
             id.ok_or_else(|| self.fault(RejectReason::NoIdentity, "the identifier is empty"))?;
-        let at = self.instant(date, time)?;
         let mut report = DeviceReport::new(SourceId::new(&self.layout.family, id), heard_at);
-        report.raw_status = printable(notes);
+        report.raw_status = printable(about);
         let mut runs = Vec::new();
         let (quality, code) = told.unwrap_or((ReadQuality::Actual, String::new()));
+        let mut at = self.instant(date, time);
         for column in &self.layout.columns {
             let Target::Reading(reading) = &column.target else { continue };
             let Some(text) = self.text(column)? else { continue };
             let value = self.value(reading, &text)?;
-            let (observation, run) = reading.observed(value, at, quality);
+            let (observation, run) = reading.observed(value, at.clone()?, quality);
             report.observations.push(observation);
             runs.push(run.coded(&code));
         }
         if report.observations.is_empty() {
-            return Err(self.fault(RejectReason::BadValue, "no reading: its columns are empty"));
+            notes = self.skipped(&notes)?;
+            if date.is_none() {
+                at = Ok(ObservedTime::arrival(self.context.received_at));
+            }
+            report.events.push(ObservedEvent::once(EventCode::ReadSkipped, at?, notes));
+        } else if !notes.is_empty() {
+            report.events.push(ObservedEvent::once(EventCode::ReaderNote, at?, notes));
         }
+        let (line, raw) = self.alone();
+        Ok(FileRecord { line, raw, report, quality: runs })
+    }
+
+    /// Why the meter was not read: what stands in the columns of its readings, then the notes. A line
+    /// without readings is a fault where nobody says that they may be absent.
+    fn skipped(&self, notes: &str) -> Result<String, LineFault> {
+        let mut why = String::new();
+        let mut foreseen = !notes.is_empty();
+        for column in &self.layout.columns {
+            if !matches!(column.target, Target::Reading(_)) {
+                continue;
+            }
+            let text = self.held_text(column).trim();
+            foreseen |= column.absent.iter().any(|absent| absent == text);
+            if !text.is_empty() && !why.split(' ').any(|word| word == text) {
+                add_space(&mut why);
+                why.push_str(text);
+            }
+        }
+        if !foreseen {
+            let detail = "no reading: its columns are empty, and the layout does not name that \
+                          under `absent`";
+            return Err(self.fault(RejectReason::BadValue, detail));
+        }
+        if !notes.is_empty() {
+            add_space(&mut why);
+        }
+        Ok(why + notes)
+    }
+
+    /// The record as a file of its own, and the line that it ends on.
+    fn alone(&self) -> (u64, Vec<u8>) {
         let held = || self.open.iter().flatten();
         let mut raw = String::new();
         if !self.names.is_empty() {
@@ -226,8 +265,7 @@ impl Run<'_> {
             raw.push_str(&held.text);
             raw.push('\n');
         }
-        let line = held().map(|held| held.line).max().unwrap_or(0);
-        Ok(FileRecord { line, raw: raw.into_bytes(), report, quality: runs })
+        (held().map(|held| held.line).max().unwrap_or(0), raw.into_bytes())
     }
 
     fn instant(&self, date: Option<Date>, time: Option<Time>) -> Result<ObservedTime, LineFault> {
@@ -242,18 +280,22 @@ impl Run<'_> {
             .ok_or_else(|| self.fault(RejectReason::BadFormat, "the date does not exist"))
     }
 
-    /// The column's text, trimmed; `None` where it is absent.
-    fn text(&self, column: &Column) -> Result<Option<String>, LineFault> {
+    /// What stands in the column.
+    fn held_text(&self, column: &Column) -> &str {
         let held = self.open.get(column.record).and_then(Option::as_ref);
-        let text = held.map_or("", |held| match &column.place {
+        held.map_or("", |held| match &column.place {
             Place::Range(from, to) => range(&held.text, *from, *to),
             Place::Index(index) => held.fields.get(index - 1).map_or("", String::as_str),
             Place::Name(name) => {
                 let at = self.names.iter().position(|known| known.trim() == name);
                 at.and_then(|at| held.fields.get(at)).map_or("", String::as_str)
             }
-        });
-        let text = text.trim();
+        })
+    }
+
+    /// The column's text, trimmed; `None` where it is absent.
+    fn text(&self, column: &Column) -> Result<Option<String>, LineFault> {
+        let text = self.held_text(column).trim();
         if !text.is_empty() && !column.absent.iter().any(|absent| absent == text) {
             return Ok(Some(text.to_owned()));
         }
@@ -338,6 +380,22 @@ impl Reading {
         };
         let from = at.at.plus_seconds(-i64::from(len_s));
         (series, QualityRun::new(from, at.at, told))
+    }
+}
+
+/// Adds `name=value` while there is room: at most 60 characters of a value, about 400 bytes in all.
+fn add_word(words: &mut String, name: &str, text: &str) {
+    if words.len() < 400 {
+        add_space(words);
+        words.push_str(name);
+        words.push('=');
+        words.extend(text.chars().take(60));
+    }
+}
+
+fn add_space(words: &mut String) {
+    if !words.is_empty() {
+        words.push(' ');
     }
 }
 

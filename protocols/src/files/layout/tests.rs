@@ -37,6 +37,9 @@ fn told(layout: &Layout, text: &str) -> String {
             let doubt = if at.doubtful { " doubtful" } else { "" };
             told.push_str(&format!("  {} {shown} {}{doubt}\n", at.at, run.quality.word()));
         }
+        for event in &report.events {
+            told.push_str(&format!("  {} {} `{}`\n", event.at.at, event.code, event.detail));
+        }
     }
     for fault in &found.faults {
         told.push_str(&format!("{fault}\n"));
@@ -158,9 +161,10 @@ fn a_csv_with_header_and_counting_trailer() {
         line 3: own:1 ``
           2026-03-01T06:00:00Z volume Some(Exact { mantissa: 123, exponent: -1 }) None actual
           2026-03-01T06:00:00Z use [Some(45)] e0 actual
+        line 4: own:2 ``
+          2026-03-01T06:00:00Z read_skipped `---`
         line 9: own:6 ``
           2026-03-01T00:00:00Z volume Some(Exact { mantissa: 7, exponent: -1 }) None suspect
-        line 4: bad_value: no reading: its columns are empty
         line 5: bad_format: `31.02.2026` is no date DD.MM.YYYY
         line 6: bad_format: column `Serial`: empty, but required
         line 7: bad_format: `25:00` is no time hh:mm
@@ -198,13 +202,64 @@ fn a_bad_layout_says_what_is_wrong() {
         kind = "excel": kind `excel`: write fixed or csv
         family = "Own!": family `Own!`: write small letters
         delimeter = ";": TOML parse error at line 5, column 1
-        target = "serial": column 1: target `serial`: id, reading, date, time, quality or note
+        target = "serial": column 1: target `serial`: id, reading, date, time, quality, note or about
         unit = "bushel": column 4: `bushel` is no known unit: write for example kWh, Wh, m3, L, gal, ft3, CCF, V or W
         scale = "-1": column 4: scale `-1` is no positive number
         format = "%d": column 2: format `%d`: YYYY, YY, MM and DD, or hh, mm and ss, with signs between
         A = "good": column 6: `good` is no quality: actual, estimated, substituted, final_substituted, missing, suspect
         at = [1, 5]: column 1: fixed: `at = [from, to]`, from 1; csv: `index`, from 1, or, with column_names = true, `name`
     "#]].assert_eq(&all);
+}
+
+/// The layout that `docs/amr.md` tells readers to begin with.
+fn layout_of_the_manual() -> Layout {
+    let manual = include_str!("../../../../docs/amr.md");
+    let from = manual.find("name = \"hand\"").unwrap();
+    let text = &manual[from..];
+    Layout::parse(&text[..text.find("```").unwrap()]).unwrap()
+}
+
+#[test]
+fn a_meter_that_was_not_read_is_no_fault_and_its_note_is_an_event() {
+    let text = "serial,date,time,reading,code,note\n\
+        H1,20260301,0915,123,A,glass broken\n\
+        H2,20260301,0920,SKIP,A,dog\n\
+        H3,20260301,,,,\n\
+        H4,20260301,0930,124,A,\n\
+        H5,20260301,0935,none,A,locked\n";
+    expect![[r#"
+        line 2: hand:H1 `note=glass broken`
+          2026-03-01T09:15:00Z consumption Some(Exact { mantissa: 123, exponent: 0 }) None actual
+          2026-03-01T09:15:00Z reader_note `note=glass broken`
+        line 3: hand:H2 `note=dog`
+          2026-03-01T09:20:00Z read_skipped `SKIP note=dog`
+        line 4: hand:H3 ``
+          2026-03-01T00:00:00Z read_skipped ``
+        line 5: hand:H4 ``
+          2026-03-01T09:30:00Z consumption Some(Exact { mantissa: 124, exponent: 0 }) None actual
+        line 6: bad_value: `none` is no number
+    "#]]
+    .assert_eq(&told(&layout_of_the_manual(), text));
+}
+
+#[test]
+fn an_empty_reading_is_a_fault_where_neither_layout_nor_reader_foresees_it() {
+    let absent = |own: &str| CSV.replace("absent = [\"---\"]", &format!("absent = [{own}]"));
+    let text = "Serial;Day;At;Reading;Use;Q;Said\nH\n\
+        1;01.03.2026;;;;;\n\
+        2;01.03.2026;;;;;no access\n\
+        3;01.03.2026;;---;;;\nT0003\n";
+    let noted = "  { target = \"note\", name = \"Said\" },\n]";
+    let of = |own: &str| Layout::parse(&absent(own).replace("\n]", &format!("\n{noted}"))).unwrap();
+    expect![[r#"
+        line 4: own:2 `Said=no access`
+          2026-03-01T00:00:00Z read_skipped `Said=no access`
+        line 5: own:3 ``
+          2026-03-01T00:00:00Z read_skipped `---`
+        line 3: bad_value: no reading: its columns are empty, and the layout does not name that under `absent`
+    "#]].assert_eq(&told(&of("\"---\""), text));
+    let all = told(&of("\"\", \"---\""), text);
+    assert_eq!(all.matches("read_skipped").count(), 3, "{all}");
 }
 
 #[test]
