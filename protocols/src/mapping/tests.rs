@@ -3,9 +3,9 @@
 use expect_test::{Expect, expect};
 use metering::UtcTime;
 
-use super::{Mapping, Preset, presets};
+use super::{Mapping, Preset, Shape, presets};
 use crate::describe::describe;
-use crate::{DecodeContext, Format, ObservedTime, decode};
+use crate::{DecodeContext, Digits, Format, Observation, ObservedTime, decode};
 
 fn context<'a>(mapping: &'a Mapping, topic: &'a str) -> DecodeContext<'a> {
     DecodeContext {
@@ -207,7 +207,9 @@ fn shipped_descriptions_are_good_and_named_alike() {
         let mapping = Mapping::parse(preset.text)
             .unwrap_or_else(|faults| panic!("{}: {faults}", preset.name));
         assert_eq!(mapping.name, preset.name);
-        assert!(mapping.filter.is_some() && !mapping.note.is_empty(), "{}", preset.name);
+        // What unwraps an object knows the topics.
+        let placed = mapping.filter.is_some() || mapping.shape == Shape::Object;
+        assert!(placed && !mapping.note.is_empty(), "{}", preset.name);
     }
     check(
         Preset::find("zigbee2mqtt").unwrap().text,
@@ -218,6 +220,32 @@ fn shipped_descriptions_are_good_and_named_alike() {
               instant power 0 W (2026-11-22T10:00:00Z arrival)
         "]],
     );
+}
+
+#[test]
+fn a_time_without_a_path_is_told_at_its_table() {
+    let text = "[mapping]\nname = \"a\"\nfilter = \"a/+\"\nid = 2\n\n[time]\nformat = \"epoch_s\"\n\
+        [[channel]]\nfield = \"v\"\npath = \"/v\"\nunit = \"L\"\nkind = \"instant\"\n";
+    let faults = Mapping::parse(text).unwrap_err();
+    assert_eq!(faults.0.len(), 1, "{faults}");
+    assert_eq!(faults.0[0].line, 7, "{faults}");
+}
+
+#[test]
+fn a_channel_of_floats_says_so() {
+    let text = "[mapping]\nname = \"a\"\nfilter = \"a/+\"\nid = 2\n[[channel]]\nfield = \"v\"\n\
+        path = \"/v\"\nunit = \"kWh\"\nkind = \"cumulative\"\n";
+    let digits = |text: &str| {
+        let mapping = Mapping::parse(text).unwrap();
+        let rule = &mapping.channels[0];
+        let time = ObservedTime::arrival(UtcTime::from_seconds(0));
+        match rule.observation("v".to_owned(), "1.5".parse().ok(), time) {
+            Observation::Register { digits, .. } => digits,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(digits(text), Digits::Told);
+    assert_eq!(digits(&format!("{text}float = true\n")), Digits::Float);
 }
 
 #[test]
