@@ -330,3 +330,21 @@ fn a_time_of_use_clock_that_is_off_by_minutes_is_urgent() {
     "#]]
     .assert_eq(&log.text());
 }
+
+#[test]
+fn what_a_person_can_act_on_is_told_the_value_that_is_off_by_a_factor() {
+    let asset = meter("electricity 1h");
+    let mut log = days(&asset, &[]);
+    let LogRecord::Interval { meter, channel, end, len_s, code, .. } =
+        interval(&asset, at("11-02 01:00"), 408_217, "?")
+    else {
+        panic!("an interval")
+    };
+    let wrong =
+        LogRecord::Interval { meter, channel, end, len_s, value: 408_217, code, failed: mask(5) };
+    log.push(at("11-02 01:02"), vec![wrong]);
+    let told = log.run();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    let measured = told[0].evidence.iter().find(|fact| fact.key == "measured").unwrap();
+    assert_eq!((measured.value, measured.text.as_str()), (408_217, "408.217"));
+}
