@@ -7,6 +7,7 @@ pub(crate) mod collector;
 pub(crate) mod days;
 pub(crate) mod gaps;
 pub(crate) mod hist;
+pub(crate) mod link;
 pub(crate) mod meter;
 pub(crate) mod months;
 pub(crate) mod network;
