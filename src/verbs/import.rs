@@ -62,9 +62,10 @@ pub(super) async fn run(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<()> {
     let ingest = super::replay::ingest_options(config)?;
-    let context = (config.utility.zone.clone(), clock);
+    let zone = opened.zone(config);
+    let context = (zone.clone(), clock);
     let files = Files::new(opened.database.clone(), ingest, &config.files, context);
-    let options = args.options(&files, config)?;
+    let options = args.options(&files, zone)?;
     let mut reports = Vec::new();
     for path in &args.files {
         let upload = Upload { name: name_of(path), bytes: read(path)?, actor: account.to_owned() };
@@ -98,9 +99,9 @@ pub(super) async fn run(
 }
 
 impl ImportArgs {
-    fn options(&self, files: &Files, config: &Config) -> Result<FileOptions, Failure> {
+    fn options(&self, files: &Files, own: TimeZone) -> Result<FileOptions, Failure> {
         let zone = match &self.zone {
-            None => config.utility.zone.clone(),
+            None => own,
             Some(name) => TimeZone::get(name).map_err(|_| {
                 Failure::new(Exit::Usage, format!("`{name}` is no zone of the IANA list"))
             })?,

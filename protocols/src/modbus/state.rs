@@ -29,6 +29,10 @@ const BUSY_WAIT_S: [i64; 3] = [1, 2, 4];
 const SUSPECTS_MAX: usize = 8;
 /// A gateway that is a collector says so often that nothing is known against it.
 const BEAT_S: i64 = 300;
+/// Polling begins: reached or not, it says so a few times, since a collector that was made a moment
+/// ago may not be known to all yet. From then on it is due.
+const BEGIN_S: i64 = 60;
+const BEGIN_BEAT_S: i64 = 15;
 /// Nothing to do is asked again after this.
 const IDLE_S: i64 = 3_600;
 
@@ -88,6 +92,7 @@ pub struct Gateway {
     last_fault: Option<(UtcTime, String)>,
     /// Since when it refuses connections, or answers for none of its units.
     unreached: Option<UtcTime>,
+    began: UtcTime,
     beat_at: UtcTime,
 }
 
@@ -124,6 +129,7 @@ impl Gateway {
             counts: Counts::default(),
             last_fault: None,
             unreached: None,
+            began: now,
             beat_at: UtcTime::MIN,
         }
     }
@@ -223,10 +229,11 @@ impl Gateway {
         let Some(code) = &self.settings.collector else { return };
         // A clock that was set back must not silence it for hours.
         let due = self.beat_at.min(now.plus_seconds(BEAT_S));
-        if self.unreached.is_some() || now < due {
+        let begins = (0..BEGIN_S).contains(&now.seconds_since(self.began));
+        if now < due || (self.unreached.is_some() && !begins) {
             return;
         }
-        self.beat_at = now.plus_seconds(BEAT_S);
+        self.beat_at = now.plus_seconds(if begins { BEGIN_BEAT_S } else { BEAT_S });
         let beat = EventRecord { code: EventCode::Heartbeat, at: now, detail: String::new() };
         self.records.push_back(PollRecord {
             source: format!("collector:{code}"),

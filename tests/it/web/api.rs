@@ -46,6 +46,9 @@ async fn every_resource_answers_as_json_with_a_request_id() {
         "/api/v1/collectors",
         "/api/v1/collectors/C-01",
         "/api/v1/commissioning",
+        "/api/v1/modbus",
+        "/api/v1/modbus/units",
+        "/api/v1/modbus/units/history",
         "/api/v1/dead-letters",
         "/api/v1/batches",
     ] {

@@ -12,6 +12,7 @@ use headend::simulate::modbus::{BusFaults, BusOptions, ModbusSimOptions};
 use store::views::collectors;
 use tokio::sync::watch;
 
+use super::call::Rig;
 use super::console::{ConsoleRig, words};
 use crate::kit::temp::free_port;
 
@@ -124,4 +125,49 @@ async fn a_modbus_meter_that_nobody_foresaw_is_tried_and_taken_live() {
     assert!(tokio::time::timeout(Duration::from_secs(30), quiet).await.is_ok(), "polled on");
     stop.send_replace(true);
     task.await.unwrap();
+}
+
+#[tokio::test]
+async fn units_are_listed_taken_live_and_ended_over_the_api() {
+    let Some(rig) = Rig::seeded("modbus api").await else { return };
+    let json = [("content-type", "application/json")];
+    let unit = |address: &str, more: &str| {
+        format!(
+            r#"{{"gateway":"gw1","address":"{address}","unit":3,"profile":"eastron-sdm630",
+            "every":"5m","reason":"new bus"{more}}}"#
+        )
+    };
+    let post = async |path: &str, body: &str| {
+        rig.post(&format!("/api/v1/modbus/units{path}"), &json, body).await
+    };
+    assert_eq!(rig.json("/api/v1/modbus").await["items"], serde_json::json!([]));
+    let no_reason = post("", &unit("10.0.0.8:502", "").replace("new bus", " ")).await;
+    assert_eq!(no_reason.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", no_reason.text());
+
+    let live = post("", &unit("10.0.0.8:502", "")).await;
+    assert_eq!(live.status, StatusCode::OK, "{}", live.text());
+    assert_eq!(live.json()["items"][0]["source"], "modbus:gw1/3");
+    let moved = post("", &unit("10.0.0.9:502", "")).await;
+    assert_eq!(moved.status, StatusCode::CONFLICT, "{}", moved.text());
+    assert!(moved.text().contains("modbus:gw1/3 is live at tcp://10.0.0.8:502"));
+    let other = post("", &unit("10.0.0.9:502", "").replace(r#""unit":3"#, r#""unit":4"#)).await;
+    assert_eq!(other.status, StatusCode::CONFLICT, "a gateway is at one address");
+
+    // Confirmed, the gateway's other unit moves along.
+    let both = unit("10.0.0.9:502", r#","confirm":true"#).replace(r#""unit":3"#, r#""unit":4"#);
+    assert_eq!(post("", &both).await.status, StatusCode::OK);
+    let list = rig.json("/api/v1/modbus/units").await;
+    let places: Vec<_> = list["items"].as_array().unwrap().iter().collect();
+    assert_eq!(places.len(), 2);
+    assert!(places.iter().all(|unit| unit["address"] == "tcp://10.0.0.9:502"), "{list}");
+    // The same place under another name would read one meter twice.
+    let twice = post("", &unit("10.0.0.9:502", "").replace("gw1", "gw2")).await;
+    assert_eq!(twice.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", twice.text());
+
+    let ended = post("/end", r#"{"source":"modbus:gw1/4","reason":"sold"}"#).await;
+    assert_eq!(ended.status, StatusCode::OK, "{}", ended.text());
+    assert_eq!(ended.json()["items"][0]["live"], false);
+    assert_eq!(rig.json("/api/v1/modbus/units").await["items"].as_array().unwrap().len(), 1);
+    let history = rig.json("/api/v1/modbus/units/history").await;
+    assert_eq!(history["items"].as_array().unwrap().len(), 4, "{history}");
 }
