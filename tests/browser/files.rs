@@ -3,14 +3,16 @@
 
 use std::fmt::Write as _;
 
+use crate::acts::{fill, shows};
 use crate::demo::TURN;
-use crate::head_end::{HeadEnd, fill, pictures, shows};
+use crate::head_end::{HeadEnd, pictures};
 use crate::webdriver::{Browser, Size, http};
 
 const SIZE: Size = Size { width: 1_280, height: 720 };
 const TRY: &str = "form[action='/files/try']";
-const METERS: &str = "meter,source,commodity,address,field,reading_type,kind,unit,interval\n\
-    E-77,nmi:NMI0000077,electricity,Mill Lane 7,E1,energy_active_import,interval,kWh,30m\n";
+const METERS: &str = "meter,source,commodity,address,field,reading_type,kind,unit,decimals,interval\n\
+    E-77,nmi:NMI0000077,electricity,Mill Lane 7,E1,energy_active_import,interval,kWh,3,30m\n\
+    W-1,sensus:K1,water,Mill Lane 8,reading,volume,register,gal,0,1d\n";
 /// The line of the file that is wrong.
 const BAD_LINE: &str = "300,20260602,1,2,3,A,,,,\n";
 
@@ -27,12 +29,20 @@ fn nem12() -> String {
     text
 }
 
-fn look_at(browser: &Browser, head_end: &HeadEnd, name: &str) {
+fn look_at(browser: &Browser, head_end: &HeadEnd, (name, text, kind): (&str, &str, &str)) {
     let path = head_end.path().join(name);
-    std::fs::write(&path, nem12()).unwrap();
+    std::fs::write(&path, text).unwrap();
     browser.go(&head_end.url("/files"));
     browser.choose_file("#f-file", &path);
-    fill(browser, TRY, &[("kind", "")], "button");
+    fill(browser, TRY, &[("kind", kind)], "button");
+}
+
+/// A route read on foot: serial, reading, month and day, note, in the columns of the K3.
+fn route() -> String {
+    let line = |(serial, reading, note): (&str, &str, &str)| {
+        format!("{:12}{serial:15}{:16}{reading:9}0602{note:2}\n", "", "")
+    };
+    [("K1", "000004567", "GB"), ("K1", "", "DG"), ("K9", "000000012", "")].map(line).concat()
 }
 
 fn intervals(head_end: &HeadEnd) -> serde_json::Value {
@@ -53,8 +63,8 @@ fn a_file_with_a_bad_line_is_looked_at_imported_and_known_again() {
     head_end.provision(METERS);
     let browser = Browser::open(SIZE);
 
-    look_at(&browser, &head_end, "june.csv");
-    shows(&browser, "2 good records and 1 faulty; 96 readings of known meters");
+    look_at(&browser, &head_end, ("june.csv", &nem12(), ""));
+    shows(&browser, "2 good records and 1 faulty; 96 readings would be stored.");
     shows(&browser, "value 4 is `A`: 48 values of 30 minutes are wanted");
     assert_eq!(browser.text("main tbody th"), "4", "{}", browser.text("main"));
     assert_eq!(stored(&head_end), 0);
@@ -79,12 +89,29 @@ fn a_file_with_a_bad_line_is_looked_at_imported_and_known_again() {
     shows(&browser, "123");
     browser.picture("files-meter");
 
-    look_at(&browser, &head_end, "renamed.csv");
-    shows(&browser, "imported before, as file 1: nothing new is stored");
+    look_at(&browser, &head_end, ("renamed.csv", &nem12(), ""));
+    shows(&browser, "imported before, as file 1 (96 readings stored, 1 faulty record left out): nothing was changed");
     assert_eq!(browser.run("return document.querySelector(\"form[action$='/import']\")"), {
         serde_json::Value::Null
     });
     assert_eq!(stored(&head_end), 96);
+
+    look_at(&browser, &head_end, ("walk.txt", &route(), "sensus-k3"));
+    shows(&browser, "1 reading would be stored, 1 of devices that are no meters yet; 1 meter not read");
+    fill(&browser, "form[action$='/import']", &[], "button");
+    shows(&browser, "note=DG");
+    shows(&browser, "1 record waits for a meter to be provisioned (1 reading): sensus:K9.");
     assert!(browser.complaints().is_empty());
-    pictures(&head_end, &[("/files", "files_history"), ("/files/1", "files_one")]);
+    let walk = browser.run("return location.pathname");
+    let walk = walk.as_str().unwrap();
+    let notes = "/meters/W-1?tab=events";
+    pictures(
+        &head_end,
+        &[
+            ("/files", "files_history"),
+            ("/files/1", "files_one"),
+            (walk, "files_notes"),
+            (notes, "files_meter_notes"),
+        ],
+    );
 }

@@ -1,18 +1,15 @@
-//! A head-end that nothing is told of yet, for walkthroughs from an empty start; and what a person does
-//! on its pages.
+//! A head-end that nothing is told of yet, for walkthroughs from an empty start.
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
+use crate::acts::LIMIT;
 use crate::demo::built;
 use crate::kit::mosquitto::Mosquitto;
 use crate::kit::program::{Program, find, has_postgres, wait_for};
 use crate::kit::skip::skip;
 use crate::kit::temp::{TempDir, free_port};
 use crate::webdriver::{Browser, Size};
-
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A head-end with a broker of its own, and nothing configured but the bundles.
 #[derive(Debug)]
@@ -84,30 +81,6 @@ impl HeadEnd {
             .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
-}
-
-/// Fills fields of a form by name and sends it with the button.
-pub(crate) fn fill(browser: &Browser, form: &str, fields: &[(&str, &str)], button: &str) {
-    let fields: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("form.elements.namedItem({name:?}).value = {value:?};"))
-        .collect();
-    let script = format!(
-        "const form = document.querySelector({form:?});
-         {}
-         const button = form.querySelector({button:?});
-         setTimeout(() => form.requestSubmit(button), 0);
-         return button !== null",
-        fields.join("\n")
-    );
-    assert_eq!(browser.run(&script), true, "no {button} in {form}");
-}
-
-/// Waits until the page says so.
-pub(crate) fn shows(browser: &Browser, what: &str) {
-    let complete = || browser.run("return document.readyState") == "complete";
-    let there = wait_for(LIMIT, || complete() && browser.text("main").contains(what));
-    assert!(there, "no `{what}`: {}", browser.text("main"));
 }
 
 /// Leaves pictures of pages at both sizes, and sees to it that they fit.

@@ -1,47 +1,13 @@
 //! What staff do all day, by hand in a real browser: review a day, hand issues over, silence an alarm.
 
-use std::time::Duration;
-
+use crate::acts::{fill, shows};
 use crate::demo::{Demo, TURN};
-use crate::kit::program::wait_for;
 use crate::webdriver::{Browser, Size};
 
 const SIZE: Size = Size { width: 1_280, height: 720 };
 const LIVE_S: u64 = 170;
 /// Only a fleet of this size has meters whose intervals do not fit their register.
 const METERS: u32 = 200;
-
-fn shows(browser: &Browser, what: &str) {
-    let there =
-        wait_for(Duration::from_secs(15), || browser.text("main").contains(what) && idle(browser));
-    assert!(there, "no `{what}` on {}: {}", address(browser), browser.text("main"));
-}
-
-fn idle(browser: &Browser) -> bool {
-    browser.run("return document.readyState") == "complete"
-}
-
-fn address(browser: &Browser) -> String {
-    browser.run("return location.pathname").as_str().unwrap_or_default().to_owned()
-}
-
-/// Fills fields by name and sends their form with its first button, or with the one asked for.
-fn send(browser: &Browser, form: &str, fields: &[(&str, &str)], button: &str) {
-    let fields: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("form.elements.namedItem({name:?}).value = {value:?};"))
-        .collect();
-    let script = format!(
-        "const form = document.querySelector({form:?});
-         form.closest('details')?.setAttribute('open', '');
-         {}
-         const button = form.querySelector({button:?});
-         setTimeout(() => form.requestSubmit(button), 0);
-         return button !== null",
-        fields.join("\n")
-    );
-    assert_eq!(browser.run(&script), true, "no {button} in {form} on {}", address(browser));
-}
 
 /// Addresses of the days that wait.
 fn days(browser: &Browser, demo: &Demo) -> Vec<String> {
@@ -66,7 +32,7 @@ fn a_suspect_day_is_estimated_kept_edited_and_taken_back() {
     shows(&browser, "suspect");
     assert!(browser.text("table.methods").contains('%'), "{}", browser.text("table.methods"));
     browser.picture("review-before");
-    send(&browser, form, &[("reason", "register is right")], "button[data-key=Enter]");
+    fill(&browser, form, &[("reason", "register is right")], "button[data-key=Enter]");
     shows(&browser, "estimated,");
     reopen();
     shows(&browser, "nothing needs to be decided");
@@ -75,14 +41,14 @@ fn a_suspect_day_is_estimated_kept_edited_and_taken_back() {
         "{}",
         browser.text("main")
     );
-    send(&browser, form, &[("reason", "looked again")], "button[data-key=u]");
+    fill(&browser, form, &[("reason", "looked again")], "button[data-key=u]");
     shows(&browser, "taken back,");
     shows(&browser, "suspect");
 
-    send(&browser, form, &[("reason", "the customer confirms")], "button[formaction$='/accept']");
+    fill(&browser, form, &[("reason", "the customer confirms")], "button[formaction$='/accept']");
     shows(&browser, "kept as read,");
     reopen();
-    send(&browser, form, &[("reason", "it was a mistake")], "button[data-key=u]");
+    fill(&browser, form, &[("reason", "it was a mistake")], "button[data-key=u]");
     shows(&browser, "taken back,");
 
     // One value by hand; the rest stays as it is.
@@ -91,7 +57,7 @@ fn a_suspect_day_is_estimated_kept_edited_and_taken_back() {
                      cell.value = at === 0 ? '1' : '' })",
     );
     let edit = "form[action$='/edit']";
-    send(&browser, edit, &[("reason", "read again on the phone")], "button.first");
+    fill(&browser, edit, &[("reason", "read again on the phone")], "button.first");
     shows(&browser, "edited, 1 interval");
     let told = "SELECT count(*) FROM interval_exception WHERE note = 'read again on the phone' \
                 AND status = 6";
@@ -120,14 +86,14 @@ fn issues_are_assigned_and_merged_and_an_alarm_is_silenced() {
     let (stays, ends) = (free[0], free[1]);
 
     browser.go(&demo.url(&format!("/issues/{stays}")));
-    send(&browser, "form[action$='/assign']", &[("assignee", "Kim")], "button");
+    fill(&browser, "form[action$='/assign']", &[("assignee", "Kim")], "button");
     shows(&browser, "with Kim");
     shows(&browser, "being worked on");
 
     browser.go(&demo.url(&format!("/issues/{ends}")));
     let fields = [("into", stays.to_string()), ("text", "the same cable".to_owned())];
     let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
-    send(&browser, "form[action$='/merge']", &fields, "button");
+    fill(&browser, "form[action$='/merge']", &fields, "button");
     shows(&browser, "merged into another");
     shows(&browser, "the same cable");
     browser.go(&demo.url(&format!("/issues/{stays}")));
@@ -136,9 +102,49 @@ fn issues_are_assigned_and_merged_and_an_alarm_is_silenced() {
 
     browser.go(&demo.url("/alarms"));
     let fields = [("rule", "38"), ("length_s", "3600"), ("reason", "the main is being flushed")];
-    send(&browser, "form[action='/alarms/shelve']", &fields, "button");
+    fill(&browser, "form[action='/alarms/shelve']", &fields, "button");
     shows(&browser, "the main is being flushed");
-    send(&browser, "form[action='/alarms/unshelve']", &[], "button");
+    fill(&browser, "form[action='/alarms/unshelve']", &[], "button");
     shows(&browser, "Nothing is silenced.");
+    assert!(browser.complaints().is_empty());
+}
+
+#[test]
+fn a_proposed_estimate_is_judged_and_the_lists_of_the_network_lead_to_trouble() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let test = "a_proposed_estimate_is_judged_and_the_lists_of_the_network_lead_to_trouble";
+    let Some(demo) = Demo::start_with(test, LIVE_S, METERS) else { return };
+    let browser = Browser::open(SIZE);
+    browser.go(&demo.url("/estimates?state=PROPOSED"));
+    let first = browser.run("return document.querySelector('[data-list] th a').pathname");
+    let page = demo.url(first.as_str().expect("the demo proposes estimates"));
+    browser.go(&page);
+    shows(&browser, "proposed");
+    shows(&browser, "Methods side by side");
+    browser.picture("estimate-before");
+    let form = "form[action^='/estimates/']";
+    let waiting = "SELECT count(*) FROM estimation WHERE state = 'PROPOSED'";
+    let before = demo.number(waiting);
+    let accept = "button[formaction$='/accept']";
+    fill(&browser, form, &[("reason", "the tenant was there")], accept);
+    shows(&browser, "in force");
+    shows(&browser, "the tenant was there");
+    assert_eq!(demo.number(waiting), before - 1);
+    let back = "button[formaction$='/roll-back']";
+    fill(&browser, form, &[("reason", "the house was empty")], back);
+    shows(&browser, "taken back");
+    shows(&browser, "the house was empty");
+
+    // From the fleet to the zones, worst first, and down to the meters of the worst.
+    browser.go(&demo.url("/zones"));
+    shows(&browser, "with open issues, the worst first");
+    let down = "document.querySelector('#node-rows th a').click(); return true";
+    browser.run(down);
+    shows(&browser, "Meters in it");
+    let up = "document.querySelector('.crumbs a[href=\"/zones\"]').click(); return true";
+    browser.run(up);
+    shows(&browser, "Reporting");
+    browser.go(&demo.url("/transformers"));
+    shows(&browser, "Transformers");
     assert!(browser.complaints().is_empty());
 }

@@ -3,8 +3,9 @@
 
 use std::process::Command;
 
+use crate::acts::{LIMIT, fill, shows};
 use crate::demo::{TURN, built};
-use crate::head_end::{HeadEnd, LIMIT, fill, pictures, shows};
+use crate::head_end::{HeadEnd, pictures};
 use crate::kit::program::{Program, wait_for};
 use crate::kit::temp::free_port;
 use crate::webdriver::{Browser, Size, http};

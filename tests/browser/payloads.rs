@@ -1,8 +1,9 @@
 //! A JSON meter that nobody foresaw: described, tried and taken live in the browser, provisioned,
 //! and read, while the head-end runs on. It is the walkthrough of the README.
 
+use crate::acts::{LIMIT, fill, shows};
 use crate::demo::TURN;
-use crate::head_end::{HeadEnd, LIMIT, fill, shows};
+use crate::head_end::HeadEnd;
 use crate::kit::program::wait_for;
 use crate::webdriver::{Browser, Size, http};
 
