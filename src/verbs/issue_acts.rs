@@ -124,3 +124,17 @@ fn words(act: &UserAct, zone: &TimeZone) -> String {
         UserAct::ReleaseHold { .. } => "release its billing hold".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_cause_gets_few_hints() {
+        let told = |text| cause_of(text).unwrap_err().to_string();
+        assert!(told("NOPE").len() < 90, "{}", told("NOPE"));
+        assert!(told("leak customer syde").contains("did you mean LEAK_CUSTOMER_SIDE?"));
+        assert!(told("E").matches(", ").count() < HINTS_MAX, "{}", told("E"));
+        assert_eq!(cause_of("leak customer side").unwrap(), Cause::LeakCustomerSide);
+    }
+}
