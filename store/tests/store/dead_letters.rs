@@ -61,3 +61,44 @@ async fn copies_are_counted_and_a_source_is_told_again_in_order() {
     let _ = writer.append(&again).await.unwrap();
     assert_eq!(waiting(&database, &of_source).await.len(), 1);
 }
+
+/// The part of the migration that moves what earlier versions kept.
+const MOVE: &str = include_str!("../../../migrations/V0025__tell_letters_of_files_apart.sql");
+
+#[tokio::test]
+async fn letters_of_files_from_before_belong_to_their_import_once_a_record() {
+    let test = "letters_of_files_from_before_belong_to_their_import_once_a_record";
+    let Some(database) = database(test).await else { return };
+    let client = database.client().await.unwrap();
+    // One file that came in two zones, and one whose import is not known any more.
+    let before = "\
+        INSERT INTO imported_file (sha256, name, format, size, by_record, made_at, received_at, \
+            actor) \
+        SELECT sha256('x'::bytea), 'june.txt', 'cmep', 1, false, at, at + interval '1 s', 'a' \
+        FROM unnest(ARRAY['2026-06-01T10:00Z', '2026-06-02T10:00Z']::timestamptz[]) AS at; \
+        INSERT INTO dead_letter (sha256, adapter, topic, payload, reason, first_seen, last_seen) \
+        VALUES ('\\x01', 'file', 'file/cmep;zone=Europe:Berlin/june.txt', 'r1', 'unknown_device', \
+            '2026-06-01T10:00Z', '2026-06-01T10:00Z'), \
+        ('\\x02', 'file', 'file/cmep;zone=America:Denver/june.txt', 'r1', 'unknown_device', \
+            '2026-06-02T10:00Z', '2026-06-02T10:00Z'), \
+        ('\\x03', 'file', 'file/beacon;zone=UTC;column=Meter_SN/a;zone=b', 'r2', 'unknown_device', \
+            '2026-06-02T10:00Z', '2026-06-02T10:00Z'), \
+        ('\\x04', 'mqtt', 'file/cmep;zone=UTC/x', 'r1', 'not_json', '2026-06-02T10:00Z', \
+            '2026-06-02T10:00Z')";
+    client.batch_execute(before).await.unwrap();
+    let (_, moves) = MOVE.split_once("-- Letters of before").unwrap();
+    client.batch_execute(&format!("--{moves}")).await.unwrap();
+    let told = "SELECT concat_ws('|', adapter, topic, f.import_no, f.zone, d.sha256 = \
+        sha256('file\\000'::bytea || payload)) FROM dead_letter d \
+        LEFT JOIN imported_file f USING (import_no) ORDER BY 1";
+    let rows = client.query(told, &[]).await.unwrap();
+    let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(
+        rows,
+        [
+            "file|file/beacon/a;zone=b|t",
+            "file|file/cmep/june.txt|2|America/Denver|t",
+            "mqtt|file/cmep;zone=UTC/x|f",
+        ]
+    );
+}
