@@ -39,7 +39,9 @@ fn paths(demo: &Demo) -> Vec<String> {
         "/rules/shadow".to_owned(),
         "/rules/versions".to_owned(),
         "/rules/backtest".to_owned(),
+        "/zones".to_owned(),
         "/zones/Z-1".to_owned(),
+        "/transformers".to_owned(),
         "/system".to_owned(),
         "/search?q=E-1".to_owned(),
     ]
