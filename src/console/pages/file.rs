@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
+use metering::UtcTime;
 use store::files::{FAULTS_KEPT_MAX, FaultRow, FileRow, FileState, Letters, NotedRow, ToldRow};
 
 use super::files::{beside, bytes, frame, kind_word, number, state};
@@ -212,11 +213,18 @@ fn facts(row: &FileRow, console: &ConsoleState) -> Vec<(&'static str, String)> {
 impl ToldLine {
     fn of(row: &ToldRow, console: &ConsoleState) -> Self {
         let (now, zone) = (console.now(), console.calendar.zone());
+        // The stretch of a read begins just before it.
+        let next = UtcTime::from_micros(row.from.micros() + 1);
+        let from = if next.micros() % 1_000_000 == 0 { next } else { row.from };
         Self {
             href: meter_href(&row.number, row.channel.get(), (row.from, row.to)),
             meter: row.number.clone(),
             channel: row.channel.to_string(),
-            span: words::span(row.from, row.to, now, zone),
+            span: if from == row.to {
+                words::stamp(from, now, zone)
+            } else {
+                words::span(from, row.to, now, zone)
+            },
         }
     }
 }
@@ -237,11 +245,7 @@ impl NoteLine {
 }
 
 /// The meter's page over a stretch.
-pub(super) fn meter_href(
-    meter: &str,
-    channel: i16,
-    (from, to): (metering::UtcTime, metering::UtcTime),
-) -> String {
+pub(super) fn meter_href(meter: &str, channel: i16, (from, to): (UtcTime, UtcTime)) -> String {
     QueryText::default()
         .with("channel", &channel.to_string())
         .with("from", &from.to_string())

@@ -12,6 +12,7 @@ use crate::console::frame::{Frame, QueryText, Section};
 use crate::console::refusal::Refusal;
 use crate::console::state::ConsoleState;
 use crate::console::words;
+use crate::ingest::files::{FileOutcome, FileReport};
 use crate::services::files::UPLOAD_BYTES_MAX;
 use crate::services::files::uploads::{Held, Standing};
 
@@ -196,8 +197,9 @@ impl HeldLine {
             href: format!("/files/uploads/{}", held.id),
             name: words::shortened(&held.name, 80),
             size: bytes(held.size as u64),
-            state: match held.standing {
+            state: match &held.standing {
                 Standing::Trying(_) => "is looked at",
+                Standing::Tried(reports) if all_known(reports) => "known already",
                 Standing::Tried(_) => "waits for your word",
                 Standing::Importing(_) => "is imported",
                 Standing::Imported(_) => "imported",
@@ -205,6 +207,10 @@ impl HeldLine {
             },
         }
     }
+}
+
+fn all_known(reports: &[FileReport]) -> bool {
+    reports.iter().all(|report| matches!(report.outcome, FileOutcome::Known(_)))
 }
 
 impl FileLine {

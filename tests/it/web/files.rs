@@ -125,6 +125,8 @@ async fn a_file_is_looked_at_imported_and_known_again() {
                 left out): nothing was changed.";
     assert!(known.contains(said), "{known}");
     assert!(!known.contains("Import the"), "{known}");
+    let list = words(&rig.get("/files").await.text());
+    assert!(list.contains("renamed.csv known already"), "{list}");
     let gone = location(&rig.submit(&format!("{path}/forget"), "").await);
     assert!(words(&rig.get(&gone).await.text()).contains("renamed.csv was forgotten"));
     assert_eq!(rig.get(&path).await.status, StatusCode::NOT_FOUND);
@@ -229,6 +231,7 @@ async fn what_the_reader_wrote_down_is_on_the_pages_of_file_and_meter() {
     assert!(shown.contains("1 E-900 read note=GB"), "{shown}");
     assert!(shown.contains("2 E-900 not read note=DG"), "{shown}");
     assert!(shown.contains("3 sensus:K9 not read note=NA"), "{shown}");
+    assert!(shown.contains("E-900 2 Mon 1 Jun, 00:00 "), "one read, one instant: {shown}");
     let api = Rig::over(rig.database.clone());
     let one = api.json("/api/v1/files/1").await;
     assert_eq!(one["file"]["counts"]["not_read"], 2, "{one}");
