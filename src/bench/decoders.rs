@@ -78,7 +78,7 @@ enum Reader {
     Format(Receiver),
     Sparkplug(Nodes),
     Modbus(Request, Vec<Register>),
-    File(BenchFile),
+    File(Box<BenchFile>),
 }
 
 /// Runs every decoder and prints the figures.
@@ -214,7 +214,7 @@ impl Line {
         let message = SimMessage { sent_at: start, topic: String::new(), payload, reads: 0 };
         let name = file.format.to_string();
         let line = Self::new(Format::Bundle, std::iter::once(message));
-        Self { name, reader: Reader::File(file), ..line }
+        Self { name, reader: Reader::File(Box::new(file)), ..line }
     }
 
     /// Values in the message; `None` when it was refused.

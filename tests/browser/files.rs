@@ -90,14 +90,20 @@ fn a_file_with_a_bad_line_is_looked_at_imported_and_known_again() {
     browser.picture("files-meter");
 
     look_at(&browser, &head_end, ("renamed.csv", &nem12(), ""));
-    shows(&browser, "imported before, as file 1 (96 readings stored, 1 faulty record left out): nothing was changed");
+    shows(
+        &browser,
+        "imported before, as file 1 (96 readings stored, 1 faulty record left out): nothing was changed",
+    );
     assert_eq!(browser.run("return document.querySelector(\"form[action$='/import']\")"), {
         serde_json::Value::Null
     });
     assert_eq!(stored(&head_end), 96);
 
     look_at(&browser, &head_end, ("walk.txt", &route(), "sensus-k3"));
-    shows(&browser, "1 reading would be stored, 1 of devices that are no meters yet; 1 meter not read");
+    shows(
+        &browser,
+        "1 reading would be stored, 1 of devices that are no meters yet; 1 meter not read",
+    );
     fill(&browser, "form[action$='/import']", &[], "button");
     shows(&browser, "note=DG");
     shows(&browser, "1 record waits for a meter to be provisioned (1 reading): sensus:K9.");

@@ -71,13 +71,8 @@ const BY_READING: [RuleId; 8] = [
 ];
 
 /// What is wrong with the reading is seen in its value.
-const SHOWS_VALUE: [RuleId; 5] = [
-    RuleId::ING_SIZE,
-    RuleId::ING_UOM,
-    RuleId::ING_MULT,
-    RuleId::REG_CAP,
-    RuleId::INT_NEG,
-];
+const SHOWS_VALUE: [RuleId; 5] =
+    [RuleId::ING_SIZE, RuleId::ING_UOM, RuleId::ING_MULT, RuleId::REG_CAP, RuleId::INT_NEG];
 
 /// A meter with its place.
 #[derive(Clone, Copy, Debug)]

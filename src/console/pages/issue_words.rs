@@ -82,6 +82,9 @@ fn what_words(
             format!("{} has been silent since {since}, {lasted} by now.", row.subject_name)
         }
         "HEADEND_OUTAGE" => format!("Nothing has arrived from any device since {since}."),
+        "DATA_GAP" if measured.is_empty() => format!(
+            "Readings of {since} and later never came, and nobody has delivered them in {lasted}."
+        ),
         _ if row.family == "COMM" => {
             format!("There are no readings of this meter after {since}, {lasted} by now.")
         }

@@ -255,6 +255,12 @@ fn say(head: &Head, now: UtcTime) -> String {
     let open = head.issues.iter().filter(|issue| !causes::is_closed(&issue.state)).count();
     let trouble = match (worst(&head.issues), open) {
         (None, _) => "No open issue.".to_owned(),
+        // It lies back: the meter may have reported ever since.
+        (Some(issue), 1) if issue.cause == "DATA_GAP" && issue.evidence.is_empty() => {
+            let zone = head.range.calendar.zone();
+            let from = words::stamp(issue.condition_start, now, zone);
+            format!("Readings of {from} and later are missing.")
+        }
         (Some(issue), 1) => format!(
             "{}, for {}.",
             causes::title(&issue.cause),

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{begin, headend};
 use crate::kit::program::has_postgres;
@@ -77,18 +77,16 @@ fn a_modbus_device_is_read_by_a_profile_of_ones_own_and_advice_fits_what_is_wron
 }
 
 #[test]
-fn a_simulator_without_a_broker_ends_in_seconds() {
+fn a_simulator_without_a_broker_ends_by_itself() {
     let here = TempDir::new("no-broker");
     // Bound, and nobody accepts: freed at the end.
     let port = { TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() };
-    let began = Instant::now();
     let broker = format!("127.0.0.1:{port}");
     let args = ["simulate", "--kind", "tasmota", "--broker", &broker, "--meters", "1"];
     let ended = headend(here.path(), &args, &[]);
     assert_eq!(ended.code, 69, "{}", ended.stderr);
     assert!(ended.stderr.contains(&format!("no broker at {broker}")), "{}", ended.stderr);
     assert!(ended.stderr.contains("zone = \"Europe/Berlin\""), "{}", ended.stderr);
-    assert!(began.elapsed() < Duration::from_secs(20));
 }
 
 #[test]
