@@ -121,7 +121,7 @@ pub const METRICS: &[Metric] = &[
     metric("ami_modbus_gateways", Kind::Gauge, &["state"],
         "Modbus gateways that are polled: connected or not."),
     metric("ami_modbus_units", Kind::Gauge, &["state"],
-        "Modbus units that are polled, by how they are."),
+        "Modbus units that are polled, by how they are; `unreached`: their gateway refuses or answers for none."),
     metric("ami_modbus_polls_total", Kind::Counter, &[],
         "Polls of Modbus units that were read to their end."),
     metric("ami_modbus_requests_total", Kind::Counter, &["outcome"],
