@@ -28,53 +28,111 @@ const DAYS: i32 = 7;
 /// Fewer meters say nothing of their route.
 const ROUTE_METERS_MIN: usize = 10;
 
-/// Of the routes through which enough meters are heard: what the meter in the middle delivers, in
-/// thousandths.
-pub(crate) type Routes = BTreeMap<Option<CollectorId>, i64>;
+/// One way to us: a collector, or none.
+#[derive(Default, Debug)]
+pub(crate) struct Route {
+    /// Its meters that are heard; their last seven days may say nothing.
+    meters: usize,
+    is_out: bool,
+    /// What the meter in the middle delivers, in thousandths; `None` where too few weeks are known.
+    usual: Option<i64>,
+    /// The same of the week in which the route was told, as it is known by now.
+    then: Option<i64>,
+    /// UTC days: the first and the last that any of its meters was judged by.
+    days: Option<(i32, i32)>,
+}
+
+pub(crate) type Routes = BTreeMap<Option<CollectorId>, Route>;
+
+fn key_of(route: Option<CollectorId>) -> AlertKey {
+    let subject = route.map_or(Subject::Headend, Subject::Collector);
+    AlertKey::of(subject, RuleId::COM_MISS, None)
+}
 
 /// What the routes deliver.
 pub(crate) fn routes<'a>(
     meters: impl Iterator<Item = (u32, &'a Meter, Option<&'a Collector>)>,
     env: &Env,
 ) -> Routes {
-    let mut shares: BTreeMap<Option<CollectorId>, Vec<i64>> = BTreeMap::new();
+    let mut routes = Routes::new();
+    let mut shares: BTreeMap<Option<CollectorId>, [Vec<i64>; 2]> = BTreeMap::new();
     for (place, meter, collector) in meters {
-        let Some((last, lens_s)) = week(meter, env) else { continue };
+        let id = meter.primary();
+        let route = routes.entry(id).or_default();
+        route.is_out |= collector.is_some_and(Collector::is_out);
+        let Some((last, lens_s)) = week(meter, env.now) else { continue };
+        route.meters += 1;
         let Some(share) = share(place, last, &lens_s, env) else { continue };
-        if !blind(meter, collector, i64::from(last + 1 - DAYS) * DAY_S, env) {
-            shares.entry(meter.primary()).or_default().push(share);
+        if blind(meter, collector, i64::from(last + 1 - DAYS) * DAY_S, env) {
+            continue;
         }
+        let days = route.days.get_or_insert((last + 1 - DAYS, last));
+        *days = (days.0.min(last + 1 - DAYS), days.1.max(last));
+        let [now, then] = shares.entry(id).or_default();
+        now.push(share);
+        let told = env.book.get(&key_of(id)).and_then(|active| week(meter, active.mark));
+        then.extend(told.and_then(|(last, lens_s)| share_of(place, last, &lens_s, env)));
     }
-    shares.retain(|_, shares| shares.len() >= ROUTE_METERS_MIN);
-    shares.into_iter().map(|(route, mut shares)| (route, median(&mut shares))).collect()
+    let usual = |mut of: Vec<i64>| (of.len() >= ROUTE_METERS_MIN).then(|| median(&mut of));
+    for (id, [now, then]) in shares {
+        let route = routes.entry(id).or_default();
+        (route.usual, route.then) = (usual(now), usual(then));
+    }
+    routes
 }
 
 /// The daily look at the routes.
 pub(crate) fn look_at_routes(routes: &Routes, env: &mut Env) {
-    let last = env.now.div_euclid(DAY_S) - 1;
-    let (from, until) = ((last + 1 - i64::from(DAYS)) * DAY_S, (last + 1) * DAY_S);
-    for (route, usual) in routes {
-        let subject = route.map_or(Subject::Headend, Subject::Collector);
-        let key = AlertKey::of(subject, RuleId::COM_MISS, None);
-        if *usual >= env.params.miss_route_pct * 10 {
-            env.book.clear(&key, until, env.at, &mut env.out);
-        } else if env.book.get(&key).is_none() {
-            let mut report = Report::new(RuleId::COM_MISS, subject, Cause::RfMarginal, from);
+    forget_gone(routes, env);
+    let limit = env.params.miss_route_pct * 10;
+    for (id, route) in routes {
+        let (Some(usual), Some((first, last))) = (route.usual, route.days) else { continue };
+        let (from, until) = (i64::from(first) * DAY_S, i64::from(last + 1) * DAY_S);
+        let key = key_of(*id);
+        if env.book.get(&key).is_some() {
+            if route.then.is_some_and(|then| then >= limit) {
+                env.book.retract(&key, env.at, &mut env.out);
+            } else if usual >= limit.max(env.params.miss_warn_pct * 10) {
+                env.book.clear(&key, until, env.at, &mut env.out);
+            }
+        } else if usual < limit {
+            let mut report = Report::new(RuleId::COM_MISS, key.subject, Cause::RfMarginal, from);
             report.until = until;
             report.severity = Severity::P3;
             report.ranked.push((Cause::Backhaul, -60));
-            report.evidence = evidence((from, until), (*usual, env.params.miss_route_pct));
+            report.evidence = evidence((from, until), (usual, env.params.miss_route_pct));
             env.book.assert(report, env.at, &mut env.out);
+            if let Some(active) = env.book.get_mut(&key) {
+                active.mark = env.now;
+            }
         }
     }
 }
 
-/// The newest day of the week that is looked at, and the lengths of the slots that should come.
+/// What was told of a route that has too few meters by now is over: nobody would judge it again.
+fn forget_gone(routes: &Routes, env: &mut Env) {
+    let of_route = |key: &AlertKey| match key.subject {
+        Subject::Collector(id) if key.rule == RuleId::COM_MISS.no => Some(Some(id)),
+        Subject::Headend if key.rule == RuleId::COM_MISS.no => Some(None),
+        _ => None,
+    };
+    let is_judged = |id: Option<CollectorId>| {
+        routes.get(&id).is_some_and(|route| route.is_out || route.meters >= ROUTE_METERS_MIN)
+    };
+    let told = env.book.iter().map(|(key, _)| *key);
+    let gone: Vec<AlertKey> =
+        told.filter(|key| of_route(key).is_some_and(|id| !is_judged(id))).collect();
+    for key in gone {
+        env.book.clear(&key, env.now, env.at, &mut env.out);
+    }
+}
+
+/// The newest day of the week that is looked at at log time `now`, and the lengths of the slots that should come.
 /// Who is silent now is #59's.
-fn week(meter: &Meter, env: &Env) -> Option<(i32, Vec<i64>)> {
+fn week(meter: &Meter, now: i64) -> Option<(i32, Vec<i64>)> {
     let lens_s: Vec<i64> = meter.channels.iter().filter(|c| c.used()).map(|c| c.len()).collect();
     let lag_s = lag_s(meter);
-    let last = i32::try_from((env.now - lag_s).div_euclid(DAY_S) - 1).unwrap_or(0);
+    let last = i32::try_from((now - lag_s).div_euclid(DAY_S) - 1).unwrap_or(0);
     (!lens_s.is_empty() && meter.silence == Silence::Fresh).then_some((last, lens_s))
 }
 
@@ -101,11 +159,11 @@ pub(crate) fn look(
     routes: &Routes,
     env: &mut Env,
 ) {
-    let Some((last, lens_s)) = week(meter, env) else { return };
+    let Some((last, lens_s)) = week(meter, env.now) else { return };
     let Some(share) = share(place, last, &lens_s, env) else { return };
     let key = AlertKey::of(meter.subject(), RuleId::COM_MISS, None);
     let (warn, fail) = (env.params.miss_warn_pct * 10, env.params.miss_fail_pct * 10);
-    let usual = routes.get(&meter.primary()).copied();
+    let usual = routes.get(&meter.primary()).and_then(|route| route.usual);
     let usual = usual.filter(|usual| *usual < env.params.miss_route_pct * 10).unwrap_or(1_000);
     let fails = share * 1_000 < fail * usual;
     if let Some(active) = env.book.get(&key).copied() {

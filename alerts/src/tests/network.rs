@@ -201,6 +201,56 @@ fn a_marginal_link_is_told_once_a_week_is_known_and_clears_with_a_good_week() {
     .assert_eq(&log.text());
 }
 
+/// What is said of collector 7 alone.
+fn of_route(log: &Log) -> String {
+    let text = log.text();
+    let lines = text.lines().filter(|line| line.contains("COM-MISS collector 7"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn what_was_told_of_a_route_ends_when_its_meters_go_elsewhere() {
+    let assets = fleet(&[(12, "electricity 1h via=7")]);
+    let mut log = begin(&assets, "11-01");
+    let losing = |id: i32, hour: i64| ((hour + i64::from(id)) % 4 != 0).then_some(300);
+    hours(&mut log, &assets, ("11-01 00:00", 24 * 9), losing);
+    let moved = assets[..5].iter().map(|asset| {
+        let primary_collector = Some(metering::CollectorId::new(8));
+        LogRecord::Meter(Box::new(MeterAsset { primary_collector, ..asset.clone() }))
+    });
+    log.push(at("11-10 00:10"), moved.collect());
+    hours(&mut log, &assets, ("11-10 00:00", 24 * 2), losing);
+    log.sort_by_log_time();
+    expect![[r#"
+        11-09 06:32 raised COM-MISS collector 7 RF_MARGINAL P3 since 11-02 00:00
+        11-10 06:32 cleared COM-MISS collector 7 RF_MARGINAL P3 since 11-02 00:00 until 11-10 06:32
+    "#]]
+    .assert_eq(&of_route(&log));
+}
+
+#[test]
+fn what_was_told_of_a_route_is_taken_back_when_its_readings_come_late() {
+    let assets = fleet(&[(12, "electricity 1h via=7")]);
+    let mut log = begin(&assets, "11-01");
+    let comes = |id: i32, hour: i64| (hour + i64::from(id)) % 4 != 0;
+    hours(&mut log, &assets, ("11-01 00:00", 24 * 9), |id, hour| comes(id, hour).then_some(300));
+    let mut backlog = Vec::new();
+    for hour in 1..=24 * 9 {
+        for asset in assets.iter().filter(|asset| !comes(asset.meter.get(), hour)) {
+            let end = at("11-01 00:00").plus_seconds(hour * 3_600);
+            backlog.push(interval(asset, end, 300_000, ""));
+        }
+    }
+    log.push(at("11-10 00:30"), backlog);
+    hours(&mut log, &assets, ("11-10 00:00", 24 * 2), |_, _| Some(300));
+    log.sort_by_log_time();
+    expect![[r#"
+        11-09 06:32 raised COM-MISS collector 7 RF_MARGINAL P3 since 11-02 00:00
+        11-10 06:32 retracted COM-MISS collector 7 RF_MARGINAL P3 since 11-02 00:00
+    "#]]
+    .assert_eq(&of_route(&log));
+}
+
 #[test]
 fn a_route_that_loses_too_much_is_told_once_and_not_by_each_of_its_meters() {
     let assets = fleet(&[(12, "electricity 1h via=7")]);
@@ -225,7 +275,7 @@ fn a_route_that_loses_too_much_is_told_once_and_not_by_each_of_its_meters() {
         11-09 06:32 raised COM-MISS meter 10 RF_MARGINAL P4 since 11-02 00:00 record
         11-09 06:32 raised COM-MISS meter 11 RF_MARGINAL P4 since 11-02 00:00 record
         11-09 06:32 raised COM-MISS meter 12 RF_MARGINAL P4 since 11-02 00:00 record
-        11-15 06:32 cleared COM-MISS collector 7 RF_MARGINAL P3 since 11-02 00:00 until 11-15 00:00
+        11-16 06:32 cleared COM-MISS collector 7 RF_MARGINAL P3 since 11-02 00:00 until 11-16 00:00
         11-16 06:32 cleared COM-MISS meter 1 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
         11-16 06:32 cleared COM-MISS meter 2 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
         11-16 06:32 cleared COM-MISS meter 3 RF_MARGINAL P4 since 11-02 00:00 until 11-16 00:00 record
