@@ -35,7 +35,8 @@ pub struct DeviceReport {
     pub slot_count: Option<u8>,
     /// Number of the radio frame and a hash of its bytes, where frames are numbered: a number that
     /// comes again with other bytes is told, since one of the two is somebody else's or a fault.
-    pub frame: Option<(u32, u64)>,
+    /// Without a number: 0, or a sender that counts none.
+    pub frame: Option<(Option<u32>, u64)>,
 }
 
 /// An instant with its origin and what is known against it.

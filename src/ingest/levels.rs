@@ -48,10 +48,16 @@ struct Level {
 }
 
 impl Levels {
-    /// True when the frame has the number of the last one, but not its bytes.
-    pub(super) fn takes_the_place(&mut self, frame: (u32, u64)) -> bool {
-        let before = self.frame.replace(frame);
-        before.is_some_and(|(number, bytes)| number == frame.0 && bytes != frame.1)
+    /// The number of the last frame, if this one has it too, but not its bytes. A frame without a
+    /// number is number 0 only after one that had more: who never sends numbers counts none.
+    pub(super) fn takes_the_place(&mut self, (number, bytes): (Option<u32>, u64)) -> Option<u32> {
+        let number = match (number, self.frame) {
+            (Some(number), _) => number,
+            (None, Some((1.., _))) => 0,
+            (None, _) => return None,
+        };
+        let before = self.frame.replace((number, bytes));
+        before.is_some_and(|before| before.0 == number && before.1 != bytes).then_some(number)
     }
 
     /// Takes the events of one report and hands on those that are news, with their sequence.

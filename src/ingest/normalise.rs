@@ -395,14 +395,14 @@ impl Normaliser<'_> {
     fn events(&mut self, report: &DeviceReport, entry: &mut MeterEntry) {
         let subject = Subject::Meter(entry.meter);
         if let Some(frame) = report.frame
-            && entry.levels.takes_the_place(frame)
+            && let Some(number) = entry.levels.takes_the_place(frame)
         {
             self.event(MeterEvent {
                 subject,
                 occurred_at: report.heard_at.at,
                 code: EventCode::MeterFlag,
-                seq: i32::try_from(frame.0).unwrap_or(i32::MAX),
-                detail: format!("f_cnt {} came again with another payload", frame.0),
+                seq: i32::try_from(number).unwrap_or(i32::MAX),
+                detail: format!("f_cnt {number} came again with another payload"),
             });
         }
         let format = self.format;

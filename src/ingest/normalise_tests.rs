@@ -381,6 +381,33 @@ fn a_frame_number_that_comes_again_with_other_bytes_keeps_both_and_is_told() {
 }
 
 #[test]
+fn a_frame_without_a_number_is_frame_0_only_after_one_that_had_a_number() {
+    let mut core = core(&registry(&["deveui:0101010101010101; ; f_cnt instant V 1 0 0 0 0"]));
+    let uplink = |time: &str, count: &str, data: &str| {
+        let payload = format!(
+            r#"{{"deviceInfo":{{"devEui":"0101010101010101"}},"time":"{}",{count}
+            "fPort":1,"data":"{data}"}}"#,
+            at(time)
+        );
+        frame("application/1/device/0101010101010101/event/up", &payload, "23:59")
+    };
+    // A sender that counts no frames, then one whose counter begins again: 0 is left out.
+    let frames = [
+        uplink("10:00", "", "AQI="),
+        uplink("10:15", "", "AwQ="),
+        uplink("10:30", "", "BQY="),
+        uplink("10:45", r#""fCnt":65535,"#, "AQI="),
+        uplink("11:00", "", "AwQ="),
+        uplink("11:15", r#""fCnt":0,"#, "BQY="),
+    ];
+    let accepted = core.accept(&frames, at("23:59"));
+    expect![[r#"
+        event meter 1 11:15:00 meter_flag seq 0 number 0 `f_cnt 0 came again with another payload`
+    "#]]
+    .assert_eq(&shown(&accepted, &["event"]));
+}
+
+#[test]
 fn a_polled_gateway_beats_as_the_collector_that_it_is() {
     let mut core = core(&registry(&[ELECTRIC]));
     let payload = format!(

@@ -96,7 +96,8 @@ fn simulated(context: &DecodeContext<'_>, message: &Object<'_>) -> Result<(), Re
     Ok(())
 }
 
-/// Which frame this was, and its payload bytes as sent, kept beside the values.
+/// Which frame this was, and its payload bytes as sent, kept beside the values. A number that is
+/// not sent may be 0, or the sender has none.
 fn frame(
     report: &mut DeviceReport,
     name: &str,
@@ -105,8 +106,11 @@ fn frame(
     let Some(data) = data else { return };
     let data = data.as_ref();
     word(report, name, data);
-    let count = count.map_or(Some(0), |count| count.uint().and_then(|n| u32::try_from(n).ok()));
+    let count = count.map(|count| count.uint().and_then(|n| u32::try_from(n).ok()));
+    if count == Some(None) {
+        return;
+    }
     let mut hasher = DefaultHasher::new();
     data.hash(&mut hasher);
-    report.frame = count.map(|count| (count, hasher.finish()));
+    report.frame = Some((count.flatten(), hasher.finish()));
 }
