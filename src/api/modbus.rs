@@ -244,7 +244,5 @@ pub(super) async fn end(
         return Err(LiveError::NoReason.into());
     }
     let by = By { actor: ACTOR, reason, at: state.now() };
-    modbus_units::end(&state.db, &asked.source, by).await?;
-    let rows = modbus_units::history(&state.db, 1).await?;
-    Ok(list(rows))
+    Ok(list(vec![modbus_units::end(&state.db, &asked.source, by).await?]))
 }

@@ -1,13 +1,15 @@
 //! Units that operators take live in the console, beside those of the configuration: told from the
 //! database, without a restart.
 
+use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metering::UtcTime;
-use protocols::modbus::{Profile, UnitSettings};
+use protocols::modbus::{BEAT_S, Profile, UnitSettings};
 use store::assets::CollectorProvision;
-use store::modbus_units::{self, PolledUnit};
+use store::modbus_units::{self, GatewayCollector, PolledUnit};
 use store::{Database, StoreError};
 use tokio::sync::watch;
 
@@ -17,8 +19,12 @@ use crate::config::{GatewayAddress, GatewayConfig};
 
 /// How often changes are asked for.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How often a gateway says that it can be reached; three missed ones are an outage.
-const HEARTBEAT_S: i32 = 300;
+/// How often a gateway says that it can be reached, in seconds; three missed ones are an outage.
+const HEARTBEAT_S: i32 = BEAT_S.cast_signed();
+/// Collectors that are made here have names that begin so.
+const MADE: &str = "Modbus gateway ";
+/// Who provisions many meters holds the asset model; polling begins without collectors then.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Why a unit was not taken live.
 #[derive(Debug, thiserror::Error)]
@@ -58,63 +64,164 @@ pub async fn run(
     database: Database,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut seen = None;
-    while !*stop.borrow() {
-        match modbus_units::last_change(&database).await {
-            Ok(last) if seen == Some(last) => {}
-            Ok(last) => match told(&base, &database, polling.clock.now()).await {
-                Ok(plans) => {
-                    polling.apply(plans).await;
-                    seen = Some(last);
-                }
-                Err(error) => tracing::debug!(%error, "Polled units could not be asked for."),
-            },
-            // What the configuration says does not wait for the database.
-            Err(error) => {
-                tracing::debug!(%error, "Polled units could not be asked for.");
-                if seen.is_none() {
-                    polling.apply(base.gateways.clone()).await;
-                }
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            _ = stop.wait_for(|stop| *stop) => {}
-        }
+    tokio::select! {
+        () = keep(&mut polling, &base, &database) => {}
+        _ = stop.wait_for(|stop| *stop) => {}
     }
     polling.stop().await;
 }
 
-/// What is wanted now. A gateway that no collector is named for is one itself, of its own name: so
-/// its outage is one issue, as that of any collector.
-async fn told(
-    base: &Base,
-    database: &Database,
-    now: UtcTime,
-) -> Result<Vec<GatewayPlan>, StoreError> {
+async fn keep(polling: &mut Polling, base: &Base, database: &Database) {
+    let (mut seen, mut warned) = (None, false);
+    loop {
+        let renewed = match modbus_units::last_change(database).await {
+            Ok(last) if seen == Some(last) => Ok(last),
+            Ok(last) => renew(polling, base, database).await.map(|()| last),
+            Err(error) => Err(error),
+        };
+        match renewed {
+            Ok(last) => (seen, warned) = (Some(last), false),
+            Err(error) => {
+                // What the configuration says does not wait for the database.
+                if polling.running().next().is_none() {
+                    polling.apply(base.gateways.clone(), &BTreeSet::new()).await;
+                }
+                let what =
+                    "What is to be polled, and by which collectors, is not known: asked again.";
+                if warned {
+                    tracing::debug!(%error, what);
+                } else {
+                    tracing::warn!(%error, what);
+                }
+                warned = true;
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Polls what is wanted now. Collectors are made first and ended last, so that each beat has its
+/// collector; but meters do not wait for a collector.
+async fn renew(polling: &mut Polling, base: &Base, database: &Database) -> Result<(), StoreError> {
+    let now = polling.clock.now();
     let units = modbus_units::live(database).await?;
     let units: Vec<PolledUnit> = units.into_iter().map(|row| row.unit).collect();
-    let mut plans = wanted(base, &units);
-    for plan in &mut plans {
-        let settings = &mut plan.settings;
-        if settings.collector.is_some() || settings.units.is_empty() {
-            continue;
+    let plans = wanted(base, &units);
+    let codes: Vec<String> = plans.iter().map(|plan| code_of(plan).to_owned()).collect();
+    let known = modbus_units::collectors(database, &codes, MADE).await?;
+    let due = Due::of(plans, &known, (&base.utility, now));
+    {
+        let mut making = pin!(provision(database, &due.begin, now));
+        let mut made = tokio::time::timeout(PATIENCE, &mut making).await.ok();
+        if made.is_none() {
+            tracing::warn!(
+                "Gateways are polled before they are collectors: something holds the asset model."
+            );
+            polling.apply(due.without_new(), &BTreeSet::new()).await;
+            made = Some(making.await);
         }
-        if store::views::collectors::by_code(database, &settings.name, now).await?.is_none() {
-            let collector = CollectorProvision {
-                code: settings.name.clone(),
-                name: format!("Modbus gateway {}", settings.address),
-                utility: base.utility.clone(),
-                zone: None,
-                heartbeat_s: HEARTBEAT_S,
-                installed_at: now,
-            };
-            database.provision_collectors(&[collector], now).await?;
-            tracing::info!(gateway = settings.name, "A Modbus gateway is a collector now.");
+        if let Some(Err(error)) = made {
+            polling.apply(due.without_new(), &BTreeSet::new()).await;
+            return Err(error);
         }
-        settings.collector = Some(settings.name.clone());
     }
-    Ok(plans)
+    for collector in &due.begin {
+        tracing::info!(gateway = collector.code, "A Modbus gateway is a collector now.");
+    }
+    polling.apply(due.plans, &due.announced).await;
+    provision(database, &due.end, now).await
+}
+
+async fn provision(
+    database: &Database,
+    collectors: &[CollectorProvision],
+    now: UtcTime,
+) -> Result<(), StoreError> {
+    if !collectors.is_empty() {
+        database.provision_collectors(collectors, now).await?;
+    }
+    Ok(())
+}
+
+fn code_of(plan: &GatewayPlan) -> &str {
+    plan.settings.collector.as_deref().unwrap_or(&plan.settings.name)
+}
+
+/// What is polled, with its collectors. A gateway that no collector is named for is one itself, of
+/// its own name: so its outage is one issue, as that of any collector. It is due as long as it is
+/// polled.
+#[derive(Debug)]
+struct Due {
+    plans: Vec<GatewayPlan>,
+    /// Collectors that are made or changed before they are polled.
+    begin: Vec<CollectorProvision>,
+    /// Collectors that nobody polls any more, which send nothing from now on.
+    end: Vec<CollectorProvision>,
+    /// Gateways whose collectors nobody has heard.
+    announced: BTreeSet<String>,
+}
+
+impl Due {
+    fn of(
+        mut plans: Vec<GatewayPlan>,
+        known: &[GatewayCollector],
+        (utility, now): (&str, UtcTime),
+    ) -> Self {
+        plans.retain(|plan| !plan.settings.units.is_empty());
+        let (mut begin, mut polled) = (Vec::new(), BTreeSet::new());
+        let mut announced = BTreeSet::new();
+        for plan in &mut plans {
+            let code = code_of(plan).to_owned();
+            let row = known.iter().find(|row| row.asset.code == code);
+            let settings = &mut plan.settings;
+            let heartbeat_s = row.map_or(0, |row| row.asset.heartbeat_s);
+            if heartbeat_s == 0 || row.is_some_and(|row| row.last_heartbeat.is_none()) {
+                announced.insert(settings.name.clone());
+            }
+            if let Some(asked) = u32::try_from(heartbeat_s).ok().filter(|asked| *asked > 0) {
+                settings.beat_s = BEAT_S.min(asked);
+            }
+            if settings.collector.is_none() {
+                let own = CollectorProvision {
+                    code: code.clone(),
+                    name: format!("{MADE}{}", settings.address),
+                    utility: utility.to_owned(),
+                    zone: None,
+                    heartbeat_s: if heartbeat_s == 0 { HEARTBEAT_S } else { heartbeat_s },
+                    installed_at: now,
+                };
+                begin.extend(begun(own, row));
+                settings.collector = Some(code.clone());
+            }
+            polled.insert(code);
+        }
+        let ended = known.iter().filter(|row| {
+            let asset = &row.asset;
+            asset.name.starts_with(MADE) && asset.heartbeat_s > 0 && !polled.contains(&asset.code)
+        });
+        let end = ended.map(|row| CollectorProvision { heartbeat_s: 0, ..row.asset.clone() });
+        Self { begin, end: end.collect(), announced, plans }
+    }
+
+    /// The plans while the collectors that begin are not there: they would be unknown senders.
+    fn without_new(&self) -> Vec<GatewayPlan> {
+        let mut plans = self.plans.clone();
+        for plan in &mut plans {
+            let begins = |code: &String| self.begin.iter().any(|own| own.code == *code);
+            plan.settings.collector = plan.settings.collector.take().filter(|code| !begins(code));
+        }
+        plans
+    }
+}
+
+/// How the collector of a gateway is made or changed, if it must be. One that somebody else named
+/// stays as it is; one that only a meter named is told nothing else of.
+fn begun(own: CollectorProvision, row: Option<&GatewayCollector>) -> Option<CollectorProvision> {
+    let Some(GatewayCollector { asset, .. }) = row else { return Some(own) };
+    let ours = asset.name.starts_with(MADE) || (asset.name.is_empty() && asset.heartbeat_s == 0);
+    let changes = asset.name != own.name || asset.heartbeat_s != own.heartbeat_s;
+    let (name, heartbeat_s) = (own.name, own.heartbeat_s);
+    (ours && changes).then(|| CollectorProvision { name, heartbeat_s, ..asset.clone() })
 }
 
 /// The configuration's gateways with the operators' units; one connection for each address.
@@ -173,4 +280,85 @@ pub fn profile(profiles: &Profiles, text: &str) -> Result<Arc<Profile>, LiveErro
     let profile = Profile::parse(text)?;
     profile.verify()?;
     Ok(Arc::new(profile))
+}
+
+#[cfg(test)]
+mod tests {
+    use protocols::modbus::devices;
+
+    use super::*;
+
+    fn plan(name: &str, collector: Option<&str>) -> GatewayPlan {
+        let address: GatewayAddress = "tcp://10.0.0.8:502".parse().unwrap();
+        let config = GatewayConfig::new(name, address);
+        let mut plan = GatewayPlan::of_config(&config, &Profiles::builtin()).unwrap();
+        plan.settings.collector = collector.map(str::to_owned);
+        plan.settings.units.push(UnitSettings {
+            unit: 1,
+            source: format!("modbus:{name}/1"),
+            profile: Arc::new(devices::builtin("eastron-sdm630").unwrap()),
+            every_s: 900,
+        });
+        plan
+    }
+
+    fn known(code: &str, name: &str, heartbeat_s: i32, heard: bool) -> GatewayCollector {
+        let at = UtcTime::from_seconds(1_795_000_000);
+        let asset = CollectorProvision {
+            code: code.to_owned(),
+            name: name.to_owned(),
+            utility: "Northmoor".to_owned(),
+            zone: Some("Z-1".to_owned()),
+            heartbeat_s,
+            installed_at: at,
+        };
+        GatewayCollector { asset, last_heartbeat: heard.then_some(at) }
+    }
+
+    fn due(plans: Vec<GatewayPlan>, known: &[GatewayCollector]) -> String {
+        let due = Due::of(plans, known, ("Utility", UtcTime::from_seconds(1_796_000_000)));
+        let told = |list: &[CollectorProvision]| -> Vec<String> {
+            list.iter()
+                .map(|one| format!("{} `{}` {}", one.code, one.name, one.heartbeat_s))
+                .collect()
+        };
+        let beats = due.plans.iter().map(|plan| {
+            let announced = if due.announced.contains(&plan.settings.name) { " new" } else { "" };
+            format!("{} {} s{announced}", code_of(plan), plan.settings.beat_s)
+        });
+        let beats: Vec<String> = beats.collect();
+        format!("begin {:?} end {:?} beats {beats:?}", told(&due.begin), told(&due.end))
+    }
+
+    #[test]
+    fn a_gateway_is_a_collector_that_is_due_while_it_is_polled() {
+        let own = "Modbus gateway tcp://10.0.0.8:502";
+        let gw1 = || vec![plan("gw1", None)];
+        let begun = format!(r#"begin ["gw1 `{own}` 300"] end [] beats ["gw1 300 s new"]"#);
+        assert_eq!(due(gw1(), &[]), begun);
+        // It is known and was heard: nothing is said of it before it is reached.
+        let still = r#"begin [] end [] beats ["gw1 300 s"]"#;
+        assert_eq!(due(gw1(), &[known("gw1", own, 300, true)]), still);
+        // It was ended, or only a meter named it: it begins anew.
+        assert_eq!(due(gw1(), &[known("gw1", own, 0, true)]), begun);
+        assert_eq!(due(gw1(), &[known("gw1", "", 0, false)]), begun);
+        // Nobody polls it any more, or it has no units.
+        let ended = format!(r#"begin [] end ["gw1 `{own}` 0"] beats []"#);
+        assert_eq!(due(Vec::new(), &[known("gw1", own, 300, true)]), ended);
+        let mut bare = gw1();
+        bare[0].settings.units.clear();
+        assert_eq!(due(bare, &[known("gw1", own, 300, true)]), ended);
+    }
+
+    #[test]
+    fn a_collector_of_somebody_else_stays_as_it_is_and_hears_as_often_as_it_asks() {
+        let gw1 = || vec![plan("gw1", Some("C-01"))];
+        let often = r#"begin [] end [] beats ["C-01 60 s"]"#;
+        assert_eq!(due(gw1(), &[known("C-01", "North", 60, true)]), often);
+        let seldom = r#"begin [] end [] beats ["C-01 300 s new"]"#;
+        assert_eq!(due(gw1(), &[known("C-01", "North", 900, false)]), seldom);
+        let same_name = known("gw1", "Gateway of the mill", 900, true);
+        let kept = r#"begin [] end [] beats ["gw1 300 s"]"#;
+        assert_eq!(due(vec![plan("gw1", None)], &[same_name]), kept);
+    }
 }

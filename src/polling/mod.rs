@@ -10,13 +10,13 @@ pub mod probe;
 pub mod profiles;
 pub mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use protocols::modbus::driver::{HealthHandle, Place, PollClock, Poller};
 use protocols::modbus::frame::Framing;
 use protocols::modbus::serial::SerialSettings;
-use protocols::modbus::{GatewayHealth, GatewaySettings, PollRecord, UnitSettings};
+use protocols::modbus::{BEAT_S, GatewayHealth, GatewaySettings, PollRecord, UnitSettings};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -82,6 +82,7 @@ impl GatewayPlan {
             address: config.address.to_string(),
             framing,
             collector: config.collector.clone(),
+            beat_s: BEAT_S,
             timeout_ms: timeout,
             units,
         };
@@ -120,8 +121,9 @@ impl Polling {
         self.watch.clone()
     }
 
-    /// Starts what is new, stops what is gone, and begins anew what changed.
-    pub async fn apply(&mut self, wanted: Vec<GatewayPlan>) {
+    /// Starts what is new, stops what is gone, and begins anew what changed. Of the gateways
+    /// `announced`, nobody has heard as collectors.
+    pub async fn apply(&mut self, wanted: Vec<GatewayPlan>, announced: &BTreeSet<String>) {
         let names: Vec<String> = self.running.keys().cloned().collect();
         for name in names {
             let same = |running: &Running| wanted.contains(&running.plan);
@@ -137,15 +139,23 @@ impl Polling {
             if plan.settings.units.is_empty() || self.running.contains_key(&plan.settings.name) {
                 continue;
             }
-            let running = self.start(plan);
+            let is_new = announced.contains(&plan.settings.name);
+            let running = self.start(plan, is_new);
             self.running.insert(running.plan.settings.name.clone(), running);
         }
         let handles = self.running.values().map(|running| running.health.clone()).collect();
         *self.watch.gateways.lock().unwrap_or_else(PoisonError::into_inner) = handles;
     }
 
-    fn start(&self, plan: GatewayPlan) -> Running {
-        let poller = Poller::new(plan.settings.clone(), plan.place.clone(), self.clock.now());
+    /// What is polled now, without a word to any gateway.
+    pub fn running(&self) -> impl Iterator<Item = &GatewayPlan> {
+        self.running.values().map(|running| &running.plan)
+    }
+
+    fn start(&self, plan: GatewayPlan, is_new: bool) -> Running {
+        let now = self.clock.now();
+        let poller = Poller::new(plan.settings.clone(), plan.place.clone(), now);
+        let poller = if is_new { poller.announced(now) } else { poller };
         let health = poller.health();
         let clock = Arc::clone(&self.clock);
         let clock: PollClock = Arc::new(move || clock.now());
@@ -162,7 +172,7 @@ impl Polling {
 
     /// Stops all of them.
     pub async fn stop(mut self) {
-        self.apply(Vec::new()).await;
+        self.apply(Vec::new(), &BTreeSet::new()).await;
     }
 }
 

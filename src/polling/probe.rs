@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocols::modbus::driver::{Place, PollClock, poll_once};
 use protocols::modbus::frame::Framing;
-use protocols::modbus::{GatewaySettings, PollRecord, Profile, UnitSettings};
+use protocols::modbus::{BEAT_S, GatewaySettings, PollRecord, Profile, UnitSettings};
 
 /// A device to ask.
 #[derive(Clone, Debug)]
@@ -50,6 +50,7 @@ impl Device {
             address: self.address.clone(),
             framing: self.framing,
             collector: None,
+            beat_s: BEAT_S,
             timeout_ms: self.timeout_ms,
             units: vec![unit],
         };

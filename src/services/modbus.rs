@@ -12,6 +12,8 @@ use crate::polling::live::{self, LiveError};
 /// Shortest and longest time between two polls, in seconds.
 const EVERY_S: std::ops::RangeInclusive<i32> = 1..=86_400;
 const GATEWAY_BYTES_MAX: usize = 40;
+/// Looked at so often again, when others change units meanwhile.
+const LOOKS_MAX: usize = 5;
 
 /// A unit as somebody asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -73,14 +75,30 @@ pub async fn apply(
     if by.reason.is_empty() {
         return Err(LiveError::NoReason);
     }
+    for _ in 0..LOOKS_MAX {
+        let last = modbus_units::last_change(database).await?;
+        let all = settled(database, polls, (unit, confirmed)).await?;
+        if modbus_units::apply(database, &all, last, by).await? {
+            return Ok(());
+        }
+    }
+    Err(bad("others change what is polled at this moment: try again"))
+}
+
+/// All units that the wish changes, as what is polled now allows it.
+async fn settled(
+    database: &Database,
+    polls: &Watch,
+    (unit, confirmed): (&PolledUnit, bool),
+) -> Result<Vec<PolledUnit>, LiveError> {
     let live = modbus_units::live(database).await?;
     let live: Vec<PolledUnit> = live.into_iter().map(|change| change.unit).collect();
     let found = Found::of(unit, &live, polls)?;
-    if let Some(source) = &found.same_place {
+    if let Some((number, source)) = &found.same_place {
         let meter = feeds(database, source).await?;
         return Err(LiveError::Value(format!(
-            "unit {} at {} is polled as {source} already ({meter}): end that first",
-            unit.unit, unit.address
+            "unit {number} at {} is polled as {source} already ({meter}): end that first",
+            unit.address
         )));
     }
     if !confirmed && !found.is_empty() {
@@ -90,8 +108,7 @@ pub async fn apply(
         let address = unit.address.clone();
         PolledUnit { address, ..other.clone() }
     });
-    let all: Vec<PolledUnit> = moved.chain([unit.clone()]).collect();
-    Ok(modbus_units::apply(database, &all, by).await?)
+    Ok(moved.chain([unit.clone()]).collect())
 }
 
 /// What a wish would change of what is polled.
@@ -101,8 +118,9 @@ struct Found {
     same_source: Option<(String, u8, String)>,
     /// Units of its gateway, which is at another address.
     moved: Vec<PolledUnit>,
-    /// The name under which this unit of this address is polled.
-    same_place: Option<String>,
+    /// A unit of the new address that is polled under another name than the one that comes there,
+    /// and that name.
+    same_place: Option<(u8, String)>,
 }
 
 impl Found {
@@ -117,11 +135,8 @@ impl Found {
             if other.gateway == unit.gateway && moves {
                 found.moved.push(other.clone());
             }
-            let same_place = !moves && other.unit == unit.unit;
-            if same_place && other.source != unit.source {
-                found.same_place = Some(other.source.clone());
-            }
         }
+        found.same_place = found.of_others(unit, live);
         for gateway in polls.gateways() {
             // A bus of the configuration: those of people are in the list above.
             let configured = |source: &str| !live.iter().any(|other| other.source == source);
@@ -135,18 +150,31 @@ impl Found {
                     )));
                 }
             } else if gateway.address == unit.address {
-                let Some(same) = units.clone().find(|other| other.unit == unit.unit) else {
-                    continue;
-                };
-                if same.source != unit.source {
-                    found.same_place = Some(same.source.clone());
-                } else if same.profile != unit.profile {
-                    let now = (gateway.address.clone(), same.unit, same.profile.clone());
-                    found.same_source = Some(now);
+                for there in units {
+                    let same = there.source == unit.source;
+                    if same && there.unit == unit.unit && there.profile != unit.profile {
+                        let now = (gateway.address.clone(), there.unit, there.profile.clone());
+                        found.same_source = Some(now);
+                    } else if !same && found.brings(unit, there.unit) {
+                        found.same_place = Some((there.unit, there.source.clone()));
+                    }
                 }
             }
         }
         Ok(found)
+    }
+
+    /// Whether the wish brings a device of this number to its address.
+    fn brings(&self, unit: &PolledUnit, number: u8) -> bool {
+        unit.unit == number || self.moved.iter().any(|other| other.unit == number)
+    }
+
+    /// A unit that is at the new address already, where another would come.
+    fn of_others(&self, unit: &PolledUnit, live: &[PolledUnit]) -> Option<(u8, String)> {
+        let others = live.iter().filter(|other| other.source != unit.source);
+        let mut there = others.filter(|other| other.address == unit.address);
+        let taken = there.find(|other| self.brings(unit, other.unit));
+        taken.map(|other| (other.unit, other.source.clone()))
     }
 
     const fn is_empty(&self) -> bool {

@@ -3,6 +3,7 @@
 use metering::UtcTime;
 use tokio_postgres::Row;
 
+use crate::assets::CollectorProvision;
 use crate::database::{Connection, Database};
 use crate::error::StoreError;
 use crate::tx::Tx;
@@ -30,9 +31,22 @@ const NEWEST: &str = concat!(
     " FROM modbus_unit WHERE source = $1 ORDER BY change_no DESC LIMIT 1"
 );
 const LAST: &str = "SELECT coalesce(max(change_no), 0) FROM modbus_unit";
-const INSERT: &str = "\
-    INSERT INTO modbus_unit (source, act, gateway, address, unit, profile, every_s, actor, reason, \
-    applied_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const INSERT: &str = concat!(
+    "INSERT INTO modbus_unit (source, act, gateway, address, unit, profile, every_s, actor, \
+     reason, applied_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING ",
+    columns!()
+);
+
+/// Changes are made one after the other; whoever reads is not held up.
+const ALONE: &str = "LOCK TABLE modbus_unit IN SHARE ROW EXCLUSIVE MODE";
+
+/// Collectors of these codes, and all of names that begin with `$2` and are due.
+const COLLECTORS: &str = "\
+    SELECT k.code, k.name, u.code, z.code, k.heartbeat_s, k.installed_at, s.last_heartbeat_at \
+    FROM collector k JOIN utility u ON u.utility_id = k.utility_id \
+    LEFT JOIN network_zone z ON z.zone_id = k.zone_id \
+    LEFT JOIN collector_state s ON s.collector_id = k.collector_id \
+    WHERE k.code = ANY($1) OR (starts_with(k.name, $2) AND k.heartbeat_s > 0) ORDER BY k.code";
 
 /// A unit to poll.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,6 +72,13 @@ pub struct UnitChange {
     pub actor: String,
     pub reason: String,
     pub applied_at: UtcTime,
+}
+
+/// The collector that a gateway is, as the asset model has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GatewayCollector {
+    pub asset: CollectorProvision,
+    pub last_heartbeat: Option<UtcTime>,
 }
 
 /// Who changes it, and why.
@@ -102,29 +123,68 @@ pub async fn last_change(database: &Database) -> Result<i64, StoreError> {
     Ok(client.query_one(&statement, &[]).await.map_err(&query)?.get(0))
 }
 
-/// Takes units live, or changes how they are polled; all or none.
+/// The collectors of `codes`, and those that are due and whose names begin with `name`.
+///
+/// # Errors
+/// When the database is away.
+pub async fn collectors(
+    database: &Database,
+    codes: &[String],
+    name: &str,
+) -> Result<Vec<GatewayCollector>, StoreError> {
+    let query = StoreError::query("reading collectors of gateways");
+    let client = database.work_client().await?;
+    let statement = client.prepare_cached(COLLECTORS).await.map_err(&query)?;
+    let rows = client.query(&statement, &[&codes, &name]).await.map_err(&query)?;
+    let collector = |row: &Row| GatewayCollector {
+        asset: CollectorProvision {
+            code: row.get(0),
+            name: row.get(1),
+            utility: row.get(2),
+            zone: row.get(3),
+            heartbeat_s: row.get(4),
+            installed_at: row.get::<_, Stamp>(5).0,
+        },
+        last_heartbeat: row.get::<_, Option<Stamp>>(6).map(|at| at.0),
+    };
+    Ok(rows.iter().map(collector).collect())
+}
+
+/// Takes units live, or changes how they are polled; all or none. False, and nothing is done, when
+/// anything was changed after `last`: what was looked at may not hold any more.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn apply(
     database: &Database,
     units: &[PolledUnit],
+    last: i64,
     by: By<'_>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
+    let query = StoreError::query(WHAT);
     let tx = Tx::begin(database).await?;
+    tx.client().batch_execute(ALONE).await.map_err(&query)?;
+    let statement = tx.client().prepare_cached(LAST).await.map_err(&query)?;
+    let newest: i64 = tx.client().query_one(&statement, &[]).await.map_err(&query)?.get(0);
+    if newest != last {
+        tx.rollback().await;
+        return Ok(false);
+    }
     for unit in units {
         insert(tx.client(), unit, true, by).await?;
     }
-    tx.commit().await
+    tx.commit().await?;
+    Ok(true)
 }
 
-/// Ends the polling of a unit.
+/// Ends the polling of a unit; gives the change that ended it.
 ///
 /// # Errors
 /// `Refused` when no such unit was taken live; else when the database is away.
-pub async fn end(database: &Database, source: &str, by: By<'_>) -> Result<PolledUnit, StoreError> {
+pub async fn end(database: &Database, source: &str, by: By<'_>) -> Result<UnitChange, StoreError> {
     let query = StoreError::query(WHAT);
     let tx = Tx::begin(database).await?;
+    tx.client().batch_execute(ALONE).await.map_err(&query)?;
     let statement = tx.client().prepare_cached(NEWEST).await.map_err(&query)?;
     let row = tx.client().query_opt(&statement, &[&source]).await.map_err(&query)?;
     let Some(before) = row.as_ref().map(change).filter(|row| row.live) else {
@@ -134,9 +194,9 @@ pub async fn end(database: &Database, source: &str, by: By<'_>) -> Result<Polled
             detail: format!("`{source}` was not taken live here"),
         });
     };
-    insert(tx.client(), &before.unit, false, by).await?;
+    let ended = insert(tx.client(), &before.unit, false, by).await?;
     tx.commit().await?;
-    Ok(before.unit)
+    Ok(ended)
 }
 
 async fn insert(
@@ -144,15 +204,15 @@ async fn insert(
     unit: &PolledUnit,
     live: bool,
     by: By<'_>,
-) -> Result<(), StoreError> {
+) -> Result<UnitChange, StoreError> {
     let query = StoreError::query("keeping a polled unit");
     let statement = client.prepare_cached(INSERT).await.map_err(&query)?;
     let act = if live { "apply" } else { "end" };
     let PolledUnit { source, gateway, address, unit, profile, every_s } = unit;
     let number = i16::from(*unit);
     let at = Stamp(by.at);
-    client
-        .execute(
+    let row = client
+        .query_one(
             &statement,
             &[
                 source, &act, gateway, address, &number, profile, every_s, &by.actor, &by.reason,
@@ -161,7 +221,7 @@ async fn insert(
         )
         .await
         .map_err(&query)?;
-    Ok(())
+    Ok(change(&row))
 }
 
 fn change(row: &Row) -> UnitChange {

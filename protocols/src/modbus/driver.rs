@@ -73,6 +73,13 @@ impl Poller {
         Self { gateway, framing, place, health, look_every: LOOK_EVERY }
     }
 
+    /// The gateway's collector is new; see [`Gateway::announced`].
+    #[must_use]
+    pub fn announced(mut self, now: UtcTime) -> Self {
+        self.gateway = self.gateway.announced(now);
+        self
+    }
+
     /// Looks at the clock so often, for clocks that run faster than time.
     #[must_use]
     pub const fn looking_every(mut self, every: Duration) -> Self {

@@ -32,6 +32,6 @@ pub use health::{Counts, GatewayHealth, UnitHealth, UnitState};
 pub use parse::ProfileError;
 pub use profile::Profile;
 pub use record::PollRecord;
-pub use state::{Action, Gateway, GatewaySettings, Outcome};
+pub use state::{Action, BEAT_S, Gateway, GatewaySettings, Outcome};
 pub use unit::UnitSettings;
 pub use verify::CheckError;

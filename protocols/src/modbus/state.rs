@@ -27,10 +27,11 @@ const CONNECT_WAIT_S: [i64; 6] = [1, 2, 5, 10, 20, 30];
 const BUSY_WAIT_S: [i64; 3] = [1, 2, 4];
 /// Requests that may still be answered late; older ones are forgotten.
 const SUSPECTS_MAX: usize = 8;
-/// A gateway that is a collector says so often that nothing is known against it.
-const BEAT_S: i64 = 300;
-/// Polling begins: reached or not, it says so a few times, since a collector that was made a moment
-/// ago may not be known to all yet. From then on it is due.
+/// A gateway that is a collector says so often that nothing is known against it, in seconds, where
+/// the collector does not ask for more.
+pub const BEAT_S: u32 = 300;
+/// One that is to be announced says so a few times, reached or not, since a collector that was made
+/// a moment ago may not be known to all yet. From then on it is due.
 const BEGIN_S: i64 = 60;
 const BEGIN_BEAT_S: i64 = 15;
 /// Nothing to do is asked again after this.
@@ -45,6 +46,8 @@ pub struct GatewaySettings {
     pub framing: Framing,
     /// Its code in the asset model, if it is a collector there.
     pub collector: Option<String>,
+    /// Says so often that it can be reached, in seconds, if it is a collector.
+    pub beat_s: u32,
     /// `None`: 1 s, RTU 3 s. A profile's own wins.
     pub timeout_ms: Option<u32>,
     pub units: Vec<UnitSettings>,
@@ -90,9 +93,13 @@ pub struct Gateway {
     records: VecDeque<PollRecord>,
     counts: Counts,
     last_fault: Option<(UtcTime, String)>,
-    /// Since when it refuses connections, or answers for none of its units.
+    /// Since when it refuses connections, or answers for none of its units, if it has several: the
+    /// only one may be a meter that is switched off.
     unreached: Option<UtcTime>,
-    began: UtcTime,
+    /// It was there since polling began.
+    reached: bool,
+    /// It says that it is there without having been reached until then.
+    announced_until: UtcTime,
     beat_at: UtcTime,
 }
 
@@ -129,9 +136,18 @@ impl Gateway {
             counts: Counts::default(),
             last_fault: None,
             unreached: None,
-            began: now,
+            reached: false,
+            announced_until: UtcTime::MIN,
             beat_at: UtcTime::MIN,
         }
+    }
+
+    /// Of a collector of which nobody has heard: it is told of before it is reached, so that it is
+    /// due from then on. One that was heard before must be reached first: its outage would end.
+    #[must_use]
+    pub fn announced(mut self, now: UtcTime) -> Self {
+        self.announced_until = now.plus_seconds(BEGIN_S);
+        self
     }
 
     /// What to do now. Not to be asked while a request is out.
@@ -166,6 +182,9 @@ impl Gateway {
         self.connect_failures = 0;
         self.fresh = true;
         self.counts.connections += 1;
+        if self.units.len() == 1 {
+            self.there();
+        }
     }
 
     /// It could not be made, or ended between two requests.
@@ -223,17 +242,23 @@ impl Gateway {
         health
     }
 
+    const fn there(&mut self) {
+        self.unreached = None;
+        self.reached = true;
+    }
+
     /// Tells the collector that the gateway is that it can be reached, as far as is known: so its
     /// outage is found by the silence of every collector.
     fn beat(&mut self, now: UtcTime) {
         let Some(code) = &self.settings.collector else { return };
+        let every_s = i64::from(self.settings.beat_s.max(1));
         // A clock that was set back must not silence it for hours.
-        let due = self.beat_at.min(now.plus_seconds(BEAT_S));
-        let begins = (0..BEGIN_S).contains(&now.seconds_since(self.began));
-        if now < due || (self.unreached.is_some() && !begins) {
+        let due = self.beat_at.min(now.plus_seconds(every_s));
+        let announced = (0..BEGIN_S).contains(&self.announced_until.seconds_since(now));
+        if now < due || !(announced || self.beats()) {
             return;
         }
-        self.beat_at = now.plus_seconds(if begins { BEGIN_BEAT_S } else { BEAT_S });
+        self.beat_at = now.plus_seconds(if announced { BEGIN_BEAT_S } else { every_s });
         let beat = EventRecord { code: EventCode::Heartbeat, at: now, detail: String::new() };
         self.records.push_back(PollRecord {
             source: format!("collector:{code}"),
@@ -247,6 +272,11 @@ impl Gateway {
         });
     }
 
+    /// It was reached, and nothing is known against it since.
+    const fn beats(&self) -> bool {
+        self.settings.collector.is_some() && self.reached && self.unreached.is_none()
+    }
+
     /// A unit in the middle of its poll, else the next in turn that is due.
     fn choose(&self, now: UtcTime) -> Option<usize> {
         let ready = |at: &usize| self.units[*at].wants_at(now) <= now;
@@ -258,8 +288,7 @@ impl Gateway {
 
     fn wakes_at(&self, now: UtcTime) -> UtcTime {
         let first = self.units.iter().map(|unit| unit.wants_at(now)).min();
-        let beats = self.settings.collector.is_some() && self.unreached.is_none();
-        let beat = if beats { self.beat_at } else { UtcTime::MAX };
+        let beat = if self.beats() { self.beat_at } else { UtcTime::MAX };
         first.unwrap_or(UtcTime::MAX).min(beat).min(now.plus_seconds(IDLE_S))
     }
 
@@ -316,7 +345,7 @@ impl Gateway {
         let what = format!("unit {number}, {}: {what}", asked.read);
         self.last_fault = Some((now, what.clone()));
         self.failed(now, asked.at, what);
-        if self.units.iter().all(|unit| unit.breaker.is_failing()) {
+        if self.units.len() > 1 && self.units.iter().all(|unit| unit.breaker.is_failing()) {
             self.unreached.get_or_insert(now);
         }
     }
@@ -340,7 +369,7 @@ impl Gateway {
     fn answered(&mut self, now: UtcTime, asked: Asked, answer: Answer, pdu: Vec<u8>) {
         self.counts.answers += 1;
         self.suspects.clear();
-        self.unreached = None;
+        self.there();
         let unit = &mut self.units[asked.at];
         match answer {
             Answer::Exception(exception) => {

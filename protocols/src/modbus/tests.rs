@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::frame::{FRAME_BYTES_MAX, Framing, Received, Request, WireFault, crc16, of_hex, to_hex};
 use super::pdu::{Answer, Exception, Function, ReadRequest};
 use super::plan::{Learned, plan};
-use super::state::{Action, Gateway, GatewaySettings, Outcome};
+use super::state::{Action, BEAT_S, Gateway, GatewaySettings, Outcome};
 use super::{Profile, UnitSettings, UnitState, devices};
 
 mod gateway;

@@ -8,7 +8,9 @@ use protocols::Format;
 use protocols::modbus::devices;
 use protocols::modbus::frame::{Framing, Received, Request};
 use protocols::modbus::pdu::{Answer, Exception, Function, ReadRequest};
-use protocols::modbus::{Action, Gateway, GatewaySettings, Outcome, Profile, UnitSettings};
+use protocols::modbus::{
+    Action, BEAT_S, Gateway, GatewaySettings, Outcome, Profile, UnitSettings,
+};
 
 use crate::targets::{context, judged};
 
@@ -95,6 +97,7 @@ pub(crate) fn gateway(input: &[u8], variant: u64) -> bool {
         address: "fuzz".to_owned(),
         framing,
         collector: None,
+        beat_s: BEAT_S,
         timeout_ms: None,
         units: vec![unit(1), unit(2)],
     };

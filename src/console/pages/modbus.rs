@@ -1,6 +1,7 @@
 //! Modbus: which gateways and units are polled, how they are, and a form that tries a device and
 //! takes it live without code or a restart.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use askama::Template;
@@ -91,7 +92,7 @@ pub(in crate::console) struct UnitForm {
     own: String,
     every: String,
     reason: String,
-    /// The place that what is live may be pointed to, as [`place_of`] has it.
+    /// What was confirmed, as [`place_of`] has it.
     confirm: String,
 }
 
@@ -200,17 +201,20 @@ pub(in crate::console) async fn end(
         return Err(Refusal::bad_request("Say why it ends."));
     }
     let by = By { actor: ACTOR, reason, at: console.now() };
-    let unit = modbus_units::end(&console.db, &form.source, by).await?;
-    Ok(back(&format!("{} is not polled any more", unit.source)))
+    let ended = modbus_units::end(&console.db, &form.source, by).await?;
+    Ok(back(&format!("{} is not polled any more", ended.unit.source)))
 }
 
 fn back(did: &str) -> axum::response::Response {
     Redirect::to(&QueryText::default().with("did", did).on("/modbus")).into_response()
 }
 
-/// What a confirmation is for: another address typed after it needs its own.
+/// What a confirmation is for: another address or profile chosen after it needs its own. Of the
+/// profile, which may be a page of TOML, it has a hash.
 fn place_of(unit: &PolledUnit) -> String {
-    format!("{} {}", unit.source, unit.address)
+    let mut hasher = DefaultHasher::new();
+    unit.profile.hash(&mut hasher);
+    format!("{} {} {:016x}", unit.source, unit.address, hasher.finish())
 }
 
 fn told(error: &LiveError) -> String {

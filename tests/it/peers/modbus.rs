@@ -10,7 +10,7 @@ use std::time::Duration;
 use metering::UtcTime;
 use protocols::modbus::driver::{Place, PollClock, Poller};
 use protocols::modbus::frame::Framing;
-use protocols::modbus::{GatewaySettings, PollRecord, Profile, UnitSettings};
+use protocols::modbus::{BEAT_S, GatewaySettings, PollRecord, Profile, UnitSettings};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
@@ -110,6 +110,7 @@ fn settings(framing: Framing, units: u8, profile: Profile) -> GatewaySettings {
         address: "peer".to_owned(),
         framing,
         collector: None,
+        beat_s: BEAT_S,
         timeout_ms: Some(TIMEOUT_MS),
         units: (1..=units).map(unit).collect(),
     }

@@ -42,6 +42,12 @@ fn form(port: u16, own: &str, reason: &str) -> String {
     )
 }
 
+/// What the page wants to have confirmed.
+fn yes_of(page: &str) -> String {
+    let value = page.split(r#"name="confirm" value=""#).nth(1).expect("the page asks for nothing");
+    encoded(value.split('"').next().unwrap())
+}
+
 async fn simulated_bus() -> u16 {
     let port = free_port();
     let listen = ([127, 0, 0, 1], port).into();
@@ -93,26 +99,32 @@ async fn a_modbus_meter_that_nobody_foresaw_is_tried_and_taken_live() {
 
     let shown = words(&rig.get("/modbus").await.text());
     assert!(shown.contains("modbus:plant/2") && shown.contains("new press"), "{shown}");
-    // The name is taken: another address needs a yes, given for this very address.
+    // The name is taken: another address needs a yes, given for this very address and profile.
     let other = free_port();
-    let moved = rig.submit("/modbus/apply", &form(other, PROFILE, "moved")).await;
-    let asked = words(&moved.text());
+    let moved = rig.submit("/modbus/apply", &form(other, PROFILE, "moved")).await.text();
+    let asked = words(&moved);
     assert!(asked.contains("This is polled already"), "{asked}");
     assert!(asked.contains("no meter is provisioned for it"), "{asked}");
-    let yes = |port: u16| encoded(&format!("modbus:plant/2 rtutcp://127.0.0.1:{port}"));
-    let wrong = format!("{}&confirm={}", form(other, PROFILE, "moved"), yes(port));
-    let wrong = rig.submit("/modbus/apply", &wrong).await;
-    assert!(words(&wrong.text()).contains("This is polled already"), "confirmed another address");
-    let confirmed = format!("{}&confirm={}", form(other, PROFILE, "moved"), yes(other));
+    let yes = yes_of(&moved);
+    let third = PROFILE.replace("acme-3p", "acme-3p-new");
+    for wrong in [form(free_port(), PROFILE, "moved"), form(other, &third, "moved")] {
+        let told = rig.submit("/modbus/apply", &format!("{wrong}&confirm={yes}")).await;
+        assert!(words(&told.text()).contains("This is polled already"), "{}", told.text());
+    }
+    let confirmed = format!("{}&confirm={yes}", form(other, PROFILE, "moved"));
     let done = rig.submit("/modbus/apply", &confirmed).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
-    let back = format!("{}&confirm={}", form(port, PROFILE, "back"), yes(port));
+    let back = rig.submit("/modbus/apply", &form(port, PROFILE, "back")).await.text();
+    let back = format!("{}&confirm={}", form(port, PROFILE, "back"), yes_of(&back));
     let done = rig.submit("/modbus/apply", &back).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
 
     // The gateway is a collector of its own name, by which its outage is found.
-    let row = collectors::by_code(&rig.database, "plant", rig.clock.now()).await.unwrap();
-    assert_eq!(row.unwrap().row.heartbeat_s, 300);
+    let heartbeat_s = async || {
+        let row = collectors::by_code(&rig.database, "plant", rig.clock.now()).await.unwrap();
+        row.unwrap().row.heartbeat_s
+    };
+    assert_eq!(heartbeat_s().await, 300);
 
     let ended = rig.submit("/modbus/end", "source=modbus%3Aplant%2F2&reason=sold").await;
     assert_eq!(ended.status, StatusCode::SEE_OTHER, "{}", ended.text());
@@ -123,6 +135,8 @@ async fn a_modbus_meter_that_nobody_foresaw_is_tried_and_taken_live() {
         while tokio::time::timeout(Duration::from_secs(4), polled.recv()).await.is_ok() {}
     };
     assert!(tokio::time::timeout(Duration::from_secs(30), quiet).await.is_ok(), "polled on");
+    // Nothing is waited for any more, so nothing is missed.
+    assert_eq!(heartbeat_s().await, 0);
     stop.send_replace(true);
     task.await.unwrap();
 }
@@ -164,10 +178,60 @@ async fn units_are_listed_taken_live_and_ended_over_the_api() {
     let twice = post("", &unit("10.0.0.9:502", "").replace("gw1", "gw2")).await;
     assert_eq!(twice.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", twice.text());
 
+    // Nor may a unit that moves along take another's place.
+    let gw2 = unit("10.0.0.7:502", "").replace("gw1", "gw2");
+    assert_eq!(post("", &gw2.replace(r#""unit":3"#, r#""unit":4"#)).await.status, StatusCode::OK);
+    let along = post("", &unit("10.0.0.7:502", r#","confirm":true"#)).await;
+    assert_eq!(along.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", along.text());
+    assert!(along.text().contains("unit 4 at tcp://10.0.0.7:502 is polled as modbus:gw2/4"));
+    // Of two that want one place at once, one has it.
+    let five = |gateway: &str| {
+        let body = unit("10.0.0.5:502", "").replace(r#""unit":3"#, r#""unit":5"#);
+        body.replace("gw1", gateway)
+    };
+    let bodies = ["gw5", "gw6", "gw7", "gw8"].map(five);
+    let [a, b, c, d] = &bodies;
+    let all = tokio::join!(post("", a), post("", b), post("", c), post("", d));
+    let all = [all.0, all.1, all.2, all.3].map(|answer| answer.status);
+    let taken = all.iter().filter(|status| **status == StatusCode::OK).count();
+    assert_eq!(taken, 1, "{all:?}");
+    let live = rig.json("/api/v1/modbus/units").await;
+    let mut live = live["items"].as_array().unwrap().iter();
+    let winner = live.find(|unit| unit["unit"] == 5).unwrap()["source"].as_str().unwrap();
+    for source in ["modbus:gw2/4", winner] {
+        let body = format!(r#"{{"source":"{source}","reason":"tried"}}"#);
+        assert_eq!(post("/end", &body).await.json()["items"][0]["source"], source);
+    }
+
     let ended = post("/end", r#"{"source":"modbus:gw1/4","reason":"sold"}"#).await;
     assert_eq!(ended.status, StatusCode::OK, "{}", ended.text());
     assert_eq!(ended.json()["items"][0]["live"], false);
     assert_eq!(rig.json("/api/v1/modbus/units").await["items"].as_array().unwrap().len(), 1);
     let history = rig.json("/api/v1/modbus/units/history").await;
-    assert_eq!(history["items"].as_array().unwrap().len(), 4, "{history}");
+    assert_eq!(history["items"].as_array().unwrap().len(), 8, "{history}");
+}
+
+#[tokio::test]
+async fn meters_are_polled_while_their_gateway_cannot_become_a_collector() {
+    let Some(rig) = ConsoleRig::seeded("modbus held", "").await else { return };
+    let port = simulated_bus().await;
+    let done = rig.submit("/modbus/apply", &form(port, PROFILE, "new press")).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    // Somebody provisions so many meters that the asset model is his for a while.
+    let holder = rig.database.client().await.unwrap();
+    holder.batch_execute("BEGIN; SELECT pg_advisory_xact_lock(x'6173736574'::int8)").await.unwrap();
+
+    let utility = "Utility".to_owned();
+    let base = Base { gateways: Vec::new(), profiles: Profiles::builtin(), utility };
+    let (polling, mut polled) = Polling::new(SystemClock::shared(), Profiles::builtin());
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(live::run(polling, base, rig.database.clone(), stopped));
+    let mut next = async || {
+        tokio::time::timeout(Duration::from_secs(30), polled.recv()).await.unwrap().unwrap()
+    };
+    assert_eq!(next().await.source, "modbus:plant/2");
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    while next().await.source != "collector:plant" {}
+    stop.send_replace(true);
+    task.await.unwrap();
 }

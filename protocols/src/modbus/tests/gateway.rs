@@ -29,6 +29,7 @@ fn settings(framing: Framing, units: &[u8], profile: Profile) -> GatewaySettings
         address: "tcp://gw1:502".to_owned(),
         framing,
         collector: None,
+        beat_s: BEAT_S,
         timeout_ms: None,
         units: units
             .iter()
@@ -374,22 +375,51 @@ fn beats(gateway: &mut Gateway, seconds: i64, up_at: i64) -> Vec<i64> {
 fn a_gateway_beats_as_a_collector_while_it_can_be_reached() {
     let collector = Some("gw1".to_owned());
     let settings = GatewaySettings { collector, ..settings(Framing::Tcp, &[1, 2], apart()) };
-    let mut refused = Gateway::new(settings.clone(), UtcTime::from_seconds(START));
-    // Some when polling begins, so that there is a due time; then silence.
+    let start = UtcTime::from_seconds(START);
+    // Of a new one some when polling begins, so that there is a due time; then silence.
+    let mut refused = Gateway::new(settings.clone(), start).announced(start);
     let seen = beats(&mut refused, 7_200, i64::MAX);
     assert!(seen.len() >= 2 && seen.iter().all(|at| *at < 60), "{seen:?}");
+    // One that is down when polling begins anew says nothing that would end its outage.
+    let mut still_down = Gateway::new(settings.clone(), start);
+    assert_eq!(beats(&mut still_down, 7_200, i64::MAX), Vec::<i64>::new());
     let health = refused.health();
     assert_eq!(health.unreached, Some(UtcTime::from_seconds(START)));
     assert!(health.units.iter().all(|unit| unit.state == UnitState::Unreached));
     assert_eq!(health.units[0].last_fault.as_ref().unwrap().1, "connection refused");
 
-    let mut well = Gateway::new(settings, UtcTime::from_seconds(START));
+    let mut well = Gateway::new(settings.clone(), start);
     let seen = beats(&mut well, 7_200, 3_000);
-    let first = seen.iter().position(|at| *at >= 60).unwrap();
-    assert!(seen[first] >= 3_000, "{seen:?}");
-    let apart = seen[first..].windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(seen[0] >= 3_000, "{seen:?}");
+    let apart = seen.windows(2).map(|pair| pair[1] - pair[0]);
     assert!(apart.clone().count() >= 12 && apart.max().unwrap() <= 301, "{seen:?}");
     assert_eq!(well.health().unreached, None);
+
+    // A collector of whom more is asked says so more often.
+    let mut often = Gateway::new(GatewaySettings { beat_s: 60, ..settings }, start);
+    let seen = beats(&mut often, 3_600, 0);
+    let apart = seen.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(apart.clone().count() >= 55 && apart.max().unwrap() <= 61, "{seen:?}");
+}
+
+#[test]
+fn the_only_unit_of_a_gateway_may_be_silent_without_its_gateway() {
+    let collector = Some("gw1".to_owned());
+    let settings = GatewaySettings { collector, ..settings(Framing::Tcp, &[1], apart()) };
+    let mut line = Line::new(Framing::Tcp, &[1], apart());
+    line.gateway = Gateway::new(settings, UtcTime::from_seconds(START));
+    line.dead = vec![1];
+    line.run_for(3_600);
+    let health = line.gateway.health();
+    assert_eq!((health.unreached, health.units[0].state), (None, UnitState::Lost));
+    let beats = line.records.iter().filter(|record| record.source == "collector:gw1").count();
+    assert!((10..=13).contains(&beats), "{beats}");
+    // Refused, it is not reached, until it lets us in again.
+    let now = line.now;
+    line.gateway.disconnected(now, "connection refused");
+    assert_eq!(line.gateway.health().unreached, Some(now));
+    line.run_for(1_000);
+    assert_eq!(line.gateway.health().unreached, None);
 }
 
 #[test]
