@@ -376,7 +376,7 @@ impl Engine {
     fn collector(&mut self, asset: &CollectorAsset) {
         let place = self.collector_place(asset.collector);
         if let Some(collector) = self.collectors.get_mut(place as usize) {
-            collector.heartbeat_s = asset.heartbeat_s;
+            collector::told(collector, asset.heartbeat_s, &self.meters, &mut self.env);
         }
     }
 

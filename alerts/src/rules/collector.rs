@@ -45,6 +45,20 @@ pub(crate) fn beat(collector: &mut Collector, place: u32, at: i64, env: &mut Env
     }
 }
 
+/// How often it says that it is alive. One that is to send nothing any more was taken out of use:
+/// the outage of its heartbeat is over. What it sent before says nothing of when it is due.
+pub(crate) fn told(collector: &mut Collector, heartbeat_s: i32, meters: &[Meter], env: &mut Env) {
+    let sends = |heartbeat_s: i32| heartbeat_s > 0;
+    if sends(collector.heartbeat_s) != sends(heartbeat_s) {
+        let lost = collector.beat_at == NEVER || collector.beat_lost(env);
+        if heartbeat_s == 0 && collector.is_out() && lost {
+            over(collector, env.now, meters, env);
+        }
+        collector.beat_at = NEVER;
+    }
+    collector.heartbeat_s = heartbeat_s;
+}
+
 fn arm(collector: &mut Collector, place: u32, at: i64, env: &mut Env) {
     if collector.timer != NO_TIMER {
         env.timers.cancel(collector.timer, TimerKey::Collector { collector: place });
@@ -246,6 +260,12 @@ fn look_for_end(collector: &mut Collector, _place: u32, meters: &[Meter], env: &
         return;
     }
     let ended = if collector.back_at == NEVER { env.now } else { collector.back_at };
+    over(collector, ended, meters, env);
+}
+
+/// The outage ended. Members that are silent all the same are looked at each.
+fn over(collector: &mut Collector, ended: i64, meters: &[Meter], env: &mut Env) {
+    let key = AlertKey::of(Subject::Collector(collector.id), RuleId::COM_COLL, None);
     env.book.clear(&key, ended, env.at, &mut env.out);
     for place in &collector.members {
         let Some(meter) = meters.get(*place as usize) else { continue };

@@ -3,6 +3,7 @@
 
 mod backflow;
 mod catalogue;
+mod collectors;
 mod communication;
 mod consumption;
 mod devices;
