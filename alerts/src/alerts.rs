@@ -633,6 +633,38 @@ impl AlertBook {
         true
     }
 
+    /// The store knows this alert and nothing that was learned could show it: it is live as it was
+    /// told. False when its rule does not speak to staff.
+    pub(crate) fn keep(
+        &mut self,
+        key: &AlertKey,
+        known: &KnownAlert,
+        commodity: Option<Commodity>,
+    ) -> bool {
+        let settings = self.params.settings(key.rule);
+        if !settings.enabled || settings.mode == Mode::Shadow || self.active.contains_key(key) {
+            return false;
+        }
+        let start = known.condition_start.seconds();
+        self.active.insert(
+            *key,
+            Active {
+                cause: known.cause,
+                severity: known.severity,
+                start,
+                commodity,
+                annunciated: known.has_issue,
+                parent: None,
+                until: start,
+                mark: 0,
+                stage: Stage::Live,
+                clear_end: NEVER,
+                due: NEVER,
+            },
+        );
+        true
+    }
+
     /// Active alerts of the subject in this family, without `key` itself.
     pub(crate) fn others(&self, key: &AlertKey, family: Family) -> u16 {
         let count = self

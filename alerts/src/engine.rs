@@ -380,7 +380,7 @@ impl Engine {
         }
     }
 
-    fn collector_place(&mut self, id: CollectorId) -> u32 {
+    pub(crate) fn collector_place(&mut self, id: CollectorId) -> u32 {
         if let Some(place) = self.collector_places.get(&id) {
             return *place;
         }

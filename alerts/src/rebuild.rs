@@ -4,15 +4,19 @@
 //! are not stored, others came at other instants. What staff were told stands in the store, so the
 //! store decides: what both hold goes on as it was told, what only the store holds is over, what
 //! only the engine holds is forgotten. A rule that still sees it says it again, with its evidence.
+//! An alert that began before all that was learned can only be held by the store: it goes on, and
+//! its own rule ends it.
 
 use std::collections::BTreeSet;
 
-use metering::{ChannelNo, RuleNo, Severity, Subject, UtcTime};
+use metering::{ChannelNo, CollectorId, Commodity, MeterId, RuleNo, Severity, Subject, UtcTime};
 
 use crate::alerts::AlertKey;
 use crate::cause::{Cause, Family};
 use crate::engine::Engine;
 use crate::rule::RuleId;
+use crate::rules::{collector, silence};
+use crate::state::meter::secs;
 use crate::transition::{AlertTransition, Evidence, TransitionKind, alert_id};
 
 /// An alert that was told and not taken back, as the store keeps it.
@@ -31,6 +35,23 @@ pub struct KnownAlert {
 }
 
 impl Engine {
+    /// For an engine that begins to learn: the meter was heard for the last time at `at`. It is silent
+    /// since then, and did not fall silent beside others that are told in the same way.
+    pub fn was_heard(&mut self, id: MeterId, at: UtcTime) {
+        let Some(place) = self.meter_places.get(&id).copied() else { return };
+        let Some(meter) = self.meters.get_mut(place as usize) else { return };
+        self.env.select(place);
+        silence::long_silent(meter, place, secs(at), &mut self.env);
+    }
+
+    /// For an engine that begins to learn: the newest heartbeat of the collector is that of `at`.
+    pub fn had_beaten(&mut self, id: CollectorId, at: UtcTime) {
+        let place = self.collector_place(id);
+        if let Some(collector) = self.collectors.get_mut(place as usize) {
+            collector::beat(collector, place, secs(at), &mut self.env);
+        }
+    }
+
     /// The next record that is wanted has this sequence. For an engine that learned from frames
     /// which the log does not hold; what it said of them is forgotten.
     pub fn resume_at(&mut self, seq: i64) {
@@ -40,8 +61,13 @@ impl Engine {
     }
 
     /// Makes the active alerts those of the store, see the module. Gives what is over, to be
-    /// recorded: `Cleared` at the engine's log time, by alert id.
-    pub fn reconcile(&mut self, known: &[KnownAlert]) -> Vec<AlertTransition> {
+    /// recorded: `Cleared` at the engine's log time, by alert id. What began before `learned_from`
+    /// goes on in any case.
+    pub fn reconcile(
+        &mut self,
+        known: &[KnownAlert],
+        learned_from: UtcTime,
+    ) -> Vec<AlertTransition> {
         let mut order: Vec<&KnownAlert> = known.iter().collect();
         order.sort_by(|a, b| {
             b.condition_start.cmp(&a.condition_start).then_with(|| a.alert_id.cmp(&b.alert_id))
@@ -50,7 +76,10 @@ impl Engine {
         let mut over = Vec::new();
         for alert in order {
             let key = self.key_of(alert);
-            if !kept.contains(&key) && self.env.book.adopt(&key, alert) {
+            let is_older = alert.condition_start < learned_from;
+            if !kept.contains(&key)
+                && (self.env.book.adopt(&key, alert) || (is_older && self.keep(&key, alert)))
+            {
                 kept.insert(key);
             } else {
                 over.push((key, alert));
@@ -61,10 +90,48 @@ impl Engine {
         for key in strangers {
             self.select_subject(key.subject);
             self.env.book.retract(&key, self.env.at, &mut Vec::new());
+            self.forget_silence(key);
         }
         self.env.select_all();
+        self.agree_on_outages();
         over.sort_by(|a, b| a.1.alert_id.cmp(&b.1.alert_id));
         over.into_iter().filter_map(|(key, alert)| self.over(key, alert)).collect()
+    }
+
+    /// False for a meter or a rule that is gone.
+    fn keep(&mut self, key: &AlertKey, known: &KnownAlert) -> bool {
+        let is_gone = RuleId::from_number(key.rule.get()).is_none()
+            || matches!(key.subject, Subject::Meter(id) if !self.meter_places.contains_key(&id));
+        if is_gone {
+            return false;
+        }
+        self.select_subject(key.subject);
+        let commodity = self.commodity_of(key.subject);
+        self.env.book.keep(key, known, commodity)
+    }
+
+    fn forget_silence(&mut self, key: AlertKey) {
+        let Subject::Meter(id) = key.subject else { return };
+        if key.rule == RuleId::COM_STALE.no
+            && let Some(place) = self.meter_places.get(&id).copied()
+            && let Some(meter) = self.meters.get_mut(place as usize)
+        {
+            silence::untold(meter, place, &mut self.env);
+        }
+    }
+
+    fn agree_on_outages(&mut self) {
+        for (place, own) in (0_u32..).zip(&mut self.collectors) {
+            let key = AlertKey::of(Subject::Collector(own.id), RuleId::COM_COLL, None);
+            let told = self.env.book.get(&key).map(|active| active.start);
+            collector::agree(own, place, told, &mut self.env);
+        }
+    }
+
+    fn commodity_of(&self, subject: Subject) -> Option<Commodity> {
+        let Subject::Meter(id) = subject else { return None };
+        let place = *self.meter_places.get(&id)?;
+        self.meters.get(place as usize).map(|meter| meter.commodity)
     }
 
     /// The store does not keep the channel of an alert, but its id tells it.
@@ -87,13 +154,7 @@ impl Engine {
 
     fn over(&self, key: AlertKey, known: &KnownAlert) -> Option<AlertTransition> {
         let rule = RuleId::from_number(known.rule.get())?;
-        let commodity = match known.subject {
-            Subject::Meter(meter) => {
-                let place = self.meter_places.get(&meter);
-                place.and_then(|at| self.meters.get(*at as usize)).map(|meter| meter.commodity)
-            }
-            _ => None,
-        };
+        let commodity = self.commodity_of(known.subject);
         let now = self.env.at;
         Some(AlertTransition {
             alert_id: known.alert_id.clone(),

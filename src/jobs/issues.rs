@@ -1,8 +1,8 @@
 //! Trouble becomes one issue: alerts are planned against what is open and written down.
 
-use alerts::{AlertTransition, KnownAlert};
+use alerts::AlertTransition;
 use metering::UtcTime;
-use store::issues::{Applied, Issues};
+use store::issues::{Applied, Issues, Standing};
 use store::{Database, Offset, StoreError};
 
 /// Keeps the book of issues in step with the rules.
@@ -35,8 +35,16 @@ impl IssueJob {
     ///
     /// # Errors
     /// The database is away.
-    pub async fn standing(&self) -> Result<Vec<KnownAlert>, StoreError> {
+    pub async fn standing(&self) -> Result<Standing, StoreError> {
         self.issues.standing().await
+    }
+
+    /// These alerts, which nobody can judge, are over at log time `at`.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn end_unreadable(&self, ids: &[String], at: UtcTime) -> Result<(), StoreError> {
+        self.issues.end_unreadable(ids, at).await
     }
 
     /// Steps that are due at log time `now`: closing after verification, the end of a snooze.

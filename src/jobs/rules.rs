@@ -13,6 +13,7 @@ use std::time::Duration;
 use alerts::manage::Kpis;
 use alerts::{AlertTransition, Engine, Params};
 use metering::{LoggedFrame, UtcTime};
+use store::issues::Standing;
 use store::{Database, EventLog as _, Offset, PgLog, Snapshot, StoreError};
 use tokio::sync::{Notify, watch};
 
@@ -186,10 +187,11 @@ impl RuleJob {
     async fn learn(&mut self) -> Result<bool, StoreError> {
         let Some(Rebuild::Learning(learning)) = &mut self.rebuild else { return Ok(false) };
         let is_more = learning.step(&self.database, &self.log, &mut self.engine).await?;
+        let learned_from = learning.learned_from();
         if !is_more {
             self.progress.seq = self.engine.position() - 1;
             self.progress.log_time = self.engine.log_time();
-            self.rebuild = Some(Rebuild::Replaying);
+            self.rebuild = Some(Rebuild::Replaying { learned_from });
         }
         Ok(true)
     }
@@ -197,11 +199,17 @@ impl RuleJob {
     /// An engine that was made anew stands at the offset: what staff were told decides what is
     /// active, and what is over is told. Does nothing else.
     async fn reconcile(&mut self) -> Result<(), StoreError> {
-        if self.rebuild.is_none() {
-            return Ok(());
+        let Some(Rebuild::Replaying { learned_from }) = self.rebuild else { return Ok(()) };
+        let Standing { known, unreadable } = self.issues.standing().await?;
+        if !unreadable.is_empty() {
+            tracing::warn!(
+                alerts = ?unreadable,
+                "Alerts of rules or causes that this program does not know are over; their issues \
+                 are left to staff."
+            );
+            self.issues.end_unreadable(&unreadable, self.engine.log_time()).await?;
         }
-        let known = self.issues.standing().await?;
-        let over = self.engine.reconcile(&known);
+        let over = self.engine.reconcile(&known, learned_from);
         self.alarms.agree(&self.log, &self.engine).await?;
         tracing::info!(
             active = known.len() - over.len(),

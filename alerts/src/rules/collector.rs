@@ -280,6 +280,18 @@ fn over(collector: &mut Collector, ended: i64, meters: &[Meter], env: &mut Env) 
     collector.stale.clear();
 }
 
+/// What staff know of its outage, that it began at `told` or that there is none, is what holds. A
+/// heartbeat that is still missing is told again.
+pub(crate) fn agree(collector: &mut Collector, place: u32, told: Option<i64>, env: &mut Env) {
+    match told {
+        Some(start) if !collector.is_out() => collector.outage_from = start,
+        None if collector.is_out() => collector.outage_from = NEVER,
+        _ => return,
+    }
+    collector.back_at = NEVER;
+    arm(collector, place, env.now, env);
+}
+
 /// Members that were alive when it began, and those of them heard again since `since`.
 fn due_and_back(collector: &Collector, meters: &[Meter], since: i64, env: &Env) -> (i64, i64) {
     let (mut due, mut back) = (0, 0);

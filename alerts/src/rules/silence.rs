@@ -157,6 +157,31 @@ pub(crate) fn check(
     if newly { Found::NewlyStale } else { Found::Nothing }
 }
 
+/// The meter was heard for the last time at `at`, before anything else is known: it does not fall
+/// silent now.
+pub(crate) fn long_silent(meter: &mut Meter, place: u32, at: i64, env: &mut Env) {
+    if meter.silence != Silence::Unheard || at > env.now {
+        return;
+    }
+    meter.heard_at = Sec::of(at);
+    meter.silence = Silence::Stale;
+    arm(meter, place, env.now, env);
+}
+
+/// That the meter is lost was taken back for want of knowledge: its silence is judged again, by
+/// when it was heard.
+pub(crate) fn untold(meter: &mut Meter, place: u32, env: &mut Env) {
+    if meter.silence != Silence::Lost {
+        return;
+    }
+    let past = meter.past_mut();
+    past.lost_at[0] = NEVER;
+    past.lost_at.rotate_left(1);
+    let due = meter.heard_at.s() + stale_s(meter, env);
+    meter.silence = if due > env.now { Silence::Fresh } else { Silence::Stale };
+    arm(meter, place, due.max(env.now), env);
+}
+
 fn lost(meter: &mut Meter, place: u32, parent: Option<&Collector>, env: &mut Env) {
     meter.silence = Silence::Lost;
     let past = meter.past_mut();

@@ -7,7 +7,7 @@
 
 use alerts::{Engine, Params};
 use metering::{LogRecord, RuleBundle, UtcTime};
-use store::rules::history::{self, Order};
+use store::rules::history::{self, Order, Telling};
 use store::{Database, EventLog as _, PgLog, StoreError};
 
 use super::CONSUMER;
@@ -16,8 +16,9 @@ use crate::services::rules::feed::Feed;
 
 const DAY_S: i64 = 86_400;
 const HOUR_S: i64 = 3_600;
-/// So many readings are held at a time, unless an hour of the fleet has more.
-const READINGS_MAX: i64 = 100_000;
+/// So many readings are asked for at a time, unless an hour of the fleet has more. Larger windows
+/// go over the readings of a day less often.
+const READINGS_MAX: i64 = 1_000_000;
 /// Days between two words of progress.
 const SAY_EVERY_DAYS: i64 = 7;
 
@@ -26,8 +27,8 @@ const SAY_EVERY_DAYS: i64 = 7;
 pub(super) enum Rebuild {
     /// From stored readings.
     Learning(Learning),
-    /// From the log, up to the offset.
-    Replaying,
+    /// From the log, up to the offset. Nothing is known of the time before this one.
+    Replaying { learned_from: UtcTime },
 }
 
 /// Where the engine goes on with the log.
@@ -41,6 +42,8 @@ struct Resume {
 #[derive(Debug)]
 pub(super) struct Learning {
     feed: Feed,
+    telling: Telling,
+    from: UtcTime,
     /// Told up to here.
     at: UtcTime,
     resume: Resume,
@@ -69,16 +72,23 @@ impl Learning {
         let fleet = history::fleet(database).await?;
         let per_hour = readings_per_hour(&fleet);
         records.extend(fleet);
-        records.extend(history::silent_since(database, at).await?);
+        let silent = history::silent_since(database, at).await?;
         if let Some(frame) = feed.frame(at, records) {
             engine.apply(&frame, &mut Vec::new());
+        }
+        for (meter, heard_at) in silent.meters {
+            engine.was_heard(meter, heard_at);
+        }
+        for (collector, beat_at) in silent.collectors {
+            engine.had_beaten(collector, beat_at);
         }
         let window_s = (READINGS_MAX / per_hour.max(1)).clamp(1, 24) * HOUR_S;
         tracing::warn!(
             from = %at, to = %resume.log_time,
             "No snapshot of the rules can be read: they learn anew from the stored readings."
         );
-        Ok((engine, Self { feed, at, resume, window_s, said_at: at }))
+        let telling = Telling::new(Order::Arrived(resume.log_time));
+        Ok((engine, Self { feed, telling, from: at, at, resume, window_s, said_at: at }))
     }
 
     /// Tells the next stretch of readings; false when the log has the rest. After an error the same
@@ -97,11 +107,11 @@ impl Learning {
                 tracing::info!("The rules have learned from the stored readings; the log is next.");
                 return Ok(false);
             }
+            self.telling.extend(database, (self.at, now.log_time)).await?;
             self.resume = now;
         }
         let next = self.at.plus_seconds(self.window_s).min(self.resume.log_time);
-        let order = Order::Arrived(self.resume.log_time);
-        let past = history::window(database, (self.at, next), order).await?;
+        let past = self.telling.window(database, (self.at, next)).await?;
         let mut said = Vec::new();
         self.feed.stretch(past, (self.at, next), |frame| {
             engine.apply(frame, &mut said);
@@ -117,6 +127,11 @@ impl Learning {
             );
         }
         Ok(true)
+    }
+
+    /// Of the time before it nothing is learned.
+    pub(super) const fn learned_from(&self) -> UtcTime {
+        self.from
     }
 
     /// Last record before the first that the log still has.

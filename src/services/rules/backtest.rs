@@ -143,8 +143,8 @@ pub struct Version<'a> {
 }
 
 /// Runs two bundles over the stored readings of `[from, to)`, after [`WARM_UP_DAYS`] that only
-/// teach; stopped by `progress`, over what was covered by then. Readings come as if each had arrived when it was measured; who was heard through which
-/// collector is not stored.
+/// teach; stopped by `progress`, over what was covered by then. Readings come as if each had
+/// arrived when it was measured; who was heard through which collector is not stored.
 ///
 /// # Errors
 /// The database is away.
@@ -161,10 +161,11 @@ pub async fn run(
     let mut feed = Feed::default();
     trials.start(first, &mut feed, history::fleet(database).await?);
     let mut at = UtcTime::from_seconds(first.seconds().div_euclid(HOUR_S) * HOUR_S);
+    let mut telling = history::Telling::new(history::Order::Measured);
     progress.begin(at);
     while at < to && !progress.is_stopped() {
         let next = UtcTime::from_seconds(at.seconds() + HOUR_S);
-        let past = history::window(database, (at, next), history::Order::Measured).await?;
+        let past = telling.window(database, (at, next)).await?;
         feed.stretch(past, (at, next), |frame| trials.apply(frame));
         at = next;
         progress.reach(at);

@@ -1,7 +1,7 @@
 //! What the rules said, one row per alert.
 
-use alerts::{AlertTransition, Evidence, KnownAlert, TransitionKind};
-use metering::{RuleNo, Severity, Subject};
+use alerts::{AlertTransition, Evidence, KnownAlert, RuleId, TransitionKind};
+use metering::{RuleNo, Severity, Subject, UtcTime};
 use serde_json::{Value, json};
 
 use crate::database::Connection;
@@ -24,23 +24,54 @@ const STANDING: &str = "\
         issue_id IS NOT NULL \
     FROM alert WHERE cleared_at IS NULL AND retracted_at IS NULL ORDER BY alert_id";
 
-/// The alerts that stand. Those of rules and causes that this program does not know are left out.
-pub(super) async fn standing(client: &Connection) -> Result<Vec<KnownAlert>, StoreError> {
+/// These are over.
+const END: &str = "\
+    UPDATE alert SET cleared_at = $2 WHERE alert_id = ANY($1) AND cleared_at IS NULL \
+    AND retracted_at IS NULL";
+
+/// The alerts that stand, each by alert id.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    pub known: Vec<KnownAlert>,
+    /// Ids of those of a rule, subject, cause or severity that this program does not know.
+    pub unreadable: Vec<String>,
+}
+
+pub(super) async fn standing(client: &Connection) -> Result<Standing, StoreError> {
     let query = StoreError::query("reading the alerts that stand");
-    let rows = client.query(STANDING, &[]).await.map_err(&query)?;
-    let one = |row: &tokio_postgres::Row| {
-        Some(KnownAlert {
-            alert_id: row.get(0),
-            rule: RuleNo::new(u8::try_from(row.get::<_, i16>(1)).ok()?)?,
-            subject: Subject::from_parts(row.get(2), row.get(3))?,
-            cause: row.get::<_, &str>(4).parse().ok()?,
-            family: row.get::<_, &str>(5).parse().ok()?,
-            severity: Severity::from_number(row.get(6))?,
-            condition_start: row.get::<_, Stamp>(7).0,
-            has_issue: row.get(8),
-        })
-    };
-    Ok(rows.iter().filter_map(one).collect())
+    let mut standing = Standing::default();
+    for row in client.query(STANDING, &[]).await.map_err(&query)? {
+        match known(&row) {
+            Some(alert) => standing.known.push(alert),
+            None => standing.unreadable.push(row.get(0)),
+        }
+    }
+    Ok(standing)
+}
+
+fn known(row: &tokio_postgres::Row) -> Option<KnownAlert> {
+    let rule = RuleNo::new(u8::try_from(row.get::<_, i16>(1)).ok()?)?;
+    RuleId::from_number(rule.get())?;
+    Some(KnownAlert {
+        alert_id: row.get(0),
+        rule,
+        subject: Subject::from_parts(row.get(2), row.get(3))?,
+        cause: row.get::<_, &str>(4).parse().ok()?,
+        family: row.get::<_, &str>(5).parse().ok()?,
+        severity: Severity::from_number(row.get(6))?,
+        condition_start: row.get::<_, Stamp>(7).0,
+        has_issue: row.get(8),
+    })
+}
+
+pub(super) async fn end(
+    client: &Connection,
+    ids: &[String],
+    at: UtcTime,
+) -> Result<(), StoreError> {
+    let query = StoreError::query("ending alerts that nobody can judge");
+    client.execute(END, &[&ids, &Stamp(at)]).await.map_err(&query)?;
+    Ok(())
 }
 
 pub(super) async fn record(

@@ -13,10 +13,11 @@ mod hold;
 mod leak;
 mod load;
 
+use ::alerts::AlertTransition;
 use ::alerts::issue::{due_changes, plan};
-use ::alerts::{AlertTransition, KnownAlert};
 use metering::UtcTime;
 
+pub use self::alerts::Standing;
 pub(crate) use self::alerts::evidence_json;
 pub(crate) use self::hold::suspect_in_hold;
 pub use acts::{ActError, JUDGED, UserAct};
@@ -74,9 +75,18 @@ impl Issues {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn standing(&self) -> Result<Vec<KnownAlert>, StoreError> {
+    pub async fn standing(&self) -> Result<Standing, StoreError> {
         let client = self.database.work_client().await?;
         alerts::standing(&client).await
+    }
+
+    /// The alerts of these ids are over at log time `at`; their issues stay as they are.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn end_unreadable(&self, ids: &[String], at: UtcTime) -> Result<(), StoreError> {
+        let client = self.database.work_client().await?;
+        alerts::end(&client, ids, at).await
     }
 
     /// Takes the steps that are due by the mere passing of time up to log time `now`: closing after

@@ -1,8 +1,8 @@
 //! Stored readings told again as log records, so that rules can be tried on the past.
 
 use metering::{
-    ChannelNo, CollectorAsset, EventCode, Finding, LogRecord, MeterId, Outcome, QualityStatus,
-    RuleMask, RuleNo, SlotCode, Subject, UtcTime, WorkOrder,
+    ChannelNo, CollectorAsset, CollectorId, EventCode, Finding, LogRecord, MeterId, Outcome,
+    QualityStatus, RuleMask, RuleNo, SlotCode, Subject, UtcTime, WorkOrder,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -13,43 +13,43 @@ use crate::types::Stamp;
 
 const WHAT: &str = "reading the past for the rules";
 
-/// Which intervals were told in `($1, $2]`, as they were received and first judged? `$3`: only what
-/// was received before; `$4`: what came later than so many seconds is told at its end.
+/// Which intervals began in `[$1, $2)` and were received in `[$5, $3)`, as they were first judged,
+/// and when is each told? `$4`: what came later than so many seconds is told at its end.
 const INTERVALS: &str = "\
-    SELECT t.at, r.meter_id, r.channel, c.len_s, r.value, r.flags, coalesce(e.rule_mask, 0), \
-        e.status, n.ends_at \
+    SELECT CASE WHEN r.received_at > n.ends_at + make_interval(secs => $4) THEN n.ends_at \
+        ELSE greatest(r.received_at, n.ends_at) END, r.meter_id, r.channel, c.len_s, r.value, \
+        r.flags, coalesce(e.rule_mask, 0), e.status, n.ends_at \
     FROM read_interval r \
     JOIN meter_channel c ON c.meter_id = r.meter_id AND c.channel = r.channel \
     CROSS JOIN LATERAL (SELECT r.starts_at + make_interval(secs => c.len_s) AS ends_at) n \
-    CROSS JOIN LATERAL (SELECT CASE \
-        WHEN r.received_at > n.ends_at + make_interval(secs => $4) THEN n.ends_at \
-        ELSE greatest(r.received_at, n.ends_at) END AS at) t \
     LEFT JOIN LATERAL (SELECT x.rule_mask, x.status FROM interval_exception x \
         WHERE r.flags < 0 AND x.meter_id = r.meter_id AND x.channel = r.channel \
         AND x.starts_at = r.starts_at ORDER BY x.version LIMIT 1) e ON true \
-    WHERE r.starts_at > $1::timestamptz - interval '1 day' - make_interval(secs => $4) \
-        AND r.starts_at < $2 AND r.received_at < $3 AND t.at > $1 AND t.at <= $2 \
-    ORDER BY 1, 2, 3, 9";
+    WHERE r.starts_at >= $1 AND r.starts_at < $2 AND r.received_at >= $5 AND r.received_at < $3";
 
-/// Which registers were told in `($1, $2]`?
+/// Which registers were read in `($1, $2]`?
 const REGISTERS: &str = "\
-    SELECT t.at, r.meter_id, r.channel, 0, r.value, r.flags, r.rule_mask, NULL::int2, r.read_at \
-    FROM register_read r CROSS JOIN LATERAL (SELECT CASE \
-        WHEN r.received_at > r.read_at + make_interval(secs => $4) THEN r.read_at \
-        ELSE greatest(r.received_at, r.read_at) END AS at) t \
-    WHERE r.read_at > $1::timestamptz - make_interval(secs => $4) AND r.read_at <= $2 \
-        AND r.received_at < $3 AND t.at > $1 AND t.at <= $2 \
-    ORDER BY 1, 2, 3, 9";
+    SELECT CASE WHEN r.received_at > r.read_at + make_interval(secs => $4) THEN r.read_at \
+        ELSE greatest(r.received_at, r.read_at) END, r.meter_id, r.channel, 0, r.value, r.flags, \
+        r.rule_mask, NULL::int2, r.read_at \
+    FROM register_read r \
+    WHERE r.read_at > $1 AND r.read_at <= $2 AND r.received_at >= $5 AND r.received_at < $3";
 
-/// Which events were told in `($1, $2]`?
+/// Which events occurred in `($1, $2]`?
 const EVENTS: &str = "\
-    SELECT t.at, e.subject_kind, e.subject_id, e.code, e.detail, e.occurred_at \
-    FROM device_event e CROSS JOIN LATERAL (SELECT CASE \
-        WHEN e.received_at > e.occurred_at + make_interval(secs => $4) THEN e.occurred_at \
-        ELSE greatest(e.received_at, e.occurred_at) END AS at) t \
-    WHERE e.occurred_at > $1::timestamptz - make_interval(secs => $4) AND e.occurred_at <= $2 \
-        AND e.received_at < $3 AND t.at > $1 AND t.at <= $2 \
-    ORDER BY 1, 2, 3, 4, 6, e.seq";
+    SELECT CASE WHEN e.received_at > e.occurred_at + make_interval(secs => $4) THEN e.occurred_at \
+        ELSE greatest(e.received_at, e.occurred_at) END, e.subject_kind, e.subject_id, e.code, \
+        e.detail, e.occurred_at \
+    FROM device_event e \
+    WHERE e.occurred_at > $1 AND e.occurred_at <= $2 AND e.received_at >= $5 \
+        AND e.received_at < $3 \
+    ORDER BY e.subject_kind, e.subject_id, e.code, e.occurred_at, e.seq";
+
+/// Which collectors beat for the last time in `($1, $2]`, before `$3`? The others are not stored.
+const BEATS: &str = "\
+    SELECT last_heartbeat_at, collector_id FROM collector_state \
+    WHERE last_heartbeat_at > $1 AND last_heartbeat_at <= $2 AND last_heartbeat_at < $3 \
+    ORDER BY 1, 2";
 
 /// Which findings of closed windows were recorded in `($1, $2]`, before `$3`?
 const FINDINGS: &str = "\
@@ -80,11 +80,21 @@ const FIRST_DAY: &str = "\
     ORDER BY 1 LIMIT 1";
 
 /// Who was heard, and for the last time before `$1`?
-const SILENT: &str = "SELECT meter_id FROM meter_state WHERE last_heard_at < $1 ORDER BY meter_id";
+const SILENT: &str = "\
+    SELECT meter_id, last_heard_at FROM meter_state WHERE last_heard_at < $1 ORDER BY meter_id";
+
+/// Which collectors beat for the last time before `$1`?
+const MUTE: &str = "\
+    SELECT collector_id, last_heartbeat_at FROM collector_state WHERE last_heartbeat_at <= $1 \
+    ORDER BY collector_id";
 
 /// What arrived later than this after its end was loaded from elsewhere or waited in an outage; in
 /// seconds. The slowest regular way is that of battery water meters, 30 h.
-const ON_ITS_WAY_S: f64 = 129_600.0;
+const ON_ITS_WAY_S: i32 = 129_600;
+/// No slot is longer.
+const SLOT_S_MAX: i64 = 86_400;
+/// So many readings that are not due yet are held; beyond it what waits longest is told as measured.
+const WAITING_MAX: usize = 2_000_000;
 
 /// In which order stored readings are told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,6 +111,36 @@ pub enum Order {
 pub struct Past {
     pub at: UtcTime,
     pub record: LogRecord,
+}
+
+impl Past {
+    /// Of one instant intervals, registers, events, findings and work orders, by meter and channel.
+    fn place(&self) -> (UtcTime, u8, i32, i16, UtcTime) {
+        let (rank, subject, channel, measured) = match &self.record {
+            LogRecord::Interval { meter, channel, end, .. } => {
+                (0, meter.get(), channel.get(), *end)
+            }
+            LogRecord::Register { meter, channel, read_at, .. } => {
+                (1, meter.get(), channel.get(), *read_at)
+            }
+            LogRecord::Event { subject, occurred_at, .. } => (2, subject.number(), 0, *occurred_at),
+            LogRecord::Finding(_) => (3, 0, 0, self.at),
+            _ => (4, 0, 0, self.at),
+        };
+        (self.at, rank, subject, channel, measured)
+    }
+
+    fn measured(&self) -> UtcTime {
+        self.place().4
+    }
+}
+
+/// Who was heard before a time and not since.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LastHeard {
+    pub meters: Vec<(MeterId, UtcTime)>,
+    /// Their newest heartbeats.
+    pub collectors: Vec<(CollectorId, UtcTime)>,
 }
 
 /// The fleet as it is now: zones, collectors, meters.
@@ -145,39 +185,133 @@ pub async fn first_day(
     Ok(row.map(|row| row.get::<_, Stamp>(0).0))
 }
 
-/// Meters that were heard for the last time before `at`: records that say so.
+/// Meters and collectors that were heard for the last time before `at`.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn silent_since(database: &Database, at: UtcTime) -> Result<Vec<LogRecord>, StoreError> {
+pub async fn silent_since(database: &Database, at: UtcTime) -> Result<LastHeard, StoreError> {
     let query = StoreError::query(WHAT);
     let client = database.work_client().await?;
-    let rows = client.query(SILENT, &[&Stamp(at)]).await.map_err(&query)?;
-    let heard = |row: &Row| {
-        let meter = MeterId::new(row.get(0));
-        LogRecord::Heard { meter, collector: None, rssi_dbm: None }
-    };
-    Ok(rows.iter().map(heard).collect())
+    let meters = client.query(SILENT, &[&Stamp(at)]).await.map_err(&query)?;
+    let collectors = client.query(MUTE, &[&Stamp(at)]).await.map_err(&query)?;
+    let stamp = |row: &Row| row.get::<_, Stamp>(1).0;
+    Ok(LastHeard {
+        meters: meters.iter().map(|row| (MeterId::new(row.get(0)), stamp(row))).collect(),
+        collectors: collectors
+            .iter()
+            .map(|row| (CollectorId::new(row.get(0)), stamp(row)))
+            .collect(),
+    })
 }
 
-/// What was told in `(from, to]`, in that order: of one instant intervals, registers, events,
-/// findings and work orders, by meter and channel. Ask for no more than fits into memory.
-///
-/// # Errors
-/// When the database is away, or holds a code that this program does not know.
-pub async fn window(
+/// Tells the past window after window. Each reading is asked for once, by when it was measured, and
+/// waits until it is due.
+#[derive(Debug)]
+pub struct Telling {
+    order: Order,
+    is_begun: bool,
+    waiting: Vec<Past>,
+    waiting_max: usize,
+}
+
+impl Telling {
+    pub const fn new(order: Order) -> Self {
+        Self { order, is_begun: false, waiting: Vec::new(), waiting_max: WAITING_MAX }
+    }
+
+    /// What was told in `(from, to]`, in that order: of one instant intervals, registers, events,
+    /// findings and work orders, by meter and channel. Windows follow each other; ask for no more
+    /// than fits into memory. After an error the same window may be asked for again.
+    ///
+    /// # Errors
+    /// When the database is away, or holds a code that this program does not know.
+    pub async fn window(
+        &mut self,
+        database: &Database,
+        (from, to): (UtcTime, UtcTime),
+    ) -> Result<Vec<Past>, StoreError> {
+        // What was measured before the first window may have come in it.
+        let since = if self.is_begun { from } else { self.order.looks_back(from) };
+        let mut past = read(database, (since, to), (EVER, self.order)).await?;
+        past.retain(|one| one.at >= from);
+        self.is_begun = true;
+        Ok(self.due(past, (from, to)))
+    }
+
+    /// Readings are told until `before` now. Those that arrived since the former limit and belong
+    /// to windows that were told up to `at` are told in the next.
+    ///
+    /// # Errors
+    /// As [`Self::window`].
+    pub async fn extend(
+        &mut self,
+        database: &Database,
+        (at, before): (UtcTime, UtcTime),
+    ) -> Result<(), StoreError> {
+        let Order::Arrived(former) = self.order else { return Ok(()) };
+        let order = Order::Arrived(before);
+        let mut past = read(database, (order.looks_back(at), at), (former, order)).await?;
+        past.retain(|one| one.at >= at);
+        self.waiting.append(&mut past);
+        self.order = order;
+        Ok(())
+    }
+
+    fn due(&mut self, past: Vec<Past>, (from, to): (UtcTime, UtcTime)) -> Vec<Past> {
+        let before = self.order.before();
+        self.waiting.extend(past);
+        self.waiting.sort_by_key(Past::place);
+        let due = self.waiting.partition_point(|one| one.at <= to && one.at < before);
+        let later = self.waiting.split_off((due + self.waiting_max).min(self.waiting.len()));
+        let rest = self.waiting.split_off(due);
+        let mut told = std::mem::replace(&mut self.waiting, rest);
+        if !later.is_empty() {
+            told.extend(
+                later
+                    .into_iter()
+                    .map(|one| Past { at: one.measured().max(from).min(to), record: one.record }),
+            );
+            told.sort_by_key(Past::place);
+        }
+        told
+    }
+}
+
+impl Order {
+    const fn before(self) -> UtcTime {
+        match self {
+            Self::Measured => UtcTime::MAX,
+            Self::Arrived(before) => before,
+        }
+    }
+
+    const fn on_its_way_s(self) -> i32 {
+        match self {
+            Self::Measured => 0,
+            Self::Arrived(_) => ON_ITS_WAY_S,
+        }
+    }
+
+    /// Nothing that began earlier is told at `from` or later.
+    fn looks_back(self, from: UtcTime) -> UtcTime {
+        from.plus_seconds(-SLOT_S_MAX - i64::from(self.on_its_way_s()))
+    }
+}
+
+const EVER: UtcTime = UtcTime::from_seconds(0);
+
+/// What was measured between two instants and arrived from `received_from` on, in no order.
+async fn read(
     database: &Database,
     (from, to): (UtcTime, UtcTime),
-    order: Order,
+    (received_from, order): (UtcTime, Order),
 ) -> Result<Vec<Past>, StoreError> {
     let query = StoreError::query(WHAT);
     let client = database.work_client().await?;
-    let (before, on_its_way_s) = match order {
-        Order::Measured => (UtcTime::MAX, 0.0),
-        Order::Arrived(before) => (before, ON_ITS_WAY_S),
-    };
-    let bounds = (Stamp(from), Stamp(to), Stamp(before));
-    let bounds: [&(dyn ToSql + Sync); 4] = [&bounds.0, &bounds.1, &bounds.2, &on_its_way_s];
+    let stamps = (Stamp(from), Stamp(to), Stamp(order.before()), Stamp(received_from));
+    let on_its_way_s = f64::from(order.on_its_way_s());
+    let bounds: [&(dyn ToSql + Sync); 5] =
+        [&stamps.0, &stamps.1, &stamps.2, &on_its_way_s, &stamps.3];
     let mut all = Vec::new();
     let statement = client.prepare_cached(INTERVALS).await.map_err(&query)?;
     for row in client.query(&statement, &bounds).await.map_err(&query)? {
@@ -191,19 +325,30 @@ pub async fn window(
     for row in client.query(&statement, &bounds).await.map_err(&query)? {
         all.extend(event(&row));
     }
-    if matches!(order, Order::Arrived(_)) {
-        let statement = client.prepare_cached(FINDINGS).await.map_err(&query)?;
-        for row in client.query(&statement, &bounds[..3]).await.map_err(&query)? {
-            all.extend(finding(&row));
-        }
-        let statement = client.prepare_cached(ORDERS).await.map_err(&query)?;
-        for row in client.query(&statement, &bounds[..3]).await.map_err(&query)? {
-            all.extend(work_order(&row));
-        }
+    if order == Order::Measured {
+        return Ok(all);
     }
-    // Stable: of one instant intervals come first, in the order of the question.
-    all.sort_by_key(|past| past.at);
+    let statement = client.prepare_cached(BEATS).await.map_err(&query)?;
+    for row in client.query(&statement, &bounds[..3]).await.map_err(&query)? {
+        all.push(heartbeat(&row));
+    }
+    let statement = client.prepare_cached(FINDINGS).await.map_err(&query)?;
+    for row in client.query(&statement, &bounds[..3]).await.map_err(&query)? {
+        all.extend(finding(&row));
+    }
+    let statement = client.prepare_cached(ORDERS).await.map_err(&query)?;
+    for row in client.query(&statement, &bounds[..3]).await.map_err(&query)? {
+        all.extend(work_order(&row));
+    }
     Ok(all)
+}
+
+fn heartbeat(row: &Row) -> Past {
+    let at = row.get::<_, Stamp>(0).0;
+    let subject = Subject::Collector(CollectorId::new(row.get(1)));
+    let record =
+        LogRecord::Event { subject, occurred_at: at, code: EventCode::Heartbeat, detail: 0 };
+    Past { at, record }
 }
 
 fn reading(row: &Row, is_interval: bool) -> Result<Past, StoreError> {
@@ -270,4 +415,49 @@ fn work_order(row: &Row) -> Option<Past> {
         at: row.get::<_, Stamp>(6).0,
     };
     Some(Past { at: row.get::<_, Stamp>(0).0, record: LogRecord::WorkOrder(order) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hours: i64) -> UtcTime {
+        UtcTime::from_seconds(hours * 3_600)
+    }
+
+    fn register(meter: i32, read_at: UtcTime, at: UtcTime) -> Past {
+        let record = LogRecord::Register {
+            meter: MeterId::new(meter),
+            channel: ChannelNo::new(1),
+            read_at,
+            value: 0,
+            code: SlotCode::new(QualityStatus::Raw, metering::DeviceFlags::NONE),
+            failed: RuleMask::EMPTY,
+        };
+        Past { at, record }
+    }
+
+    #[test]
+    fn readings_wait_until_they_came_and_those_of_the_log_are_left_to_it() {
+        let mut telling = Telling::new(Order::Arrived(at(9)));
+        let (late, next) = (register(1, at(2), at(7)), register(2, at(3), at(4)));
+        let of_the_log = register(3, at(3), at(9));
+        let read = vec![late.clone(), of_the_log.clone(), next.clone()];
+        assert_eq!(telling.due(read, (at(1), at(4))), [next]);
+        let soon = register(9, at(7), at(7));
+        assert_eq!(telling.due(vec![soon.clone()], (at(4), at(7))), [late, soon]);
+        assert_eq!(telling.due(Vec::new(), (at(7), at(9))), []);
+        assert_eq!(telling.waiting, [of_the_log]);
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let mut telling = Telling::new(Order::Arrived(at(90)));
+        telling.waiting_max = 3;
+        let read: Vec<Past> =
+            (0..5).map(|no| register(no, at(2), at(20 + i64::from(no)))).collect();
+        let told = telling.due(read.clone(), (at(1), at(4)));
+        assert_eq!(telling.waiting, read[..3]);
+        assert_eq!(told, [register(3, at(2), at(2)), register(4, at(2), at(2))], "as measured");
+    }
 }

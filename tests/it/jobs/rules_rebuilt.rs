@@ -157,6 +157,27 @@ impl Rig {
         assert!(client.execute(cut, &[]).await.unwrap() > 0);
     }
 
+    /// An alert of a rule that is gone, and one that began before the first reading.
+    async fn remember_what_nobody_judges(&self) {
+        let client = self.database.client().await.unwrap();
+        let insert = "INSERT INTO alert (alert_id, rule_no, rule, subject_kind, subject_id, cause, \
+            family, severity, condition_start, raised_at) \
+            SELECT k.id, k.no, k.rule, 'meter', $1::int4, a.cause, a.family, 3, \
+                to_timestamp($2::int8), to_timestamp($2::int8) \
+            FROM (SELECT cause, family, rule_no FROM alert WHERE rule = 'MTR-ERR' LIMIT 1) a, \
+                (VALUES ('old-1', 250::int2, 'OLD-ONE'), ('old-2', NULL, 'MTR-OLD')) \
+                    AS known(id, no, rule), \
+                LATERAL (SELECT known.id, coalesce(known.no, a.rule_no) AS no, known.rule) k";
+        let then = at(0, 0).seconds() - 90 * 86_400;
+        let rows = client.execute(insert, &[&self.meters[3].get(), &then]).await.unwrap();
+        assert_eq!(rows, 2);
+    }
+
+    async fn forget_what_nobody_judges(&self) {
+        let client = self.database.client().await.unwrap();
+        client.execute("DELETE FROM alert WHERE alert_id LIKE 'old-%'", &[]).await.unwrap();
+    }
+
     /// `rule subject raised [cleared]` in the order of raising.
     async fn alerts(&self) -> Vec<String> {
         let client = self.database.client().await.unwrap();
@@ -199,7 +220,13 @@ async fn rules_without_a_snapshot_learn_from_the_stored_readings_and_go_on() {
     let high = lost.of_rule("VAR-HIGH").await;
 
     lost.lose_the_state().await;
+    lost.remember_what_nobody_judges().await;
     lost.run().await;
+    let unknown = "SELECT count(*) FROM alert WHERE rule = 'OLD-ONE' AND cleared_at IS NULL";
+    assert_eq!(lost.number(unknown).await, 0, "nobody would ever end it");
+    let silent = "SELECT count(*) FROM alert WHERE rule = 'MTR-OLD' AND cleared_at IS NULL";
+    assert_eq!(lost.number(silent).await, 1, "it is older than all that was learned");
+    lost.forget_what_nobody_judges().await;
     assert_eq!(lost.of_rule("WTR-CONT").await, leak, "it stands, once");
     assert!(lost.of_rule("MTR-ERR").await[0].contains("cleared"), "nothing says it any more");
     assert_eq!((lost.number(issues).await, lost.number(announced).await), before);
