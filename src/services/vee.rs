@@ -58,7 +58,7 @@ pub enum VeeError {
     OverCap { end: UtcTime, most_milli: i64, len_s: i32 },
     #[error(
         "the value of the interval that ends at {end} is more than ten times the most that the \
-         channel measured in an interval of the {days} days before ({most_milli} thousandths); \
+         channel measured in an interval of {days} days around it ({most_milli} thousandths); \
          insist (`--force`, `\"force\": true`) where it is right"
     )]
     Unusual { end: UtcTime, most_milli: i64, days: i64 },
@@ -175,7 +175,8 @@ pub async fn estimate(
 /// # Errors
 /// [`VeeError::NoReason`], [`VeeError::Range`]; [`VeeError::Future`], [`VeeError::BeforeFirst`],
 /// [`VeeError::AfterLast`], [`VeeError::Negative`], [`VeeError::OverCap`] (rule REG-CAP) or
-/// [`VeeError::OffStep`] of a value that cannot be, [`VeeError::Unusual`] unless `force`; refused when the database holds something final.
+/// [`VeeError::OffStep`] of a value that cannot be, [`VeeError::Unusual`] unless `force`; refused
+/// when the database holds something final.
 pub async fn edit(
     db: &Database,
     (meter, channel): (MeterId, ChannelNo),

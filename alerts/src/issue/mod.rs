@@ -107,7 +107,8 @@ impl State {
     }
 
     /// The transitions that "close with a cause" by staff consists of, since the table knows no
-    /// shorter way: each is recorded, and none says that somebody was sent. Empty when the issue is closed already.
+    /// shorter way: each is recorded, and none says that somebody was sent. Empty when the issue is
+    /// closed already.
     pub const fn close_path(self) -> &'static [(State, Actor)] {
         match self {
             Detected => &[(Open, User), (FixedPending, User), (Closed, User)],
