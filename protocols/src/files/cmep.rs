@@ -3,10 +3,11 @@
 //! Source: California Metering Exchange Protocol, record MEPMD01: 14 header fields (record type,
 //! version, sender, sender's customer, receiver, receiver's customer, time stamp, meter, purpose,
 //! commodity, unit, constant, interval as MMDDHHMM, count), then `count` triplets of time, flag and
-//! value. A meter is `cmep:METER` by field 8 or, where that is empty, field 6; a channel's field the unit as sent (`GALREG`, `KWH`). A unit that
-//! ends in REG is a cumulative register, read at the time that stands there; any other is the use of
-//! the interval that ends there, placed in the nearest slot. Values are multiplied by the constant. Times are
-//! local, in the configured zone; an empty one is the previous plus the interval.
+//! value. A meter is `cmep:METER` by field 8 or, where that is empty, field 6; a channel's field the
+//! unit as sent (`GALREG`, `KWH`). A unit that ends in REG is a cumulative register, read at the time
+//! that stands there; any other is the use of the interval that ends there, placed in the nearest
+//! slot. Values are multiplied by the constant. Times are local, in the configured zone; an empty one
+//! is the previous plus the interval.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;

@@ -72,20 +72,27 @@ fn every_preset_is_a_good_layout_and_reads_a_line() {
             at(
                 36,
                 &[(4, "012"), (7, "123456"), (14, "0004567"), (21, "022826"), (27, "SER0000001")],
-            ),
+            ) + &at(36, &[(7, "123457"), (21, "022826"), (27, "SER0000002")])
+                + &at(36, &[(27, "SER0000003")])
+                + &at(36, &[(14, "0004567"), (27, "SER0000004")]),
         ),
         (
             "sensus-autoread",
-            at(155, &[(21, "12345678"), (29, "77"), (105, "0000001234"), (146, "S1")]),
+            at(155, &[(21, "12345678"), (29, "77"), (105, "0000001234"), (146, "S1")])
+                + &at(155, &[(21, "12345679"), (146, "S2")]),
         ),
         (
             "sensus-k3",
             at(91, &[(1, "77"), (13, "S2"), (44, "000004567"), (53, "1231")])
-                + &at(91, &[(13, "S3"), (44, "000000001"), (53, "0302")]),
+                + &at(91, &[(13, "S3"), (44, "000000001"), (53, "0302")])
+                + &at(91, &[(13, "S4"), (43, "L"), (53, "0302")])
+                + &at(91, &[(13, "S5")]),
         ),
         (
             "neptune-ezroute",
-            at(480, &[(1, "R1"), (29, "N1"), (69, "0000001234"), (136, "030126"), (468, "A1")]),
+            at(480, &[(1, "R1"), (29, "N1"), (69, "0000001234"), (136, "030126"), (468, "A1")])
+                + &at(480, &[(1, "R1"), (29, "N4"), (135, "K"), (136, "030126")])
+                + &at(480, &[(1, "R1"), (29, "N5")]),
         ),
         (
             "neptune-equinox-s",
@@ -96,6 +103,8 @@ fn every_preset_is_a_good_layout_and_reads_a_line() {
                 + &at(20, &[(1, "ORDST"), (6, "20260302")])
                 + &at(60, &[(1, "MTRDT"), (6, "2"), (38, "N3")])
                 + &at(100, &[(1, "RDGDT"), (89, "654321")])
+                + &at(60, &[(1, "MTRDT"), (6, "3"), (38, "N6")])
+                + &at(100, &[(1, "RDGDT"), (50, "06")])
                 + &at(20, &[(1, "ZZZZZ")]),
         ),
     ];
@@ -107,23 +116,40 @@ fn every_preset_is_a_good_layout_and_reads_a_line() {
         radix-a
         line 1: radix:SER0000001 `route=012 account=123456`
           2026-02-28T00:00:00Z reading Some(Exact { mantissa: 4567, exponent: 0 }) Some(10000000) actual
+        line 2: radix:SER0000002 `account=123457`
+          2026-02-28T00:00:00Z read_skipped ``
+        line 3: radix:SER0000003 ``
+          2026-03-02T12:00:00Z read_skipped ``
+        line 4: bad_format: the date is empty
         sensus-autoread
         line 1: sensus:12345678 `account=77 serial=S1`
           2026-03-02T12:00:00Z reading Some(Exact { mantissa: 1234, exponent: 0 }) None actual doubtful
+        line 2: sensus:12345679 `serial=S2`
+          2026-03-02T12:00:00Z read_skipped ``
         sensus-k3
         line 1: sensus:S2 `account=77`
           2025-12-31T00:00:00Z reading Some(Exact { mantissa: 4567, exponent: 0 }) None actual
         line 2: sensus:S3 ``
           2026-03-02T00:00:00Z reading Some(Exact { mantissa: 1, exponent: 0 }) None actual
+        line 3: sensus:S4 `code=L`
+          2026-03-02T00:00:00Z read_skipped ``
+        line 4: sensus:S5 ``
+          2026-03-02T12:00:00Z read_skipped ``
         neptune-ezroute
         line 1: neptune:N1 `route=R1 account=A1`
           2026-03-01T00:00:00Z reading Some(Exact { mantissa: 1234, exponent: 0 }) None actual
+        line 2: neptune:N4 `route=R1 code=K`
+          2026-03-01T00:00:00Z read_skipped ``
+        line 3: neptune:N5 `route=R1`
+          2026-03-02T12:00:00Z read_skipped ``
         neptune-equinox-s
         line 5: neptune:N2 `account=ACC1 sequence=1 dials=06`
           2026-03-02T00:00:00Z reading Some(Exact { mantissa: 123456, exponent: 0 }) None actual
         line 7: neptune:N3 `account=ACC1 sequence=2`
           2026-03-01T00:00:00Z reading Some(Exact { mantissa: 654321, exponent: 0 }) None actual
-        line 8: unknown_type: no record begins so: RTEHD, PRMDT, MTRDT, RDGDT, ORDST
+        line 9: neptune:N6 `account=ACC1 sequence=3 dials=06`
+          2026-03-01T00:00:00Z read_skipped ``
+        line 10: unknown_type: no record begins so: RTEHD, PRMDT, MTRDT, RDGDT, ORDST
     "#]].assert_eq(&all);
 }
 
