@@ -162,12 +162,9 @@ impl EstimationJob {
 
     /// The true-up is told by rate where the switching programme is known.
     fn name_rates(&self, late: &mut [LateActual]) {
-        let Some(schedule) = &self.utility.rates else { return };
         for one in late {
             let Some(Some(calendar)) = self.calendars.get(&one.meter) else { continue };
-            let days = (calendar, &self.utility.holidays);
-            one.rate = Some(schedule.rate_at(days, one.end.plus_seconds(-i64::from(one.len_s))))
-                .filter(|rate| *rate > 0);
+            one.rate = self.utility.rate(calendar, one.end.plus_seconds(-i64::from(one.len_s)));
         }
     }
 

@@ -33,6 +33,7 @@ pub use inputs::{
     series, unscaled,
 };
 pub use late::{LateActual, late_actuals, settle_proposals, supersede};
+pub(crate) use late::{Slot, supersede_in};
 pub use outages::circumstances;
 pub use repair::{Measured, move_measured, reshape, second_values};
 pub use rows::by_number;

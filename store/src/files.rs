@@ -19,7 +19,7 @@ use crate::types::Stamp;
 pub use compare::{Comparison, compare};
 pub use letters::{Letters, letters};
 pub use notes::{NoteRow, NotedRow, notes};
-pub use settle::{Offered, Settled, settle};
+pub use settle::{Offered, RateAt, Settled, settle};
 
 /// Faults kept of one file; the count tells how many there were.
 pub const FAULTS_KEPT_MAX: usize = 1_000;

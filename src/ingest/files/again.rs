@@ -6,13 +6,13 @@ use std::sync::Arc;
 use metering::UtcTime;
 use protocols::files::{self, FileFormat, Layout};
 use store::files::{FileRow, ReadAs};
-use store::{DeadLetter, ReplayFilter, Stored};
+use store::{DeadLetter, ReplayFilter};
 
 use super::super::core::{Fate, IngestCore};
 use super::super::dlq::{ReplayReport, Replayer};
 use super::super::pipeline::core_of;
 use super::super::sink::{Letter, Sink, SinkError};
-use super::super::store_sink::StoreSink;
+use super::keep::Shelf;
 use super::{FILE_ADAPTER, FileImporter, FileOptions, ImportError, letter, pass, told};
 
 /// Finds a layout by its name.
@@ -74,8 +74,8 @@ impl FileImporter {
         reading: &mut Reading<'_>,
         report: &mut ReplayReport,
     ) -> Result<(), ImportError> {
-        let mut sink = StoreSink::new(self.database.clone(), FILE_ADAPTER);
-        let mut core = core_of(&self.options, &sink.registry().await?);
+        let mut shelf = Shelf::new(self.database.clone());
+        let mut core = core_of(&self.options, &shelf.sink.registry().await?);
         let mut of_import: BTreeMap<Told, Vec<&DeadLetter>> = BTreeMap::new();
         for letter in letters {
             of_import.entry(told_by(letter)).or_default().push(letter);
@@ -90,11 +90,11 @@ impl FileImporter {
             rows.unknown.clear();
             rows.heard.clear();
             let import = import_no.zip(read_by.made_at);
-            report.stored.add(self.home(import, (rows, side), &mut sink).await?);
+            report.stored.add(self.keep(import, (rows, side), &mut shelf).await?.0);
             used.extend(taken);
         }
-        sink.replayed(&used, self.clock.now()).await?;
-        sink.rest().await;
+        shelf.sink.replayed(&used, self.clock.now()).await?;
+        shelf.sink.rest().await;
         if !used.is_empty() {
             self.database.touch_assets(self.clock.now()).await?;
         }
@@ -102,25 +102,6 @@ impl FileImporter {
         report.accepted += used.len() as u64;
         report.still_dead += (letters.len() - used.len()) as u64;
         Ok(())
-    }
-
-    /// Stores what came home.
-    async fn home(
-        &self,
-        import: Option<(i64, UtcTime)>,
-        (rows, side): (store::Batch, told::Side),
-        sink: &mut StoreSink,
-    ) -> Result<Stored, ImportError> {
-        let stored = sink.commit(&StoreSink::prepare(rows)).await?;
-        if let Some((import_no, made_at)) = import {
-            store::files::note(&self.database, import_no, &side.beside).await?;
-            if stored.duplicate + stored.conflicting > 0 {
-                let by = (FILE_ADAPTER, self.clock.now());
-                let import = (import_no, made_at);
-                store::files::settle(&self.database, import, &side.offered, by).await?;
-            }
-        }
-        Ok(stored)
     }
 }
 

@@ -28,6 +28,16 @@ pub(super) fn read_as(format: FileFormat, options: &FileOptions) -> ReadAs {
     }
 }
 
+/// Whether a file that was read so is read the same way again. What was not kept of old imports
+/// counts as the same.
+pub(super) fn is_same(known: &ReadAs, again: &ReadAs) -> bool {
+    let same = |known: &str, again: &str| known.is_empty() || known == again;
+    known.format == again.format
+        && known.layout == again.layout
+        && same(&known.zone, &again.zone)
+        && same(&known.id_column, &again.id_column)
+}
+
 /// The options by which a record is read that was kept as UTF-8; where nothing is said, `base`
 /// counts. `None` when it cannot be read here: an unknown kind or zone, a layout that is not there.
 pub(super) fn options_of(
@@ -85,6 +95,19 @@ mod tests {
         let nem12 = read_as(FileFormat::Nem12, &options);
         assert_eq!(nem12, ReadAs { format: "nem12".to_owned(), ..ReadAs::default() });
         assert_eq!(topic_of(FileFormat::Nem12, "a;b/c\0.csv"), "file/nem12/a;b/c?.csv");
+    }
+
+    #[test]
+    fn another_zone_is_another_way_to_read_and_what_was_not_kept_is_none() {
+        let options = |name: &str| FileOptions::new(zone(name));
+        let cmep = |name: &str| read_as(FileFormat::Cmep, &options(name));
+        assert!(is_same(&cmep("UTC"), &cmep("UTC")));
+        assert!(!is_same(&cmep("UTC"), &cmep("America/Denver")));
+        let of_before = ReadAs { zone: String::new(), ..cmep("UTC") };
+        assert!(is_same(&of_before, &cmep("America/Denver")));
+        let beacon = read_as(FileFormat::Beacon, &options("UTC"));
+        assert!(!is_same(&cmep("UTC"), &beacon));
+        assert!(!is_same(&beacon, &ReadAs { id_column: "Meter_SN".to_owned(), ..beacon.clone() }));
     }
 
     #[test]

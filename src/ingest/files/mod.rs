@@ -1,9 +1,10 @@
 //! Files of readings, on the path that messages take: known by their content, read by
 //! [`protocols::files`], normalised and judged like a telegram, stored in acknowledged batches, and
-//! settled against what is there (`metering-rules` 6.5). The verb, the inbox, the page and the API all come
-//! through [`FileImporter::import`].
+//! settled against what is there (`metering-rules` 6.5). The verb, the inbox, the page and the API
+//! all come through [`FileImporter::import`].
 
 mod again;
+mod keep;
 mod letter;
 mod pass;
 mod report;
@@ -22,9 +23,9 @@ use store::files::{FileCounts, FileRow, NewFile, ReadAs};
 use super::options::IngestOptions;
 use super::pipeline::core_of;
 use super::sink::{Sink, SinkError};
-use super::store_sink::StoreSink;
 use crate::clock::Clock;
 pub use again::LayoutNamed;
+use keep::Shelf;
 use pass::Pass;
 pub use report::{ChannelReads, FileOutcome, FileReport};
 
@@ -168,11 +169,12 @@ impl FileImporter {
         let layout = options.layout.as_ref().map(|_| FileFormat::Layout);
         let told = options.format.or(layout).or_else(|| FileFormat::of(&upload.bytes));
         let read_as = told.map(|format| letter::read_as(format, options)).unwrap_or_default();
-        if let Some(known) = store::files::known(&self.database, &sha256).await?
+        let before = store::files::known(&self.database, &sha256).await?;
+        if let Some(known) = &before
             && !options.again
-            && self.is_done(&known, &read_as).await?
+            && self.is_done(known, &read_as).await?
         {
-            return Ok(FileReport::known(&upload.name, known));
+            return Ok(FileReport::known(&upload.name, known.clone()));
         }
         let Some(format) = told else {
             let detail =
@@ -182,7 +184,10 @@ impl FileImporter {
         let mut pass = Pass::new(upload, options, format, self.clock.now());
         let mut report = pass.check().await?;
         report.name.clone_from(&upload.name);
-        let made_at = pass.made_at();
+        // Read another way its times and values are others: the later reading counts.
+        let other = before.filter(|known| !letter::is_same(&known.read_as, &read_as));
+        let after = other.map_or(i64::MIN, |known| known.made_at.micros() + 1);
+        let made_at = pass.made_at().max(UtcTime::from_micros(after));
         let refused = match &report.outcome {
             FileOutcome::Refused(detail) => Some(detail.clone()),
             _ => None,
@@ -220,15 +225,16 @@ impl FileImporter {
         Ok(report)
     }
 
-    /// Whether the content would change nothing: all of it was used, or what waits for its meter waits to be
-    /// read in this very way.
+    /// Whether the content would change nothing: it was read in this very way, and all of it was
+    /// used or waits for its meter.
     async fn is_done(&self, known: &FileRow, read_as: &ReadAs) -> Result<bool, ImportError> {
         let dead = known.counts.dead;
-        if dead == 0 {
-            return Ok(true);
+        let same = letter::is_same(&known.read_as, read_as);
+        if dead == 0 || !same {
+            return Ok(same);
         }
         let letters = store::files::letters(&self.database, known.import_no).await?;
-        Ok(known.read_as == *read_as && letters.gone_reads(dead) == 0)
+        Ok(letters.gone_reads(dead) == 0)
     }
 
     /// A file of which not even the kind is known.
@@ -269,8 +275,8 @@ impl FileImporter {
         report: &mut FileReport,
         progress: Progress<'_>,
     ) -> Result<(), ImportError> {
-        let mut sink = StoreSink::new(self.database.clone(), FILE_ADAPTER);
-        let mut core = core_of(&self.options, &sink.registry().await?);
+        let mut shelf = Shelf::new(self.database.clone());
+        let mut core = core_of(&self.options, &shelf.sink.registry().await?);
         let registry = self.database.load_registry().await?;
         if let Ok((_, bundle)) = crate::services::rules::active(&self.database).await {
             core.judge_by(crate::services::rules::limits::Limits::new(bundle), &registry);
@@ -307,11 +313,11 @@ impl FileImporter {
             }
             match import {
                 None => self.try_out(&told.batch, report).await?,
-                Some(import) => self.store(import, told.into_parts(), &mut sink, report).await?,
+                Some(import) => self.store(import, told.into_parts(), &mut shelf, report).await?,
             }
             progress(done, report.counts.records);
         }
-        sink.rest().await;
+        shelf.sink.rest().await;
         Ok(())
     }
 
@@ -333,21 +339,14 @@ impl FileImporter {
 
     async fn store(
         &self,
-        (import_no, made_at): (i64, UtcTime),
-        (batch, side): (store::Batch, told::Side),
-        sink: &mut StoreSink,
+        import: (i64, UtcTime),
+        parts: (store::Batch, told::Side),
+        shelf: &mut Shelf,
         report: &mut FileReport,
     ) -> Result<(), ImportError> {
-        let stored = sink.commit(&StoreSink::prepare(batch)).await?;
-        store::files::note(&self.database, import_no, &side.beside).await?;
-        let overlaps = stored.duplicate + stored.conflicting > 0;
-        if overlaps {
-            let by = (FILE_ADAPTER, self.clock.now());
-            let import = (import_no, made_at);
-            let settled = store::files::settle(&self.database, import, &side.offered, by).await?;
-            report.counts.replaced += settled.taken;
-        }
+        let (stored, settled) = self.keep(Some(import), parts, shelf).await?;
         let counts = &mut report.counts;
+        counts.replaced += settled.taken;
         counts.offered += stored.offered;
         counts.inserted += stored.inserted;
         counts.duplicate += stored.duplicate;

@@ -43,6 +43,14 @@ pub(crate) struct UtilityCalendar {
     pub(crate) rates: Option<TouSchedule>,
 }
 
+impl UtilityCalendar {
+    /// The rate that counts an interval which begins then; `None`: not known.
+    pub(crate) fn rate(&self, calendar: &LocalCalendar, start: UtcTime) -> Option<u8> {
+        let schedule = self.rates.as_ref()?;
+        Some(schedule.rate_at((calendar, &self.holidays), start)).filter(|rate| *rate > 0)
+    }
+}
+
 /// Which channel, around which gap, and when (log time).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask<'a> {

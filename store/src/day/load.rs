@@ -70,7 +70,8 @@ const EVENTS: &str = concat!(
 );
 
 /// What files say of a slot that has a value already was decided when they came: the newer file
-/// corrects the older, and that is no second device.
+/// corrects the older, or takes the place of what was estimated instead, and that is no second
+/// device.
 const DIFFERING: &str = concat!(
     "SELECT q.i, k.starts_at, c.len_s ",
     asked!(),
@@ -79,7 +80,7 @@ const DIFFERING: &str = concat!(
         AND o.starts_at < q.to_at \
         AND NOT (o.outcome = 2 AND EXISTS (SELECT FROM interval_exception x \
             WHERE x.meter_id = o.meter_id AND x.channel = o.channel \
-            AND x.starts_at = o.starts_at AND x.reason = 4)) \
+            AND x.starts_at = o.starts_at AND x.reason IN (1, 4))) \
         AND NOT (o.outcome = 1 AND 1 < (SELECT count(*) FROM imported_span p \
             WHERE p.meter_id = o.meter_id AND p.channel = o.channel \
             AND p.from_at <= o.starts_at AND p.to_at > o.starts_at))) k ON true \

@@ -100,6 +100,12 @@ pub struct LateActual {
     pub flags: DeviceFlags,
 }
 
+impl LateActual {
+    fn start(&self) -> UtcTime {
+        self.end.plus_seconds(-i64::from(self.len_s))
+    }
+}
+
 /// Actual values that are to take the place of estimates, of records that end after `since` and of
 /// which a day was closed at `closed` or later; by record, ascending, at most `limit`.
 ///
@@ -151,29 +157,54 @@ pub async fn supersede(
     };
     let longest = late.iter().map(|l| i64::from(l.len_s)).max().unwrap_or(0);
     ensure(database, (first.plus_seconds(-longest), last)).await?;
-    let mut by_record: BTreeMap<i64, Vec<&LateActual>> = BTreeMap::new();
-    for actual in late {
-        by_record.entry(actual.estimation_no).or_default().push(actual);
-    }
     let mut touched = Touched::default();
     touched.add(Table::EventLog, log_day(at));
     database.ensure_partitions(&touched).await?;
     let tx = Tx::begin(database).await?;
-    let (mut count, mut news) = (0, Vec::new());
-    for (estimation_no, late) in by_record {
-        let changed = supersede_one(tx.client(), estimation_no, &late, at).await?;
-        count += changed;
-        news.extend((changed > 0).then(|| backfilled(&late, changed)).flatten());
-    }
-    if !news.is_empty() {
-        append_records(tx.client(), at, &news).await?;
-    }
+    let superseded = supersede_in(tx.client(), late, at).await?;
+    append_records(tx.client(), at, &superseded.news).await?;
     tx.commit().await?;
-    Ok(count)
+    Ok(superseded.slots.len() as u64)
+}
+
+/// A slot by channel and start.
+pub(crate) type Slot = (MeterId, ChannelNo, UtcTime);
+
+/// What actual values did to estimates.
+#[derive(Debug, Default)]
+pub(crate) struct Superseded {
+    /// Where they stand now.
+    pub(crate) slots: BTreeSet<Slot>,
+    /// For the log, at the end of the transaction: who appends to it keeps others waiting.
+    pub(crate) news: Vec<LogRecord>,
+}
+
+/// The same within the caller's transaction; the caller has made the partitions. What was edited,
+/// rolled back or measured since the list was made stays as it is. To be done before days are
+/// changed: the record is locked first, then its days.
+pub(crate) async fn supersede_in(
+    client: &Connection,
+    late: &[LateActual],
+    at: UtcTime,
+) -> Result<Superseded, StoreError> {
+    let mut by_record: BTreeMap<i64, Vec<&LateActual>> = BTreeMap::new();
+    for actual in late {
+        by_record.entry(actual.estimation_no).or_default().push(actual);
+    }
+    let mut all = Superseded::default();
+    for (estimation_no, late) in by_record {
+        let slots = supersede_one(client, estimation_no, &late, at).await?;
+        all.news.extend(backfilled(&late, slots.len()));
+        all.slots.extend(slots);
+    }
+    Ok(all)
 }
 
 /// #64: the rules keep a record of it.
-fn backfilled(late: &[&LateActual], changed: u64) -> Option<LogRecord> {
+fn backfilled(late: &[&LateActual], changed: usize) -> Option<LogRecord> {
+    if changed == 0 {
+        return None;
+    }
     let (first, last) =
         (late.iter().min_by_key(|one| one.end)?, late.iter().max_by_key(|one| one.end)?);
     Some(LogRecord::Finding(Finding {
@@ -193,10 +224,8 @@ async fn supersede_one(
     estimation_no: i64,
     late: &[&LateActual],
     at: UtcTime,
-) -> Result<u64, StoreError> {
-    let start = |l: &LateActual| l.end.plus_seconds(-i64::from(l.len_s));
-    // What was edited, rolled back or measured since the list was made stays as it is.
-    let Some(known) = locked(client, estimation_no).await? else { return Ok(0) };
+) -> Result<BTreeSet<Slot>, StoreError> {
+    let Some(known) = locked(client, estimation_no).await? else { return Ok(BTreeSet::new()) };
     let best = best_slots(client, (known.meter, known.channel), (known.from, known.to)).await?;
     let still = |l: &&&LateActual| {
         best.iter().any(|slot| {
@@ -207,28 +236,29 @@ async fn supersede_one(
     };
     let late: Vec<&LateActual> = late.iter().filter(still).copied().collect();
     if late.is_empty() {
-        return Ok(0);
+        return Ok(BTreeSet::new());
     }
+    let slots = late.iter().map(|l| (l.meter, l.channel, l.start())).collect();
     let changes: Vec<Change> = late
         .iter()
         .map(|l| Change {
             meter: l.meter,
             channel: l.channel,
-            start: start(l),
+            start: l.start(),
             value: l.actual,
             status: QualityStatus::Validated,
             flags: l.flags,
             ..Change::judged(Reason::LateData)
         })
         .collect();
-    let count = append(client, &changes, at).await?;
+    append(client, &changes, at).await?;
     // The day's checks have not seen these values as its best ones: it is judged again.
     let touched: BTreeSet<_> =
-        late.iter().map(|l| (l.meter, l.channel, start(l).utc_day())).collect();
+        late.iter().map(|l| (l.meter, l.channel, l.start().utc_day())).collect();
     let touched: Vec<_> = touched.into_iter().collect();
     crate::day::note_touched(client, &touched, at).await?;
     let query = StoreError::query("keeping what a late value changes");
-    let starts: Vec<Stamp> = late.iter().map(|l| Stamp(start(l))).collect();
+    let starts: Vec<Stamp> = late.iter().map(|l| Stamp(l.start())).collect();
     let estimates: Vec<i64> = late.iter().map(|l| l.estimate).collect();
     let actuals: Vec<i64> = late.iter().map(|l| l.actual).collect();
     let rates: Vec<Option<String>> =
@@ -244,9 +274,9 @@ async fn supersede_one(
     if is_in_use(client, estimation_no).await? {
         // What is left no longer adds up to the register: the nightly job scales it anew.
         tear(client, estimation_no, at).await?;
-        return Ok(count);
+        return Ok(slots);
     }
-    let Some(record) = locked(client, estimation_no).await? else { return Ok(count) };
+    let Some(record) = locked(client, estimation_no).await? else { return Ok(slots) };
     if let Ok(to @ EstimationState::SupersededByActual) = next_state(record.state, Trigger::Actual)
     {
         let reason = format!("the actual values came; true-up {delta} milli-units");
@@ -258,7 +288,7 @@ async fn supersede_one(
         };
         rows::move_to(client, estimation_no, &step, (at, None)).await?;
     }
-    Ok(count)
+    Ok(slots)
 }
 
 /// A record that lost a part of its slots is no longer scaled.

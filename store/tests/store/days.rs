@@ -193,7 +193,7 @@ async fn a_file_that_corrects_another_is_no_second_device() {
         .collect();
     let newer = (2, T0.plus_seconds(7_200));
     let by = ("import", day_start(1));
-    let settled = store::files::settle(&database, newer, &offered, by).await.unwrap();
+    let settled = store::files::settle(&database, newer, &offered, &|_, _| None, by).await.unwrap();
     assert_eq!((settled.taken, settled.kept), (10, 0));
     assert_eq!(differing().await, 0, "the newer file corrects the older");
 }

@@ -1,19 +1,23 @@
 //! Measured values that a file brings where we had estimated: the estimate gives way, and what it was
-//! off by is trued up.
+//! off by is trued up. And which of two values stands.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use headend::clock::{Clock, SteppedClock};
 use headend::ingest::IngestOptions;
-use headend::ingest::files::{FILE_ADAPTER, FileImporter, FileOptions, FileReport, Upload};
+use headend::ingest::files::{
+    FILE_ADAPTER, FileImporter, FileOptions, FileOutcome, FileReport, Upload,
+};
+use headend::services::rules;
+use headend::services::vee as service;
 use jiff::tz::TimeZone;
-use metering::{QualityStatus, UtcTime};
+use metering::{QualityStatus, SourceId, UtcTime};
 use protocols::files::Layout;
 use store::estimation::by_number;
 use vee::estimation::EstimationState;
 
-use super::estimation::{Rig, at, usual};
+use super::estimation::{Rig, at, meter, usual, who};
 
 const LAYOUT: &str = "name = \"hand\"\nkind = \"csv\"\nfamily = \"ami\"\ncolumns = [\n\
     { target = \"id\", index = 1 },\n\
@@ -28,13 +32,17 @@ async fn import(rig: &Rig, slots: &[(i64, i64)], now: UtcTime) -> FileReport {
         let end = at(12, slot + 1).to_jiff().strftime("%Y-%m-%d,%H:%M").to_string();
         writeln!(text, "E-1,{end},{}", value / 1000).unwrap();
     }
+    let layout = Some(Arc::new(Layout::parse(LAYOUT).unwrap()));
+    let options = FileOptions { layout, ..FileOptions::new(TimeZone::UTC) };
+    take(rig, text, &options, now).await
+}
+
+async fn take(rig: &Rig, text: String, options: &FileOptions, now: UtcTime) -> FileReport {
     let clock: Arc<dyn Clock> = SteppedClock::starting_at(now);
     let ingest = IngestOptions::new(FILE_ADAPTER, Vec::new());
     let importer = FileImporter::new(rig.database.clone(), ingest, clock);
-    let layout = Some(Arc::new(Layout::parse(LAYOUT).unwrap()));
-    let options = FileOptions { layout, ..FileOptions::new(TimeZone::UTC) };
     let upload = Upload { name: "a.csv".to_owned(), bytes: text.into(), actor: "test".to_owned() };
-    importer.import(&upload, &options, &mut |_, _| {}).await.unwrap().remove(0)
+    importer.import(&upload, options, &mut |_, _| {}).await.unwrap().remove(0)
 }
 
 /// A day of which eight slots were estimated, and by how much altogether.
@@ -83,8 +91,87 @@ async fn a_file_that_mends_what_was_doubted_and_estimated_trues_it_up() {
     let wild: Vec<(UtcTime, i64)> = (70..78).map(|slot| (at(12, slot + 1), 7_000_000)).collect();
     rig.arrive(&wild, QualityStatus::Suspect, at(14, 10)).await;
     rig.pass(at(14, 20)).await;
+    // 2026-06-13 is a Saturday: two of the slots lie before 18:00.
+    let text = "[bundle]\nversion = \"rates\"\n[calendar]\n\
+                tou = [\"1 weekday,saturday 06:00-18:00\", \"2 otherwise\"]\n";
+    let person = rules::Person { actor: "anna", approved_by: None, reason: "t", now: at(14, 30) };
+    rules::apply(&rig.database, text, person, true).await.unwrap();
+    let before: Vec<i64> =
+        rig.slots(at(12, 70), at(12, 78)).await.iter().map(|slot| slot.value).collect();
     let actual: i64 = late().iter().map(|(_, value)| value).sum();
     let told = import(&rig, &late(), at(14, 40)).await;
     assert_eq!((told.counts.conflicting, told.counts.replaced), (8, 8), "{told:?}");
     trued_up(&rig, actual, estimated).await;
+    let off: Vec<i64> =
+        late().iter().zip(&before).map(|((_, actual), before)| actual - before).collect();
+    let by_rate = "SELECT tou_bucket || ' ' || sum(delta) FROM true_up GROUP BY tou_bucket \
+                   ORDER BY tou_bucket";
+    let want = format!("1 {}; 2 {}", off[..2].iter().sum::<i64>(), off[2..].iter().sum::<i64>());
+    assert_eq!(rig.text(by_rate).await, want);
+    // Nor do the checks of the day take it for what a second device says.
+    rig.pass(at(14, 50)).await;
+    trued_up(&rig, actual, estimated).await;
+}
+
+#[tokio::test]
+async fn a_value_that_a_person_rejected_does_not_come_back_by_a_newer_file() {
+    let test = "a_value_that_a_person_rejected_does_not_come_back_by_a_newer_file";
+    let Some((mut rig, _)) = estimated(test).await else { return };
+    let wild: Vec<(UtcTime, i64)> = (70..78).map(|slot| (at(12, slot + 1), 7_000_000)).collect();
+    rig.arrive(&wild, QualityStatus::Suspect, at(14, 10)).await;
+    assert_eq!(import(&rig, &late(), at(14, 40)).await.counts.replaced, 8);
+    let range = rig.range(at(12, 70), at(12, 78));
+    let rejected = service::reject(&rig.database, &range, who("another house", at(14, 50))).await;
+    assert_eq!(rejected.unwrap(), 8);
+    let again = |slot: i64| -> Vec<(i64, i64)> {
+        std::iter::once((slot, usual(12, slot))).chain(late()).collect()
+    };
+    let told = import(&rig, &again(0), at(15, 0)).await;
+    assert_eq!((told.counts.conflicting, told.counts.replaced), (8, 0), "{told:?}");
+    let stands = async |rig: &Rig| {
+        let slots = rig.slots(at(12, 70), at(12, 78)).await;
+        slots.iter().filter(|slot| slot.status == QualityStatus::Validated).count()
+    };
+    assert_eq!(stands(&rig).await, 0);
+    // Nor once it was estimated instead.
+    rig.pass(at(16, 0)).await;
+    let told = import(&rig, &again(1), at(16, 10)).await;
+    assert_eq!((told.counts.replaced, stands(&rig).await), (0, 0), "{told:?}");
+    // Another value of the same hours does.
+    let better: Vec<(i64, i64)> =
+        late().into_iter().map(|(slot, value)| (slot, value + 1000)).collect();
+    let told = import(&rig, &better, at(16, 20)).await;
+    assert_eq!((told.counts.replaced, stands(&rig).await), (8, 8), "{told:?}");
+    rig.sound().await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_read_in_the_wrong_zone_is_put_right_by_reading_it_again() {
+    let test = "a_file_that_was_read_in_the_wrong_zone_is_put_right_by_reading_it_again";
+    let mut one = meter();
+    one.sources = vec![SourceId::parse("cmep:C-1")];
+    one.channels[0].field = "KWH".to_owned();
+    let Some(rig) = Rig::with(test, &[one], 0).await else { return };
+    // Its own word for when it was made moves with the zone: in Berlin it is the older one.
+    let mut text = "MEPMD01,20080501,S,SC,R,U,202606050100,C-1,OK,E,KWH,1,00000015,12".to_owned();
+    let values: Vec<i64> = (0..12).map(|slot| usual(3, slot)).collect();
+    for (slot, value) in (0..).zip(&values) {
+        let end = at(3, slot + 1).to_jiff().strftime("%Y%m%d%H%M").to_string();
+        write!(text, ",{end},R0,0.{:03}", value / 1000).unwrap();
+    }
+    text.push('\n');
+    let read_in = async |zone: &str| {
+        let options = FileOptions::new(TimeZone::get(zone).unwrap());
+        take(&rig, text.clone(), &options, at(6, 0)).await
+    };
+    let wrong = read_in("UTC").await;
+    assert_eq!((wrong.counts.inserted, wrong.counts.conflicting), (12, 0), "{wrong:?}");
+    let right = read_in("Europe/Berlin").await;
+    let counts = right.counts;
+    assert_eq!((counts.inserted, counts.conflicting, counts.replaced), (8, 4, 4), "{right:?}");
+    // Two hours before.
+    let stored = rig.slots(at(3, -8), at(3, 4)).await;
+    assert_eq!(stored.iter().map(|slot| slot.value).collect::<Vec<_>>(), values);
+    let known = read_in("Europe/Berlin").await;
+    assert!(matches!(known.outcome, FileOutcome::Known(_)), "{known:?}");
 }
