@@ -85,10 +85,8 @@ pub(in crate::console) async fn show(
     let told_more = told.len() > TOLD_MAX as usize;
     let notes = store::files::notes(&console.db, row.import_no, NOTES_MAX + 1).await?;
     let notes_more = notes.len() > NOTES_MAX as usize;
-    let letters = match row.counts.dead {
-        0 => Letters::default(),
-        _ => store::files::letters(&console.db, row.import_no).await?,
-    };
+    // Also of a file without readings that wait: lines of meters that were not read wait too.
+    let letters = store::files::letters(&console.db, row.import_no).await?;
     html(&FilePage {
         frame: frame(&console, &format!("File {}", row.import_no)).await?,
         say: say(&row),
@@ -137,18 +135,25 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 fn letters_say(letters: &Letters, dead: u64) -> Vec<String> {
     let mut said = Vec::new();
     let reads = |count| counted(count, "reading", "readings");
+    let with_reads = |count| match count {
+        0 => String::new(),
+        count => format!(" ({})", reads(count)),
+    };
     if letters.waiting > 0 {
         let records = counted(letters.waiting, "record waits", "records wait");
         said.push(format!(
-            "{records} for a meter to be provisioned ({}): {}.",
-            reads(letters.waiting_reads),
+            "{records} for a meter to be provisioned{}: {}.",
+            with_reads(letters.waiting_reads),
             letters.devices.join(", ")
         ));
     }
     if letters.home > 0 {
         let records = counted(letters.home, "record", "records");
-        let came = format!("{records} came home since the import ({}):", reads(letters.home_reads));
-        said.push(format!("{came} the device is a meter now, and they are stored."));
+        let came = with_reads(letters.home_reads);
+        said.push(format!(
+            "{records} came home since the import{came}: the device is a meter now, and they are \
+             stored."
+        ));
     }
     let gone = letters.gone_reads(dead);
     if gone > 0 {

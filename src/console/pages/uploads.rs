@@ -17,7 +17,7 @@ use store::files::FileCounts;
 use store::views::names;
 
 use super::file::{FaultLines, meter_href};
-use super::files::{Shown, UploadForm, bytes, frame, kind_word, number, page};
+use super::files::{Shown, UploadForm, beside, bytes, frame, kind_word, number, page};
 use super::readings::ACTOR;
 use super::{Answer, html};
 use crate::console::frame::{Frame, QueryText};
@@ -122,7 +122,7 @@ pub(in crate::console) async fn take(
         }
     };
     let mut ids = Vec::with_capacity(chosen.len());
-    let mut left_out = Vec::new();
+    let (mut taken, mut left_out) = (Vec::new(), Vec::new());
     for part in chosen {
         let upload = Upload {
             name: part.file_name.clone(),
@@ -130,14 +130,17 @@ pub(in crate::console) async fn take(
             actor: ACTOR.to_owned(),
         };
         match console.uploads.take(&console.files, upload, (&form.kind, options.clone())) {
-            Ok(id) => ids.push(id),
+            Ok(id) => {
+                ids.push(id);
+                taken.push(words::shortened(&part.file_name, 80));
+            }
             Err(full) => {
                 left_out.push(format!("{}: {full}.", words::shortened(&part.file_name, 80)))
             }
         }
     }
     if !left_out.is_empty() {
-        let shown = Shown { faults: left_out, ..Shown::default() };
+        let shown = Shown { did: taken_say(&taken), faults: left_out, ..Shown::default() };
         return page(&console, form, shown).await;
     }
     if let [id] = ids[..] {
@@ -145,6 +148,15 @@ pub(in crate::console) async fn take(
         return Ok(Redirect::to(&address(id)).into_response());
     }
     Ok(Redirect::to("/files").into_response())
+}
+
+/// Those that had room are not to be sent again.
+fn taken_say(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [name] => format!("{name} was taken, and waits below"),
+        names => format!("{} were taken, and wait below", names.join(", ")),
+    }
 }
 
 fn options(console: &ConsoleState, form: &UploadForm) -> Result<FileOptions, String> {
@@ -363,26 +375,28 @@ fn report_say(report: &FileReport, is_done: bool) -> (String, bool) {
         }
         FileOutcome::Imported => {
             let faulty = count(counts.refused, "record", "records");
-            (format!("{}; {faulty} faulty.", readings_say(counts, "stored")), is_faulty)
+            (format!("{}; {faulty} faulty.", readings_say(counts, true)), is_faulty)
         }
         FileOutcome::Tried => {
             let good = count(counts.records, "good record", "good records");
             let faulty = number(counts.refused);
-            let reads = readings_say(counts, "would be stored");
+            let reads = readings_say(counts, false);
             (format!("{kind}: {good} and {faulty} faulty; {reads}."), is_faulty)
         }
     }
 }
 
-/// `48 readings would be stored, 3 known already, 2 differ from what is stored`.
-fn readings_say(counts: &FileCounts, done: &str) -> String {
+/// `48 readings would be stored, 3 known already, 2 of another value than what is stored`. Which of
+/// two values stands is known once it was decided.
+fn readings_say(counts: &FileCounts, is_done: bool) -> String {
+    let done = if is_done { "stored" } else { "would be stored" };
     let mut said = format!("{} {done}", count(counts.inserted, "reading", "readings"));
+    let differing = if is_done { 0 } else { counts.conflicting };
     for (reads, what) in [
         (counts.duplicate, "known already"),
-        (
-            counts.conflicting,
-            "of another value than stored before, of which the newer file's counts",
-        ),
+        (differing, "of another value than what is stored"),
+        (if is_done { counts.replaced } else { 0 }, "took another's place"),
+        (if is_done { beside(counts) } else { 0 }, "kept beside another"),
         (counts.dead, "of devices that are no meters yet"),
     ] {
         if reads > 0 {

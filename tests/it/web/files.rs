@@ -134,6 +134,56 @@ async fn a_file_is_looked_at_imported_and_known_again() {
 }
 
 #[tokio::test]
+async fn which_of_two_values_stands_is_told_once_it_was_decided() {
+    let Some(rig) = ConsoleRig::seeded("console files differing", METER).await else { return };
+    let first = nem12("NMI0000001", "");
+    let newer = first.replace("0.5", "0.7").replace("NEM12,202606020100", "NEM12,202606020200");
+    let older = first.replace("0.5", "0.6").replace("NEM12,202606020100", "NEM12,202606020000");
+    for (text, would, did) in [
+        (first, "48 readings would be stored.", "48 readings stored; 0 records faulty."),
+        (
+            newer,
+            "0 readings would be stored, 48 of another value than what is stored.",
+            "0 readings stored, 48 took another's place; 0 records faulty.",
+        ),
+        (
+            older,
+            "0 readings would be stored, 48 of another value than what is stored.",
+            "0 readings stored, 48 kept beside another; 0 records faulty.",
+        ),
+    ] {
+        let path = location(&choose(&rig, ("a.csv", &text), &[]).await);
+        let tried = settled(&rig, &path).await;
+        assert!(tried.contains(would), "{tried}");
+        location(&rig.submit(&format!("{path}/import"), "by_record=false").await);
+        let done = settled(&rig, &path).await.replace('’', "'");
+        assert!(done.contains(did), "{done}");
+    }
+}
+
+#[tokio::test]
+async fn of_many_files_at_once_those_that_had_room_are_named() {
+    let Some(rig) = ConsoleRig::seeded("console files room", METER).await else { return };
+    // All are looked at before any is done: no more than sixteen are worked on.
+    let file = |n: i32| {
+        format!(
+            "--b7\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f{n}.csv\"\r\n\
+             Content-Type: text/csv\r\n\r\n{}\r\n",
+            nem12("NMI0000001", "")
+        )
+    };
+    let body = (1..=17).map(file).collect::<String>() + "--b7--\r\n";
+    let request = Request::post("/files/try")
+        .header("host", HOST)
+        .header("origin", format!("http://{HOST}"))
+        .header("content-type", "multipart/form-data; boundary=b7");
+    let answer = rig.send(request.body(Body::from(body)).unwrap()).await;
+    let said = words(&answer.text());
+    assert!(said.contains("f1.csv, f2.csv, ") && said.contains("were taken, and wait"), "{said}");
+    assert!(said.contains("f17.csv: 16 files and 128 MiB are worked on at a time"), "{said}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_taken_is_told_and_changes_nothing() {
     let Some(rig) = ConsoleRig::seeded("console files refused", METER).await else { return };
     let text = nem12("NMI0000001", "");
@@ -231,6 +281,8 @@ async fn what_the_reader_wrote_down_is_on_the_pages_of_file_and_meter() {
     assert!(shown.contains("1 E-900 read note=GB"), "{shown}");
     assert!(shown.contains("2 E-900 not read note=DG"), "{shown}");
     assert!(shown.contains("3 sensus:K9 not read note=NA"), "{shown}");
+    let waits = "1 record waits for a meter to be provisioned: sensus:K9.";
+    assert!(shown.contains(waits), "also without readings: {shown}");
     assert!(shown.contains("E-900 2 Mon 1 Jun, 00:00 "), "one read, one instant: {shown}");
     let api = Rig::over(rig.database.clone());
     let one = api.json("/api/v1/files/1").await;
