@@ -35,8 +35,8 @@ pub struct KnownAlert {
 }
 
 impl Engine {
-    /// For an engine that begins to learn: the meter was heard for the last time at `at`. It is silent
-    /// since then, and did not fall silent beside others that are told in the same way.
+    /// For an engine that begins to learn: the meter was heard for the last time at `at`. It is
+    /// silent since then, and did not fall silent beside others that are told in the same way.
     pub fn was_heard(&mut self, id: MeterId, at: UtcTime) {
         let Some(place) = self.meter_places.get(&id).copied() else { return };
         let Some(meter) = self.meters.get_mut(place as usize) else { return };

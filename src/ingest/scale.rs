@@ -241,8 +241,8 @@ mod tests {
         assert_eq!(per_wh.map(|scaled| scaled.raw), Ok(1500));
     }
 
-    /// A register that comes as f32 is half a step off at most and never runs backwards. Its intervals
-    /// are differences of such registers, so no rounding adds up in them.
+    /// A register that comes as f32 is half a step off at most and never runs backwards. Its
+    /// intervals are differences of such registers, so no rounding adds up in them.
     #[test]
     fn the_rounding_of_a_float_counter_never_adds_up() {
         let mut random = 20_261_122_u64;

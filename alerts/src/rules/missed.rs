@@ -127,7 +127,8 @@ fn forget_gone(routes: &Routes, env: &mut Env) {
     }
 }
 
-/// The newest day of the week that is looked at at log time `now`, and the lengths of the slots that should come.
+/// The newest day of the week that is looked at at log time `now`, and the lengths of the
+/// slots that should come.
 /// Who is silent now is #59's.
 fn week(meter: &Meter, now: i64) -> Option<(i32, Vec<i64>)> {
     let lens_s: Vec<i64> = meter.channels.iter().filter(|c| c.used()).map(|c| c.len()).collect();

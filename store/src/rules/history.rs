@@ -93,7 +93,8 @@ const MUTE: &str = "\
 const ON_ITS_WAY_S: i32 = 129_600;
 /// No slot is longer.
 const SLOT_S_MAX: i64 = 86_400;
-/// So many readings that are not due yet are held; beyond it what waits longest is told as measured.
+/// So many readings that are not due yet are held; beyond it what waits longest is told as
+/// measured.
 const WAITING_MAX: usize = 2_000_000;
 
 /// In which order stored readings are told.
