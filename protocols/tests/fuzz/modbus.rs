@@ -8,9 +8,7 @@ use protocols::Format;
 use protocols::modbus::devices;
 use protocols::modbus::frame::{Framing, Received, Request};
 use protocols::modbus::pdu::{Answer, Exception, Function, ReadRequest};
-use protocols::modbus::{
-    Action, BEAT_S, Gateway, GatewaySettings, Outcome, Profile, UnitSettings,
-};
+use protocols::modbus::{Action, BEAT_S, Gateway, GatewaySettings, Outcome, Profile, UnitSettings};
 
 use crate::targets::{context, judged};
 

@@ -223,6 +223,10 @@ async fn a_value_of_another_size_than_the_channel_knows_is_written_only_when_som
     assert!(matches!(told, Err(VeeError::Unusual { .. })), "{told:?}");
     let told = service::try_edit(&db, key, &slip, false, now).await;
     assert!(matches!(told, Err(VeeError::Unusual { .. })), "{told:?}");
+    // Of the first interval only what comes after it tells the size.
+    let first = [(at(0, 1), slip[0].1)];
+    let told = service::edit(&db, key, &first, false, who("read", now)).await;
+    assert!(matches!(told, Err(VeeError::Unusual { .. })), "{told:?}");
     service::edit(&db, key, &slip, true, who("a burst pipe", now)).await.unwrap();
     let usual_size = [(at(12, 32), (most * 5 / 1_000) * 1_000)];
     service::edit(&db, key, &usual_size, false, who("read", now)).await.unwrap();
