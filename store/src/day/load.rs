@@ -184,6 +184,10 @@ async fn slots(
                     ));
             if moved || best == QualityStatus::Estimated && row.get::<_, i16>(6) == calculated {
                 (slot.value, slot.measured) = (row.get(3), true);
+                // What was doubted is the value that arrived, and this is another.
+                if moved && slot.arrived.status() == QualityStatus::Suspect {
+                    slot.arrived = SlotCode::new(QualityStatus::Raw, slot.arrived.flags());
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ use headend::ingest::files::{
 use headend::services::rules;
 use headend::services::vee as service;
 use jiff::tz::TimeZone;
-use metering::{QualityStatus, SourceId, UtcTime};
+use metering::{QualityStatus, SourceId, Unit, UtcTime};
 use protocols::files::Layout;
 use store::estimation::by_number;
 use vee::estimation::EstimationState;
@@ -98,19 +98,22 @@ async fn a_file_that_mends_what_was_doubted_and_estimated_trues_it_up() {
     rules::apply(&rig.database, text, person, true).await.unwrap();
     let before: Vec<i64> =
         rig.slots(at(12, 70), at(12, 78)).await.iter().map(|slot| slot.value).collect();
-    let actual: i64 = late().iter().map(|(_, value)| value).sum();
-    let told = import(&rig, &late(), at(14, 40)).await;
+    // What the register says.
+    let late: Vec<(i64, i64)> = (70..78).map(|slot| (slot, usual(12, slot))).collect();
+    let actual: i64 = late.iter().map(|(_, value)| value).sum();
+    let told = import(&rig, &late, at(14, 40)).await;
     assert_eq!((told.counts.conflicting, told.counts.replaced), (8, 8), "{told:?}");
     trued_up(&rig, actual, estimated).await;
     let off: Vec<i64> =
-        late().iter().zip(&before).map(|((_, actual), before)| actual - before).collect();
+        late.iter().zip(&before).map(|((_, actual), before)| actual - before).collect();
     let by_rate = "SELECT tou_bucket || ' ' || sum(delta) FROM true_up GROUP BY tou_bucket \
                    ORDER BY tou_bucket";
     let want = format!("1 {}; 2 {}", off[..2].iter().sum::<i64>(), off[2..].iter().sum::<i64>());
     assert_eq!(rig.text(by_rate).await, want);
-    // Nor do the checks of the day take it for what a second device says.
+    // The checks of the day take it neither for the doubted one nor for what a second device says.
     rig.pass(at(14, 50)).await;
     trued_up(&rig, actual, estimated).await;
+    assert_eq!(rig.text("SELECT count(*)::text FROM finding WHERE rule_no = 1").await, "0");
 }
 
 #[tokio::test]
@@ -120,13 +123,17 @@ async fn a_value_that_a_person_rejected_does_not_come_back_by_a_newer_file() {
     let wild: Vec<(UtcTime, i64)> = (70..78).map(|slot| (at(12, slot + 1), 7_000_000)).collect();
     rig.arrive(&wild, QualityStatus::Suspect, at(14, 10)).await;
     assert_eq!(import(&rig, &late(), at(14, 40)).await.counts.replaced, 8);
+    // It is not what the register says, and a person is asked.
+    rig.pass(at(14, 45)).await;
     let range = rig.range(at(12, 70), at(12, 78));
     let rejected = service::reject(&rig.database, &range, who("another house", at(14, 50))).await;
     assert_eq!(rejected.unwrap(), 8);
-    let again = |slot: i64| -> Vec<(i64, i64)> {
-        std::iter::once((slot, usual(12, slot))).chain(late()).collect()
+    let again = |first: usize| -> Vec<(i64, i64)> {
+        let mut all = late();
+        all.rotate_left(first);
+        all
     };
-    let told = import(&rig, &again(0), at(15, 0)).await;
+    let told = import(&rig, &again(1), at(15, 0)).await;
     assert_eq!((told.counts.conflicting, told.counts.replaced), (8, 0), "{told:?}");
     let stands = async |rig: &Rig| {
         let slots = rig.slots(at(12, 70), at(12, 78)).await;
@@ -135,7 +142,7 @@ async fn a_value_that_a_person_rejected_does_not_come_back_by_a_newer_file() {
     assert_eq!(stands(&rig).await, 0);
     // Nor once it was estimated instead.
     rig.pass(at(16, 0)).await;
-    let told = import(&rig, &again(1), at(16, 10)).await;
+    let told = import(&rig, &again(2), at(16, 10)).await;
     assert_eq!((told.counts.replaced, stands(&rig).await), (0, 0), "{told:?}");
     // Another value of the same hours does.
     let better: Vec<(i64, i64)> =
@@ -151,6 +158,7 @@ async fn a_file_that_was_read_in_the_wrong_zone_is_put_right_by_reading_it_again
     let mut one = meter();
     one.sources = vec![SourceId::parse("cmep:C-1")];
     one.channels[0].field = "KWH".to_owned();
+    (one.channels[0].unit, one.channels[0].decimals) = (Unit::KilowattHour, 3);
     let Some(rig) = Rig::with(test, &[one], 0).await else { return };
     // Its own word for when it was made moves with the zone: in Berlin it is the older one.
     let mut text = "MEPMD01,20080501,S,SC,R,U,202606050100,C-1,OK,E,KWH,1,00000015,12".to_owned();
