@@ -1,6 +1,8 @@
 //! The alerts that are active, and how they change: rules say "this holds" as often as they like,
 //! and a transition is made only when something changed.
 
+mod adopt;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,7 +10,6 @@ use metering::{ChannelNo, Commodity, RuleNo, Severity, Subject, UtcTime};
 
 use crate::cause::{Cause, Family};
 use crate::params::{Mode, Params, RuleSettings};
-use crate::rebuild::KnownAlert;
 use crate::rule::RuleId;
 use crate::state::NEVER;
 use crate::transition::{AlertTransition, Evidence, TransitionKind, alert_id};
@@ -615,54 +616,6 @@ impl AlertBook {
             evidence,
         };
         self.tell(active.stage, transition, out);
-    }
-
-    /// The store knows this alert: it is live as it was told. False when it does not hold here.
-    pub(crate) fn adopt(&mut self, key: &AlertKey, known: &KnownAlert) -> bool {
-        match self.active.get(key).map(|active| active.stage) {
-            Some(Stage::Pending) => self.forget_due(key),
-            Some(Stage::Live) => {}
-            Some(Stage::Shadow) | None => return false,
-        }
-        let Some(active) = self.active.get_mut(key) else { return false };
-        active.stage = Stage::Live;
-        active.start = known.condition_start.seconds();
-        active.cause = known.cause;
-        active.severity = known.severity;
-        active.annunciated |= known.has_issue;
-        true
-    }
-
-    /// The store knows this alert and nothing that was learned could show it: it is live as it was
-    /// told. False when its rule does not speak to staff.
-    pub(crate) fn keep(
-        &mut self,
-        key: &AlertKey,
-        known: &KnownAlert,
-        commodity: Option<Commodity>,
-    ) -> bool {
-        let settings = self.params.settings(key.rule);
-        if !settings.enabled || settings.mode == Mode::Shadow || self.active.contains_key(key) {
-            return false;
-        }
-        let start = known.condition_start.seconds();
-        self.active.insert(
-            *key,
-            Active {
-                cause: known.cause,
-                severity: known.severity,
-                start,
-                commodity,
-                annunciated: known.has_issue,
-                parent: None,
-                until: start,
-                mark: 0,
-                stage: Stage::Live,
-                clear_end: NEVER,
-                due: NEVER,
-            },
-        );
-        true
     }
 
     /// Active alerts of the subject in this family, without `key` itself.
