@@ -1,11 +1,10 @@
 //! The calendar of expected reads: which slots were due and have not arrived.
 //!
 //! A slot is due when the delivery lag of its channel has passed since its end. The calendar of a
-//! channel starts when its meter was entered (history that is imported later makes no gaps), and
-//! moves on with every check, whether anything arrives or not. Slots lie on the grid of UTC, days
-//! that a device counts itself ([`daily`]) end at its local midnight.
-
-mod daily;
+//! channel starts when its meter was entered, or with the first reading that had waited for that
+//! (history that is imported later makes no gaps), and moves on with every check, whether anything
+//! arrives or not. Slots lie on the grid of UTC, days that a device counts itself ([`daily`]) end at
+//! its local midnight.
 
 use metering::UtcTime;
 
@@ -15,22 +14,57 @@ use crate::readings::PROBE_SETTINGS;
 use crate::tx::Tx;
 use crate::types::Stamp;
 
-/// The stretches that fell due since the last check, by channel. After a long pause a check
-/// catches up at most 40 days of a channel at a time.
-macro_rules! due_stretches {
+/// When a channel `c` of a meter `m` was entered.
+macro_rules! entered_at {
     () => {
-        "SELECT c.meter_id, c.channel, c.len_s, d.from_start, \
-            least(to_timestamp(floor((extract(epoch FROM least($1::timestamptz, c.valid_to)) \
-                - c.delivery_lag_s) / c.len_s) * c.len_s), \
-              d.from_start + interval '40 days') AS to_start \
-        FROM meter_channel c JOIN meter m USING (meter_id) \
-        LEFT JOIN expected_through e USING (meter_id, channel) \
-        CROSS JOIN LATERAL (SELECT coalesce(e.through, to_timestamp(ceil(extract(epoch FROM \
-            greatest(c.valid_from, m.created_at)) / c.len_s) * c.len_s)) AS from_start) d \
-        WHERE c.len_s > 0 AND c.kind <> 'instant' \
-            AND NOT (c.kind = 'interval' AND c.len_s >= 86400)"
+        "greatest(c.valid_from, m.created_at)"
     };
 }
+
+/// The first thing that was measured in the 40 days before it was entered; NULL when nothing was.
+macro_rules! measured_before {
+    () => {
+        "least( \
+            (SELECT r.starts_at FROM read_interval r WHERE r.meter_id = c.meter_id \
+                AND r.channel = c.channel AND r.starts_at < m.created_at AND r.starts_at >= \
+                    greatest(c.valid_from, m.created_at - interval '40 days') \
+                ORDER BY r.starts_at LIMIT 1), \
+            (SELECT g.read_at FROM register_read g WHERE g.meter_id = c.meter_id \
+                AND g.channel = c.channel AND g.read_at < m.created_at AND g.read_at >= \
+                    greatest(c.valid_from, m.created_at - interval '40 days') \
+                ORDER BY g.read_at LIMIT 1))"
+    };
+}
+
+/// The stretches that fell due since the last check, by channel. After a long pause a check
+/// catches up at most 40 days of a channel at a time. What was measured before a meter was entered
+/// is looked for once, when the first slot after it is due.
+macro_rules! due_stretches {
+    () => {
+        concat!(
+            "SELECT c.meter_id, c.channel, c.len_s, d.from_start, \
+                least(t.due, d.from_start + interval '40 days') AS to_start \
+            FROM meter_channel c JOIN meter m USING (meter_id) \
+            LEFT JOIN expected_through e USING (meter_id, channel) \
+            CROSS JOIN LATERAL (SELECT \
+                to_timestamp(floor((extract(epoch FROM least($1::timestamptz, c.valid_to)) \
+                    - c.delivery_lag_s) / c.len_s) * c.len_s) AS due, \
+                to_timestamp(ceil(extract(epoch FROM ",
+            entered_at!(),
+            ") / c.len_s) * c.len_s) AS begins) t \
+            CROSS JOIN LATERAL (SELECT CASE WHEN e.through IS NOT NULL THEN e.through \
+                WHEN t.begins >= t.due THEN t.begins \
+                ELSE least(t.begins, to_timestamp(ceil(extract(epoch FROM ",
+            measured_before!(),
+            ") / c.len_s) * c.len_s)) END AS from_start) d \
+            WHERE c.len_s > 0 AND c.kind <> 'instant' \
+                AND NOT (c.kind = 'interval' AND c.len_s >= 86400)"
+        )
+    };
+}
+
+// It uses the macros above.
+mod daily;
 
 /// From when to when have slots fallen due?
 const BOUNDS: &str = concat!(
@@ -47,8 +81,8 @@ const NOTE: &str = concat!(
     due_stretches!(),
     "), open AS (SELECT * FROM due WHERE from_start < to_start), \
     moved AS ( \
-        INSERT INTO expected_through AS e (meter_id, channel, through) \
-        SELECT meter_id, channel, to_start FROM open \
+        INSERT INTO expected_through AS e (meter_id, channel, through, begins_at) \
+        SELECT meter_id, channel, to_start, from_start FROM open \
         ON CONFLICT (meter_id, channel) DO UPDATE SET through = excluded.through) \
     INSERT INTO read_gap (starts_at, meter_id, channel, due_at) \
     SELECT s.starts_at, o.meter_id, o.channel, $1 \

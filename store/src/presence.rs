@@ -104,12 +104,22 @@ impl Presence {
                 meter.battery_low = Some(true);
             }
         }
+        // A counter may be newer than the last interval that was made of it.
+        for row in prepared.register_rows() {
+            let reading = &row.reading.reading;
+            let read_at = reading.read_at.min(row.received_at);
+            let heard_at = if spoke.contains(&reading.meter) { row.received_at } else { read_at };
+            self.meter(reading.meter, heard_at);
+        }
         for row in prepared.event_rows() {
             let event = &row.event;
             match event.subject {
-                // Who walked past it says so, not the meter.
+                // Who walked past it says so, or who asked it in vain, and not the meter.
                 Subject::Meter(_)
-                    if matches!(event.code, EventCode::ReadSkipped | EventCode::ReaderNote) => {}
+                    if matches!(
+                        event.code,
+                        EventCode::ReadSkipped | EventCode::ReaderNote | EventCode::PingFailed
+                    ) => {}
                 Subject::Meter(id) => {
                     let meter = self.meter(id, row.received_at);
                     match event.code {

@@ -18,10 +18,16 @@ const CATCH_UP_S: i64 = 40 * metering::time::DAY_S;
 const CHANNELS_MAX: i64 = 10_000;
 
 /// Channels of whole days after `$2` and `$3`, of which a day may have fallen due: with the end of
-/// what was checked, and when they were entered. A day of 23 hours is seen an hour later.
-const CHANNELS: &str = "\
-    SELECT c.meter_id, c.channel, c.len_s, u.time_zone, e.through, \
-        greatest(c.valid_from, m.created_at), \
+/// what was checked, and where their days begin. A day of 23 hours is seen an hour later.
+const CHANNELS: &str = concat!(
+    "SELECT c.meter_id, c.channel, c.len_s, u.time_zone, e.through, \
+        CASE WHEN e.through IS NULL THEN least(",
+    entered_at!(),
+    ", ",
+    measured_before!(),
+    ") ELSE coalesce(e.begins_at, ",
+    entered_at!(),
+    ") END, \
         least($1::timestamptz, c.valid_to) - make_interval(secs => c.delivery_lag_s), \
         (SELECT r.starts_at FROM read_interval r WHERE r.meter_id = c.meter_id \
             AND r.channel = c.channel AND r.starts_at >= $1::timestamptz - interval '40 days' \
@@ -32,9 +38,12 @@ const CHANNELS: &str = "\
         ORDER BY i.valid_from DESC LIMIT 1) i ON true \
     JOIN usage_point u ON u.usage_point_id = i.usage_point_id \
     WHERE c.kind = 'interval' AND c.len_s >= 86400 AND (c.meter_id, c.channel) > ($2, $3) \
-        AND coalesce(e.through, '-infinity') <= least($1::timestamptz, c.valid_to) \
+        AND coalesce(e.through, ",
+    entered_at!(),
+    ") <= least($1::timestamptz, c.valid_to) \
             - make_interval(secs => c.delivery_lag_s) - interval '24 hours' \
-    ORDER BY c.meter_id, c.channel LIMIT $4";
+    ORDER BY c.meter_id, c.channel LIMIT $4"
+);
 
 const NOTE: &str = "\
     INSERT INTO read_gap (starts_at, meter_id, channel, due_at) \
@@ -46,8 +55,8 @@ const NOTE: &str = "\
     ON CONFLICT DO NOTHING";
 
 const MOVE: &str = "\
-    INSERT INTO expected_through AS e (meter_id, channel, through) \
-    SELECT * FROM unnest($1::int4[], $2::int2[], $3::timestamptz[]) \
+    INSERT INTO expected_through AS e (meter_id, channel, through, begins_at) \
+    SELECT * FROM unnest($1::int4[], $2::int2[], $3::timestamptz[], $4::timestamptz[]) \
     ON CONFLICT (meter_id, channel) DO UPDATE SET through = excluded.through";
 
 /// Notes the days that fell due and are not there, and moves the calendar on.
@@ -62,6 +71,7 @@ pub(super) async fn note(client: &Connection, now: UtcTime) -> Result<u64, Store
             .await
             .map_err(&query)?;
         let (mut due, mut moves) = (Columns::default(), Columns::default());
+        let mut begins: Vec<Stamp> = Vec::new();
         for row in &rows {
             last = (row.get(0), row.get(1));
             let zone: &str = row.get(3);
@@ -70,9 +80,12 @@ pub(super) async fn note(client: &Connection, now: UtcTime) -> Result<u64, Store
             }
             // A zone that is not known is told by the job that closes days.
             let Some(Some(calendar)) = zones.get(zone) else { continue };
-            one(row, calendar, (&mut due, &mut moves));
+            if let Some((through, begins_at)) = one(row, calendar, &mut due) {
+                moves.push(last, through);
+                begins.push(Stamp(begins_at));
+            }
         }
-        moves.run(client, MOVE, &[]).await?;
+        moves.run(client, MOVE, &[&begins]).await?;
         if let Some((first, end)) = due.bounds() {
             noted += due.run(client, NOTE, &[&Stamp(now), &first, &end]).await?;
         }
@@ -82,12 +95,12 @@ pub(super) async fn note(client: &Connection, now: UtcTime) -> Result<u64, Store
     }
 }
 
-/// The days of one channel that fell due, and the end of the last of them. Of the day in which a
-/// channel was entered nothing is expected.
-fn one(row: &Row, calendar: &LocalCalendar, (due, moves): (&mut Columns, &mut Columns)) {
+/// The days of one channel that fell due; gives the end of the last of them, when it moved, and
+/// where its days begin. Of the day in which a channel was entered nothing is expected.
+fn one(row: &Row, calendar: &LocalCalendar, due: &mut Columns) -> Option<(UtcTime, UtcTime)> {
     let key: (i32, i16) = (row.get(0), row.get(1));
     let time = |column| row.get::<_, Option<Stamp>>(column).map(|at| at.0);
-    let (Some(entered), Some(to)) = (time(5), time(6)) else { return };
+    let (entered, to) = (time(5)?, time(6)?);
     let len_s = i64::from(row.get::<_, i32>(2));
     let local = time(7).is_none_or(|start| {
         let end = start.plus_seconds(len_s);
@@ -110,9 +123,7 @@ fn one(row: &Row, calendar: &LocalCalendar, (due, moves): (&mut Columns, &mut Co
             due.push(key, start);
         }
     }
-    if time(4) != Some(through) {
-        moves.push(key, through);
-    }
+    (time(4) != Some(through)).then_some((through, entered))
 }
 
 /// Rows on their way to the database.

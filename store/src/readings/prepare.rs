@@ -193,6 +193,10 @@ impl PreparedBatch {
         &self.intervals.rows
     }
 
+    pub(crate) fn register_rows(&self) -> &[RegisterRow] {
+        &self.registers.rows
+    }
+
     pub(crate) fn event_rows(&self) -> &[EventRow] {
         &self.batch.events
     }

@@ -175,7 +175,8 @@ const METERS: &str = concat!(
 
 /// How many slots that started since `$1` were due by the calendar, and how many are missing?
 const DUE: &str = "SELECT coalesce(sum(greatest(0, floor(extract(epoch FROM \
-      e.through - greatest($1::timestamptz, c.valid_from, m.created_at)) \
+      e.through - greatest($1::timestamptz, coalesce(e.begins_at, \
+        greatest(c.valid_from, m.created_at)))) \
       / c.len_s)))::int8, 0), \
      (SELECT count(*) FROM read_gap WHERE filled_at IS NULL AND starts_at >= $1::timestamptz) \
      FROM meter_channel c JOIN expected_through e USING (meter_id, channel) \

@@ -101,10 +101,13 @@ pub struct MeterRow {
     /// IANA zone of the usage point; `UTC` without one.
     pub time_zone: String,
     pub status: MeterStatus,
+    /// When its newest message came; of what came otherwise (files, letters that came home) the
+    /// newest time that it is of.
     pub last_heard: Option<UtcTime>,
     pub last: Option<LastValue>,
-    /// Per cent of the last 24 h of due slots that arrived and were not suspect; `None` when
-    /// nothing was due.
+    /// Per cent of the slots due in the last 24 h that arrived and stand as measured: neither
+    /// suspect nor rejected nor estimated instead. Suspect values of a later time count against it.
+    /// `None` when nothing was due.
     pub quality_24h: Option<i16>,
     pub battery: Battery,
     pub rssi_dbm: Option<i16>,
@@ -209,6 +212,7 @@ pub struct MeterDetail {
     pub via_collector: Option<CollectorRef>,
     pub usage_point: Option<UsagePointInfo>,
     pub status: MeterStatus,
+    /// As in [`MeterRow`].
     pub last_heard: Option<UtcTime>,
     pub last_interval_end: Option<UtcTime>,
     /// What it calls itself on the wire.
@@ -268,8 +272,8 @@ pub struct ChannelInfo {
     pub valid_from: UtcTime,
     /// `UtcTime::MAX` when in use.
     pub valid_to: UtcTime,
-    /// Slots are expected from here on: the channel is valid and its meter was entered. Earlier
-    /// history may be imported, but nobody misses it.
+    /// Slots are expected from here on: the channel is valid and its meter was entered, or the first
+    /// reading that had waited for that began. Earlier history may be imported, but nobody misses it.
     pub expected_from: UtcTime,
 }
 

@@ -1,6 +1,6 @@
 //! The list of meters: one statement for the page, two for what its meters measured.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use metering::time::DAY_S;
 use metering::{LocalCalendar, MeterId, UtcTime};
@@ -69,25 +69,49 @@ const BY_ISSUE: &str = list_sql!(
 
 /// What is the newest value of the main channel of each of these meters?
 const LAST: &str = "SELECT m.meter_id, c.channel, c.reading_type, c.len_s, c.delivery_lag_s, \
-     greatest(c.valid_from, m.created_at), v.starts_at, v.value, v.flags \
+     coalesce(e.begins_at, greatest(c.valid_from, m.created_at)), v.starts_at, v.value, v.flags \
      FROM unnest($1::int4[]) a(meter_id) JOIN meter m ON m.meter_id = a.meter_id \
      JOIN LATERAL (SELECT * FROM meter_channel c WHERE c.meter_id = m.meter_id \
        AND c.kind <> 'instant' AND c.len_s > 0 ORDER BY c.channel LIMIT 1) c ON true \
+     LEFT JOIN expected_through e ON e.meter_id = m.meter_id AND e.channel = c.channel \
      LEFT JOIN meter_state s ON s.meter_id = m.meter_id \
      LEFT JOIN LATERAL (SELECT r.starts_at, r.value, r.flags FROM read_interval r \
        WHERE r.meter_id = m.meter_id AND r.channel = c.channel \
        AND r.starts_at >= coalesce(s.last_event_end, $2::timestamptz) - interval '3 days' \
        ORDER BY r.starts_at DESC LIMIT 1) v ON true";
 
-/// How much in each of these ranges of these channels, and how many values, good ones apart?
-const RANGES: &str = concat!(
-    "SELECT d.n, x.total, x.n, x.good FROM unnest($1::int4[], $2::int2[], $3::timestamptz[], \
-     $4::timestamptz[]) WITH ORDINALITY d(meter_id, channel, from_at, to_at, n) \
-     JOIN LATERAL (SELECT ",
+macro_rules! asked_ranges {
+    () => {
+        "unnest($1::int4[], $2::int2[], $3::timestamptz[], $4::timestamptz[]) \
+         WITH ORDINALITY d(meter_id, channel, from_at, to_at, n) "
+    };
+}
+
+/// How much in each of these ranges of these channels, and how many values?
+const SUMS: &str = concat!(
+    "SELECT d.n, x.total, x.n, 0::int8 FROM ",
+    asked_ranges!(),
+    "JOIN LATERAL (SELECT ",
     clamped_sum!("r.value"),
-    " AS total, count(*)::int4 AS n, count(*) FILTER (WHERE (r.flags & 15) NOT IN (2, 7)) \
-       AS good FROM read_interval r WHERE r.meter_id = d.meter_id AND r.channel = d.channel \
-       AND r.starts_at >= d.from_at AND r.starts_at < d.to_at) x ON x.n > 0"
+    " AS total, count(*)::int4 AS n FROM read_interval r WHERE r.meter_id = d.meter_id \
+       AND r.channel = d.channel AND r.starts_at >= d.from_at AND r.starts_at < d.to_at) x \
+     ON x.n > 0"
+);
+
+/// How many values are in each of these ranges of these channels, and how many of them stand as
+/// they were measured, or as a person wants them?
+const STANDING: &str = concat!(
+    "SELECT d.n, 0::int8, x.n, x.good FROM ",
+    asked_ranges!(),
+    "JOIN LATERAL (SELECT count(*)::int4 AS n, count(*) FILTER (WHERE CASE \
+         WHEN v.status IS NULL THEN (r.flags & 15) NOT IN (2, 7) \
+         ELSE v.status IN (1, 3, 4, 6) END) AS good \
+       FROM read_interval r LEFT JOIN (SELECT DISTINCT ON (e.starts_at) e.starts_at, e.status \
+         FROM interval_exception e WHERE e.meter_id = d.meter_id AND e.channel = d.channel \
+         AND e.starts_at >= d.from_at AND e.starts_at < d.to_at AND e.lane = 0 \
+         ORDER BY e.starts_at, e.version DESC) v ON v.starts_at = r.starts_at \
+       WHERE r.meter_id = d.meter_id AND r.channel = d.channel \
+         AND r.starts_at >= d.from_at AND r.starts_at < d.to_at) x ON x.n > 0"
 );
 
 /// One page of meters.
@@ -216,40 +240,61 @@ struct Main {
 async fn measure(db: &Database, rows: &mut [MeterRow], now: UtcTime) -> Result<(), StoreError> {
     let ids: Vec<i32> = rows.iter().map(|row| row.meter.get()).collect();
     let mains = main_channels(db, &ids, now).await?;
-    let mut asked = Ranges::default();
+    let (mut days, mut slots) = (Ranges::default(), Ranges::default());
+    let mut qualities: BTreeMap<usize, Quality> = BTreeMap::new();
     let mut calendars = HashMap::new();
     for (at, row) in rows.iter_mut().enumerate() {
         let Some(main) = mains.get(&row.meter) else { continue };
         row.last = main.newest;
-        asked.quality(at, row.meter, main);
+        if let Some(due) = slots.quality(at, row.meter, main) {
+            qualities.insert(at, Quality { due, good: 0, bad_ahead: 0 });
+        }
         let calendar = calendars
             .entry(row.time_zone.clone())
             .or_insert_with_key(|zone| LocalCalendar::new(zone).ok());
         if let Some(calendar) = calendar {
             let today = (calendar.date_of(now), &*calendar);
-            row.spark = asked.spark(at, row.meter, main, today);
+            row.spark = days.spark(at, row.meter, main, today);
         }
     }
-    for (range, total, n, good) in asked.answers(db).await? {
-        let Some(row) = rows.get_mut(range.row) else { continue };
+    for (range, answer) in days.answers(db, SUMS).await? {
+        let row = rows.get_mut(range.row);
+        if let (Purpose::Day(day), Some(row)) = (range.purpose, row)
+            && let Some(spark) = row.spark.get_mut(day)
+        {
+            (spark.total, spark.n) = (answer.total, answer.n);
+        }
+    }
+    for (range, answer) in slots.answers(db, STANDING).await? {
+        let Some(quality) = qualities.get_mut(&range.row) else { continue };
         match range.purpose {
-            Purpose::Day(day) => {
-                if let Some(spark) = row.spark.get_mut(day) {
-                    (spark.total, spark.n) = (total, n);
-                }
-            }
-            Purpose::Quality { due } => {
-                row.quality_24h = i16::try_from((good * 100 / due).min(100)).ok();
-            }
+            Purpose::Due => quality.good = answer.good,
+            Purpose::Ahead => quality.bad_ahead = i64::from(answer.n) - answer.good,
+            Purpose::Day(_) => {}
         }
     }
-    for range in asked.ranges {
-        // Slots were due and not one arrived.
-        if let (Purpose::Quality { .. }, Some(row)) = (range.purpose, rows.get_mut(range.row)) {
-            row.quality_24h.get_or_insert(0);
+    for (at, quality) in qualities {
+        if let Some(row) = rows.get_mut(at) {
+            row.quality_24h = Some(quality.percent());
         }
     }
     Ok(())
+}
+
+/// How the slots of 24 h stand.
+struct Quality {
+    /// Above 0.
+    due: i64,
+    good: i64,
+    /// Suspect values of a later time.
+    bad_ahead: i64,
+}
+
+impl Quality {
+    fn percent(&self) -> i16 {
+        let all = (self.due + self.bad_ahead).max(1);
+        i16::try_from((self.good.min(self.due) * 100 / all).clamp(0, 100)).unwrap_or(0)
+    }
 }
 
 /// Ranges of channels that one statement sums.
@@ -273,8 +318,17 @@ struct Range {
 enum Purpose {
     /// Day of the spark line.
     Day(usize),
-    /// The newest 24 h that were due, with that many slots.
-    Quality { due: i64 },
+    /// The newest 24 h that were due.
+    Due,
+    /// What is stored of a later time.
+    Ahead,
+}
+
+/// What is known of a range.
+struct InRange {
+    total: i64,
+    n: i32,
+    good: i64,
 }
 
 impl Ranges {
@@ -286,16 +340,22 @@ impl Ranges {
         self.to.push(Stamp(to));
     }
 
-    /// The slots that ended in the last 24 h whose delivery time has passed.
-    fn quality(&mut self, row: usize, meter: MeterId, main: &Main) {
+    /// The slots that ended in the last 24 h whose delivery time has passed: how many. `None` when
+    /// there is none.
+    fn quality(&mut self, row: usize, meter: MeterId, main: &Main) -> Option<i64> {
         let len_s = i64::from(main.len_s.max(1));
         // A slot that ends at `due` is due, and starts before `due - len + 1 s`.
         let to = UtcTime::from_seconds(main.due.seconds() + 1 - len_s);
         let due = main.due.seconds_since(main.expected_from).min(DAY_S) / len_s;
-        if due > 0 {
-            let range = Range { row, purpose: Purpose::Quality { due } };
-            self.add(range, meter, main, (to.plus_seconds(-DAY_S), to));
+        if due <= 0 {
+            return None;
         }
+        let range = Range { row, purpose: Purpose::Due };
+        self.add(range, meter, main, (to.plus_seconds(-DAY_S), to));
+        if let Some(end) = main.newest.map(|newest| newest.end).filter(|end| *end > main.due) {
+            self.add(Range { row, purpose: Purpose::Ahead }, meter, main, (to, end));
+        }
+        Some(due)
     }
 
     /// The last seven local days, empty until the answer is there.
@@ -316,18 +376,19 @@ impl Ranges {
         days
     }
 
-    /// Range, total, values, good values; ranges without values are left out.
-    async fn answers(&self, db: &Database) -> Result<Vec<(Range, i64, i32, i64)>, StoreError> {
+    /// What is in the ranges; those without values are left out.
+    async fn answers(
+        &self,
+        db: &Database,
+        question: &'static str,
+    ) -> Result<Vec<(Range, InRange)>, StoreError> {
         let params: ask::Params<'_> = &[&self.meters, &self.channels, &self.from, &self.to];
-        let sums = ask::all(db, "summing the days of meters", RANGES, params, |c| {
-            Ok((c.get::<i64>()?, c.get()?, c.get()?, c.get()?))
+        let answers = ask::all(db, "summing the days of meters", question, params, |c| {
+            Ok((c.get::<i64>()?, InRange { total: c.get()?, n: c.get()?, good: c.get()? }))
         })
         .await?;
         let range = |n: i64| usize::try_from(n - 1).ok().and_then(|n| self.ranges.get(n));
-        let known = sums
-            .into_iter()
-            .filter_map(|(n, total, values, good)| Some((*range(n)?, total, values, good)));
-        Ok(known.collect())
+        Ok(answers.into_iter().filter_map(|(n, answer)| Some((*range(n)?, answer))).collect())
     }
 }
 
