@@ -1,5 +1,6 @@
 //! `/alarms`: how busy they are and what is silenced; `/issues/{n}/work-orders`: visits.
 
+use alerts::Cause;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -10,11 +11,11 @@ use serde_json::{Value, json};
 use store::views::alarms::{self as views, ShelfRow};
 use store::views::orders::{self, OrderRow};
 use store::views::{issues, meters};
-use store::work_orders::{FieldRead, Findings, NewWorkOrder, Told};
+use store::work_orders::{FIX_ACTIONS, FieldRead, Findings, NewWorkOrder, Told};
 
 use super::WebState;
 use super::body::{fault, read_json};
-use super::params::Params;
+use super::params::{Params, shortened};
 use super::problem::Problem;
 use super::wire::{At, List, maybe};
 
@@ -130,7 +131,7 @@ pub(super) async fn shelve(
         why: body.reason.trim().to_owned(),
         out_of_service: body.out_of_service,
     };
-    let id = store::alarms::shelve(&state.db, &order).await?;
+    let id = store::alarms::shelve(&state.db, &order).await.map_err(Problem::of_act)?;
     Ok(Json(json!({ "id": id })))
 }
 
@@ -149,6 +150,12 @@ pub(super) async fn unshelve(
 fn time(pointer: &str, text: &str) -> Result<UtcTime, Problem> {
     UtcTime::parse_rfc3339(text)
         .ok_or_else(|| fault(pointer, "write RFC 3339, for example 2026-06-01T12:00:00Z"))
+}
+
+/// A word that is not one of a list, which is told.
+fn none_of<'a>((pointer, word): (&str, &str), known: impl Iterator<Item = &'a str>) -> Problem {
+    let known: Vec<&str> = known.collect();
+    fault(pointer, &format!("`{}` is none of: {}", shortened(word), known.join(", ")))
 }
 
 /// A visit to the field, as sent.
@@ -229,8 +236,8 @@ pub(super) async fn order(
     let now = state.now();
     let row = issues::row(&state.db, number).await?;
     let row = row.ok_or_else(|| Problem::not_found(format!("there is no issue {number}")))?;
-    let kind: WorkOrderKind =
-        body.kind.parse().map_err(|_| fault("/kind", "there is no such kind of work order"))?;
+    let kinds = WorkOrderKind::ALL.iter().map(|kind| kind.word());
+    let kind = body.kind.parse().map_err(|_| none_of(("/kind", &body.kind), kinds))?;
     let order = NewWorkOrder {
         subject: row.subject,
         kind,
@@ -244,7 +251,8 @@ pub(super) async fn order(
         ext_system: body.ext_system,
         ext_id: body.ext_id,
     };
-    let order = store::work_orders::create(&state.db, &order, ACTOR, now).await?;
+    let order = store::work_orders::create(&state.db, &order, ACTOR, now).await;
+    let order = order.map_err(Problem::of_act)?;
     Ok(Json(json!({ "number": order })))
 }
 
@@ -292,9 +300,17 @@ pub(super) async fn tell(
 ) -> Result<Json<Value>, Problem> {
     let body: ToldBody = read_json(&headers, &body)?;
     let now = state.now();
-    let status: WorkOrderStatus =
-        body.status.parse().map_err(|_| fault("/status", "there is no such status"))?;
-    let cause = |word: &String| word.parse().map_err(|_| fault("/cause", "no such cause"));
+    let known = WorkOrderStatus::ALL.iter().map(|status| status.word());
+    let status = body.status.parse().map_err(|_| none_of(("/status", &body.status), known))?;
+    let found = || Cause::ALL.iter().filter(|cause| cause.is_identifiable());
+    let causes = || found().map(|cause| cause.word());
+    let cause = |word: &String| {
+        let cause = word.parse::<Cause>().ok().filter(|cause| cause.is_identifiable());
+        cause.ok_or_else(|| none_of(("/cause", word), causes()))
+    };
+    if let Some(action) = body.fix_action.as_deref().filter(|word| !FIX_ACTIONS.contains(word)) {
+        return Err(none_of(("/fix_action", action), FIX_ACTIONS.into_iter()));
+    }
     let at = body.at.as_deref().map(|at| time("/at", at)).transpose()?.unwrap_or(now);
     let read = |pointer, read: &Option<ReadBody>| {
         read.as_ref().map(|read| read.read(pointer, at)).transpose()
@@ -312,7 +328,8 @@ pub(super) async fn tell(
         note: body.note,
         findings: (status == WorkOrderStatus::Completed).then_some(findings),
     };
-    let taken = store::work_orders::tell(&state.db, number, &told, ACTOR, now).await?;
+    let taken = store::work_orders::tell(&state.db, number, &told, ACTOR, now).await;
+    let taken = taken.map_err(Problem::of_act)?;
     Ok(Json(json!({
         "number": number,
         "new": taken.is_new,

@@ -138,7 +138,7 @@ impl From<UnitChange> for Change {
 impl From<LiveError> for Problem {
     fn from(error: LiveError) -> Self {
         match error {
-            LiveError::Store(error) => error.into(),
+            LiveError::Store(error) => Self::of_act(error),
             LiveError::Confirm(_) => Self::conflict(format!("{error}: send \"confirm\": true")),
             error => Self::unprocessable(error.to_string()),
         }
@@ -244,5 +244,6 @@ pub(super) async fn end(
         return Err(LiveError::NoReason.into());
     }
     let by = By { actor: ACTOR, reason, at: state.now() };
-    Ok(list(vec![modbus_units::end(&state.db, &asked.source, by).await?]))
+    let ended = modbus_units::end(&state.db, &asked.source, by).await;
+    Ok(list(vec![ended.map_err(Problem::of_act)?]))
 }

@@ -138,6 +138,19 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Of an act: what the store refuses is not allowed as things stand, however well it was asked
+    /// for.
+    pub(super) fn of_act(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused { what, detail } => {
+                Self::unprocessable(format!("{what}: {detail}"))
+            }
+            error => error.into(),
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if let StoreError::Refused { what, detail } = &error {
@@ -164,7 +177,7 @@ impl From<ActError> for Problem {
             ActError::NotFound(_) => Self::not_found(error.to_string()),
             ActError::Stale { .. } => Self::stale(error.to_string()),
             ActError::Refused(why) => Self::unprocessable(why),
-            ActError::Store(error) => error.into(),
+            ActError::Store(error) => Self::of_act(error),
         }
     }
 }

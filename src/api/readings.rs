@@ -30,7 +30,7 @@ const ACTOR: &str = "local operator";
 impl From<VeeError> for Problem {
     fn from(error: VeeError) -> Self {
         match error {
-            VeeError::Store(error) => error.into(),
+            VeeError::Store(error) => Self::of_act(error),
             VeeError::NoChannel(..) => Self::not_found(error.to_string()),
             VeeError::Estimate(source) => {
                 Self::unprocessable(format!("the intervals cannot be estimated: {source}"))

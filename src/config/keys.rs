@@ -256,7 +256,7 @@ pub const GATEWAY_KEYS: &[Key] = &[
 /// Keys of one `[[modbus.units]]` table; the default is an example here.
 pub const UNIT_KEYS: &[Key] = &[
     key("gateway", "\"gw1\"", "name", "Behind which gateway."),
-    key("unit", "1", "address, 0 to 255", "Its address on the bus."),
+    key("unit", "1", "address, 1 to 247 on a bus, 0 to 255 over TCP", "Its address."),
     key(
         "profile",
         "\"eastron-sdm630\"",

@@ -12,7 +12,8 @@ use super::layers::{Setting, Table};
 use super::reader::{Reader, text_of, whole_of, within};
 use super::value::parse_duration;
 
-/// Addresses of devices on a bus (Serial Line V1.02, 2.2); gateways answer themselves at 0 and 255.
+/// Devices on a bus have 1 to 247 (Serial Line V1.02, 2.2); over TCP gateways answer themselves at 0
+/// and 255.
 const UNIT_MAX: u8 = 255;
 
 /// `[modbus]`.
@@ -51,6 +52,25 @@ pub struct UnitConfig {
     pub every: Duration,
     /// What the device is called.
     pub source: String,
+}
+
+impl GatewayAddress {
+    /// A unit that nobody behind this address can be.
+    ///
+    /// # Errors
+    /// What is wrong: 0 on a bus, which is for all devices, so that none answers (Serial Line V1.02,
+    /// 2.1).
+    pub fn check_unit(&self, unit: u8) -> Result<(), String> {
+        let is_bus = !matches!(self, Self::Tcp { framing: Framing::Tcp, .. });
+        if is_bus && unit == 0 {
+            return Err(
+                "unit 0 is the broadcast of a bus, which no device answers: a bus has 1 to \
+                        247, only Modbus TCP (tcp://) has a unit 0"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
 }
 
 impl GatewayConfig {
@@ -168,7 +188,7 @@ fn unit(fields: &Fields<'_>, gateways: &mut [GatewayConfig], faults: &mut Vec<Fa
     fields.must("unit", "1", faults);
     fields.must("profile", "\"eastron-sdm630\"", faults);
     let unit = fields.read("unit", faults, |setting| {
-        whole_of(setting).and_then(|unit| within(unit, &(1..=UNIT_MAX)))
+        whole_of(setting).and_then(|unit| within(unit, &(0..=UNIT_MAX)))
     });
     let profile = fields.text("profile", faults, |text| Ok(text.to_owned()));
     let every = fields.text("every", faults, |text| {
@@ -191,6 +211,9 @@ fn unit(fields: &Fields<'_>, gateways: &mut [GatewayConfig], faults: &mut Vec<Fa
     };
     if gateway.units.iter().any(|before| before.unit == unit) {
         return fault(format!("unit {unit} stands twice behind {name}"));
+    }
+    if let Err(what) = gateway.address.check_unit(unit) {
+        return fault(what);
     }
     gateway.units.push(UnitConfig {
         unit,

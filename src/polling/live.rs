@@ -1,7 +1,7 @@
 //! Units that operators take live in the console, beside those of the configuration: told from the
 //! database, without a restart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,6 +224,21 @@ fn begun(own: CollectorProvision, row: Option<&GatewayCollector>) -> Option<Coll
     (ours && changes).then(|| CollectorProvision { name, heartbeat_s, ..asset.clone() })
 }
 
+/// By which collector each polled device is heard, by the device's name: as [`run`] has it.
+pub fn collectors(gateways: &[GatewayConfig], units: &[PolledUnit]) -> BTreeMap<String, String> {
+    let code =
+        |gateway: &GatewayConfig| gateway.collector.as_ref().unwrap_or(&gateway.name).clone();
+    let mut all = BTreeMap::new();
+    for gateway in gateways {
+        all.extend(gateway.units.iter().map(|unit| (unit.source.clone(), code(gateway))));
+    }
+    for unit in units {
+        let at = gateways.iter().find(|gateway| gateway.address.to_string() == unit.address);
+        all.insert(unit.source.clone(), at.map_or_else(|| unit.gateway.clone(), code));
+    }
+    all
+}
+
 /// The configuration's gateways with the operators' units; one connection for each address.
 fn wanted(base: &Base, units: &[PolledUnit]) -> Vec<GatewayPlan> {
     let mut plans = base.gateways.clone();
@@ -348,6 +363,28 @@ mod tests {
         let mut bare = gw1();
         bare[0].settings.units.clear();
         assert_eq!(due(bare, &[known("gw1", own, 300, true)]), ended);
+    }
+
+    #[test]
+    fn a_device_is_heard_by_the_collector_of_the_gateway_at_its_address() {
+        let address: GatewayAddress = "tcp://10.0.0.8:502".parse().unwrap();
+        let mut config = GatewayConfig::new("gw1", address);
+        let unit = |gateway: &str, address: &str| PolledUnit {
+            source: format!("modbus:{gateway}/1"),
+            gateway: gateway.to_owned(),
+            address: address.to_owned(),
+            unit: 1,
+            profile: "eastron-sdm630".to_owned(),
+            every_s: 900,
+        };
+        let units = [unit("gw7", "tcp://10.0.0.8:502"), unit("gw9", "tcp://10.0.0.9:502")];
+        let of = |config: &GatewayConfig| -> Vec<String> {
+            let all = collectors(std::slice::from_ref(config), &units);
+            all.iter().map(|(source, code)| format!("{source} {code}")).collect()
+        };
+        assert_eq!(of(&config), ["modbus:gw7/1 gw1", "modbus:gw9/1 gw9"]);
+        config.collector = Some("C-01".to_owned());
+        assert_eq!(of(&config), ["modbus:gw7/1 C-01", "modbus:gw9/1 gw9"]);
     }
 
     #[test]

@@ -46,6 +46,7 @@ impl Wish<'_> {
             format!("tcp://{address}")
         };
         let address: GatewayAddress = address.parse().map_err(LiveError::Address)?;
+        address.check_unit(self.unit).map_err(LiveError::Value)?;
         let every = crate::config::value::parse_duration(self.every.trim())
             .map_err(|error| LiveError::Value(error.to_string()))?;
         let every_s = i32::try_from(every.as_secs()).ok().filter(|s| EVERY_S.contains(s));

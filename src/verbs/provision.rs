@@ -8,15 +8,17 @@ use metering::{SourceId, UtcTime};
 use protocols::Mapping;
 use protocols::files::layout::Layout;
 use store::assets::{MeterProvision, ProvisionChange, ProvisionOutcome};
+use store::modbus_units::PolledUnit;
 use store::{Database, StoreError};
 
 use super::cli::Output;
 use super::database::Opened;
 use super::exit::{Exit, Failure};
-use super::provision_file::{self, Defaults, LineFault, ProvisionFile};
+use super::provision_file::{self, COLUMNS, Defaults, LineFault, ProvisionFile};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::output::{Cell, List, OutputFormat, Record, remark};
+use crate::polling::live;
 use crate::telemetry::chain;
 
 pub(super) async fn run(
@@ -25,11 +27,13 @@ pub(super) async fn run(
     (path, dry_run, output): (&Path, bool, Output),
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<()> {
-    let families = families(&opened.database, config).await?;
+    let units = store::modbus_units::live(&opened.database).await?;
+    let units: Vec<PolledUnit> = units.into_iter().map(|change| change.unit).collect();
     let defaults = Defaults {
         utility: opened.utility(config),
         time_zone: opened.zone(config).iana_name().unwrap_or("UTC").to_owned(),
-        families,
+        families: families(&opened.database, config, &units).await?,
+        collectors: live::collectors(&config.modbus.gateways, &units),
     };
     let mut file = read(path, &defaults)?;
     let place = Place { database: &opened.database, now: clock.now(), dry_run };
@@ -89,11 +93,12 @@ impl Place<'_> {
                     file.meters.push(meter);
                 }
                 Err(error) if is_about_the_meter(&error) => {
+                    let (column, what) = told(&error);
                     file.faults.push(LineFault {
                         file: name.to_owned(),
                         line: file.lines.get(&meter.number).copied().unwrap_or(0),
-                        column: "meter".to_owned(),
-                        what: format!("{}: {}", meter.number, chain(&error)),
+                        column: column.to_owned(),
+                        what,
                     });
                     file.refused.insert(meter.number);
                 }
@@ -112,20 +117,33 @@ impl Place<'_> {
     }
 }
 
+/// The column that the store's refusal begins with, and the rest of it.
+fn told(error: &StoreError) -> (&'static str, String) {
+    let StoreError::Refused { detail, .. } = error else { return ("meter", chain(error)) };
+    let named = COLUMNS.iter().find_map(|column| {
+        let rest = detail.strip_prefix(column.name)?.strip_prefix(' ')?;
+        Some((column.name, rest.to_owned()))
+    });
+    named.unwrap_or_else(|| ("meter", detail.clone()))
+}
+
 fn is_about_the_meter(error: &StoreError) -> bool {
     matches!(error, StoreError::Refused { .. }) || error.is_data_fault()
 }
 
 /// Families that mappings, layouts and polled units add to those of formats. What cannot be read
 /// is told where it is used, not here.
-async fn families(database: &Database, config: &Config) -> Result<BTreeSet<String>, StoreError> {
+async fn families(
+    database: &Database,
+    config: &Config,
+    units: &[PolledUnit],
+) -> Result<BTreeSet<String>, StoreError> {
     let live = store::mappings::live(database).await?;
     let live = live.iter().filter_map(|row| Mapping::parse(&row.text).ok());
     let configured = config.mqtt.subscriptions.iter().filter_map(|one| one.mapping.as_deref());
     let mut families: BTreeSet<String> = live.map(|mapping| mapping.family().to_owned()).collect();
     families.extend(configured.map(|mapping| mapping.family().to_owned()));
-    let units = store::modbus_units::live(database).await?;
-    let units = units.iter().map(|change| change.unit.source.as_str());
+    let units = units.iter().map(|unit| unit.source.as_str());
     let gateways = config.modbus.gateways.iter();
     let polled = gateways.flat_map(|gateway| gateway.units.iter().map(|unit| unit.source.as_str()));
     families.extend(units.chain(polled).map(|source| SourceId::parse(source).family().to_owned()));

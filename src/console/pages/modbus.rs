@@ -224,7 +224,7 @@ fn told(error: &LiveError) -> String {
 impl UnitForm {
     fn unit(&self, console: &ConsoleState) -> Result<PolledUnit, LiveError> {
         let unit = self.unit.trim().parse().map_err(|_| {
-            let what = "the unit is its address on the bus, 0 to 255 (a bus has 1 to 247)";
+            let what = "the unit is its address: 1 to 247 on a bus, 0 to 255 over Modbus TCP";
             LiveError::Value(what.to_owned())
         })?;
         let own = self.own.replace("\r\n", "\n");

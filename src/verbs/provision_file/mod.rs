@@ -47,7 +47,7 @@ pub const COLUMNS: &[Column] = &[
     column("zone", "none", "Network zone: pressure zone, feeder, district."),
     column("route", "none", "Reading route."),
     column("transformer", "none", "Transformer that feeds the meter; needs `zone`."),
-    column("collector", "none", "Code of the collector through which the meter is usually heard."),
+    column("collector", "none; of a polled Modbus device: its gateway", "Code of the collector through which the meter is usually heard."),
     column("collector_heartbeat", "none", "How often that collector reports that it is alive; stands once for each collector."),
     column("time_zone", "[utility] zone", "IANA zone of the place, for local days."),
     column("tags", "none", "Facts that rules use, separated by spaces: for example `hospital irrigation pool_fill pv vacant critical`."),
@@ -93,6 +93,8 @@ pub struct Defaults {
     /// What devices are called by mappings, layouts and polled units: what stands before the
     /// colon, beside the families of formats.
     pub families: BTreeSet<String>,
+    /// Collectors of devices that are polled, by what the device is called.
+    pub collectors: BTreeMap<String, String>,
 }
 
 impl Defaults {
@@ -235,7 +237,12 @@ impl Reading<'_> {
                 index
             }
             None => {
-                let (provision, heartbeat_s) = line.meter(&meter, self.defaults);
+                let (mut provision, heartbeat_s) = line.meter(&meter, self.defaults);
+                if provision.collector.is_none() {
+                    let known = &self.defaults.collectors;
+                    let mut polled = provision.sources.iter();
+                    provision.collector = polled.find_map(|one| known.get(one.as_str()).cloned());
+                }
                 let zone = line.zone(&provision);
                 let first = line.meter_cells();
                 self.meters.push(MeterLines {

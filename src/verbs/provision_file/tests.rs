@@ -8,7 +8,8 @@ fn of(text: &str) -> ProvisionFile {
     let defaults = Defaults {
         utility: "Stadtwerke".into(),
         time_zone: "Europe/Berlin".into(),
-        families: ["own".to_owned()].into(),
+        families: ["own".to_owned(), "modbus".to_owned()].into(),
+        collectors: [3, 5].map(|unit| (format!("modbus:gw1/{unit}"), "gw1".to_owned())).into(),
     };
     read("meters.csv", text, &defaults)
 }
@@ -19,6 +20,17 @@ fn check_faults(text: &str, want: Expect) {
     let accepted: Vec<&str> = file.meters.iter().map(|meter| meter.number.as_str()).collect();
     shown.push(format!("accepted {accepted:?}, refused {:?}", file.refused));
     want.assert_eq(&shown.join("\n"));
+}
+
+#[test]
+fn a_polled_device_is_heard_by_its_gateway_unless_the_file_says_otherwise() {
+    let file = of("meter,source,commodity,collector,field,reading_type,unit,decimals\n\
+         A,modbus:gw1/3,electricity,,e,energy_active_import,kWh,3\n\
+         B,modbus:gw1/5,electricity,C-9,e,energy_active_import,kWh,3\n\
+         C,modbus:gw1/4,electricity,,e,energy_active_import,kWh,3\n");
+    let heard = file.meters.iter().map(|meter| (meter.number.as_str(), meter.collector.as_deref()));
+    let heard: Vec<_> = heard.collect();
+    assert_eq!(heard, [("A", Some("gw1")), ("B", Some("C-9")), ("C", None)], "{:?}", file.faults);
 }
 
 /// The example of the document, between its fences.
@@ -42,7 +54,7 @@ fn the_example_of_the_document_is_accepted() {
     let file = of(example());
     assert_eq!(file.faults, []);
     let numbers: Vec<&str> = file.meters.iter().map(|meter| meter.number.as_str()).collect();
-    assert_eq!(numbers, ["E-1001", "W-2001", "G-3001"]);
+    assert_eq!(numbers, ["E-501", "W-601", "G-701"]);
     assert_eq!(file.meters[0].channels.len(), 2);
     assert_eq!(file.collectors.len(), 1);
 }

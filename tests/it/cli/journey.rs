@@ -10,7 +10,7 @@ use crate::kit::program::{find, wait_for};
 use crate::kit::skip::skip;
 
 const TEST: &str = "an_unknown_meter_is_provisioned_and_what_it_sent_comes_back";
-const BUNDLE: &str = r#"{"v":1,"meter":"E-1001","series":[{"field":"energy_import","unit":"Wh",
+const BUNDLE: &str = r#"{"v":1,"meter":"E-501","series":[{"field":"energy_import","unit":"Wh",
     "len":900,"end":"2026-11-20T09:15:00Z","values":[120,118,131]}]}"#;
 
 fn text(output: &Output) -> String {
@@ -46,8 +46,8 @@ fn an_unknown_meter_is_provisioned_and_what_it_sent_comes_back() {
     let mut head_end = HeadEnd::new(&Settings::bundles(broker.port));
     head_end.start();
     head_end.wait_ready();
-    publish(&broker, "ami/up/E-1001", BUNDLE);
-    publish(&broker, "ami/up/E-1001", "no bundle");
+    publish(&broker, "ami/up/E-501", BUNDLE);
+    publish(&broker, "ami/up/E-501", "no bundle");
     let letters = || json(&head_end, &["dlq", "list", "--json"]);
     let both = wait_for(Duration::from_secs(20), || letters().as_array().unwrap().len() == 2);
     assert!(both, "{}", letters());
@@ -64,14 +64,13 @@ fn an_unknown_meter_is_provisioned_and_what_it_sent_comes_back() {
     assert_eq!(left.as_array().unwrap().len(), 1, "{left}");
     assert_eq!(left[0]["reason"], "bad_format");
 
-    let reads =
-        ["reads", "E-1001", "--from", "2026-11-20", "--to", "2026-11-21", "--output", "csv"];
+    let reads = ["reads", "E-501", "--from", "2026-11-20", "--to", "2026-11-21", "--output", "csv"];
     let stored = text(&head_end.run(&reads)).replace('\r', "");
     expect_test::expect![[r#"
         meter_id,channel,interval_start,interval_end,value,unit,quality,version
-        E-1001,1,2026-11-20T09:00:00+00:00,2026-11-20T09:15:00+00:00,120,Wh,raw,1
-        E-1001,1,2026-11-20T09:15:00+00:00,2026-11-20T09:30:00+00:00,118,Wh,raw,1
-        E-1001,1,2026-11-20T09:30:00+00:00,2026-11-20T09:45:00+00:00,131,Wh,raw,1
+        E-501,1,2026-11-20T09:00:00+00:00,2026-11-20T09:15:00+00:00,120,Wh,raw,1
+        E-501,1,2026-11-20T09:15:00+00:00,2026-11-20T09:30:00+00:00,118,Wh,raw,1
+        E-501,1,2026-11-20T09:30:00+00:00,2026-11-20T09:45:00+00:00,131,Wh,raw,1
     "#]]
     .assert_eq(&stored);
     head_end.stop();

@@ -319,3 +319,37 @@ async fn without_a_database_the_api_says_so_and_stays_alive() {
     assert_eq!(ready.json()["state"], "waiting");
     assert_eq!(rig.get("/metrics").await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_work_order_names_what_may_be_written_and_what_is_not_allowed_is_422() {
+    let Some(rig) = Rig::seeded("api orders").await else { return };
+    let headers = [("content-type", "application/json")];
+    let post =
+        async |path: &str, body: &str| rig.post(&format!("/api/v1/{path}"), &headers, body).await;
+    let unknown = post("issues/3/work-orders", r#"{"kind": "inspect"}"#).await;
+    let told = problem(&unknown, StatusCode::BAD_REQUEST);
+    assert_eq!(told["errors"][0]["pointer"], "/kind");
+    let known = "`inspect` is none of: inspection, exchange, removal,";
+    assert!(told["detail"].as_str().unwrap().starts_with(known), "{told}");
+    let made = post("issues/3/work-orders", r#"{"kind": "inspection"}"#).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text());
+    let status = format!("work-orders/{}/status", made.json()["number"]);
+    for (pointer, body) in [
+        ("/status", r#"{"status": "done"}"#),
+        ("/fix_action", r#"{"status": "completed", "fix_action": "kicked"}"#),
+        ("/cause", r#"{"status": "completed", "cause": "GREMLINS"}"#),
+        ("/at", r#"{"status": "assigned", "at": "noon"}"#),
+    ] {
+        let told = problem(&post(&status, body).await, StatusCode::BAD_REQUEST);
+        assert_eq!(told["errors"][0]["pointer"], pointer, "{body}");
+    }
+    let bare = post(&status, r#"{"status": "completed"}"#).await;
+    let told = problem(&bare, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(told["type"], "urn:headend:problem:not-allowed", "{told}");
+    let done = post(&status, r#"{"status": "completed", "fix_action": "no_fault_found"}"#).await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.text());
+    let late = r#"{"status": "assigned", "at": "2026-06-01T00:00:00Z"}"#;
+    problem(&post(&status, late).await, StatusCode::UNPROCESSABLE_ENTITY);
+    let nobody = r#"{"meter": "W-001", "until": "2020-01-01T00:00:00Z", "reason": "x"}"#;
+    problem(&post("alarms/shelves", nobody).await, StatusCode::UNPROCESSABLE_ENTITY);
+}

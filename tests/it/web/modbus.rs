@@ -209,6 +209,15 @@ async fn units_are_listed_taken_live_and_ended_over_the_api() {
     assert_eq!(rig.json("/api/v1/modbus/units").await["items"].as_array().unwrap().len(), 1);
     let history = rig.json("/api/v1/modbus/units/history").await;
     assert_eq!(history["items"].as_array().unwrap().len(), 8, "{history}");
+
+    // A gateway over TCP may be unit 0; on a bus nobody answers at 0.
+    let zero = |address: &str| unit(address, "").replace(r#""unit":3"#, r#""unit":0"#);
+    let itself = post("", &zero("10.0.0.4:502").replace("gw1", "gw4")).await;
+    assert_eq!(itself.status, StatusCode::OK, "{}", itself.text());
+    assert_eq!(itself.json()["items"][0]["source"], "modbus:gw4/0");
+    let bus = post("", &zero("rtutcp://10.0.0.3:502").replace("gw1", "gw3")).await;
+    assert_eq!(bus.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", bus.text());
+    assert!(bus.text().contains("unit 0 is the broadcast of a bus"), "{}", bus.text());
 }
 
 #[tokio::test]
