@@ -6,82 +6,32 @@
 
 pub(crate) mod channel;
 pub(crate) mod draft;
+mod error;
 mod habit;
 
 use std::collections::BTreeSet;
 
 use alerts::bundle::TouTime;
+use jiff::tz::TimeZone;
 use metering::{ChannelAsset, ChannelNo, MeterId, Outcome, QualityStatus, Ratio, UtcTime};
-use store::assets::RegistryChannel;
+use store::assets::{RegistryChannel, RegistryMeter};
 use store::estimation::{
     Decision, Kept, NewEstimation, SeriesSpan, SlotRange, apply, decide, in_force, series,
 };
 use store::views::review::{self, ReviewFilter, ReviewRow};
 use store::{Database, StoreError};
 use vee::estimate::{
-    ChannelFacts, Confidence, ConfidenceClass, DayType, Estimate, EstimateError, Gap, Inputs,
-    Method, Scaling, TouRule, TouSchedule, Unscaled,
+    ChannelFacts, Confidence, ConfidenceClass, DayType, Estimate, Gap, Inputs, Method, Scaling,
+    TouRule, TouSchedule, Unscaled,
 };
 use vee::estimation::{Estimation, EstimationState, Origin, Trigger};
 use vee::{Params, checks};
 
 use channel::{Ask, Channel, UtilityCalendar};
+pub use error::{Moment, VeeError};
 
 /// Longest stretch that one act touches, in seconds.
 pub const RANGE_MAX_S: i64 = 100 * 86_400;
-
-/// Why a person's act was not done.
-#[derive(Debug, thiserror::Error)]
-pub enum VeeError {
-    #[error("there is no meter {0} with channel {1}")]
-    NoChannel(MeterId, ChannelNo),
-    #[error("a decision on readings needs a reason and a name")]
-    NoReason,
-    #[error("the range must hold whole intervals of the channel ({len_s} s) and at most 100 days")]
-    Range { len_s: i32 },
-    #[error("the interval that ends at {end} is not over yet: it is now {now}")]
-    Future { end: UtcTime, now: UtcTime },
-    #[error(
-        "the channel counts one direction only: the value of the interval that ends at {end} \
-         cannot be negative"
-    )]
-    Negative { end: UtcTime },
-    #[error("the interval that ends at {end} lies before the channel's first day: it began {from}")]
-    BeforeFirst { end: UtcTime, from: UtcTime },
-    #[error("the interval that ends at {end} lies after the channel's end at {to}")]
-    AfterLast { end: UtcTime, to: UtcTime },
-    #[error(
-        "the value of the interval that ends at {end} is more than the meter's connection lets \
-         through ({most_milli} thousandths in {len_s} s); where it lets through more, provision \
-         the meter with the right `cap_per_hour` first"
-    )]
-    OverCap { end: UtcTime, most_milli: i64, len_s: i32 },
-    #[error(
-        "the value of the interval that ends at {end} is more than ten times the most that the \
-         channel measured in an interval of {days} days around it ({most_milli} thousandths); \
-         insist (`--force`, `\"force\": true`) where it is right"
-    )]
-    Unusual { end: UtcTime, most_milli: i64, days: i64 },
-    #[error(
-        "the value of the interval that ends at {end} is no whole number of the channel's steps \
-         ({step_milli} thousandths each)"
-    )]
-    OffStep { end: UtcTime, step_milli: i64 },
-    #[error("the zone `{0}` of the usage point is unknown")]
-    Zone(String),
-    #[error("nothing to estimate: every interval there has a usable value")]
-    NothingMissing,
-    #[error("the intervals cannot be estimated")]
-    Estimate(#[source] EstimateError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<EstimateError> for VeeError {
-    fn from(error: EstimateError) -> Self {
-        Self::Estimate(error)
-    }
-}
 
 /// Who decides, why, and when (log time).
 #[derive(Clone, Copy, Debug)]
@@ -247,16 +197,18 @@ async fn runs_to_edit(
     if !values.iter().all(|(end, _)| stands(*end)) {
         return Err(VeeError::Range { len_s });
     }
-    let info = registered(db, (meter, channel)).await?;
+    let (info, _) = registered(db, (meter, channel)).await?;
+    let local = |error: VeeError| error.local(asset.calendar.zone());
     for (end, value) in values {
-        over(*end, now)?;
-        not_before(*end, &info)?;
-        not_after(*end, &info)?;
-        plausible(&asset, *end, *value)?;
+        over(*end, now)
+            .and_then(|()| not_before(*end, &info))
+            .and_then(|()| not_after(*end, &info))
+            .and_then(|()| plausible(&asset, *end, *value))
+            .map_err(local)?;
     }
     let runs = draft::runs(values, len_s).ok_or(VeeError::Range { len_s })?;
     if !force && asset.channel.cap_per_hour <= 0 {
-        habit::check(db, (meter, channel), &asset, &runs).await?;
+        habit::check(db, (meter, channel), &asset, &runs).await.map_err(local)?;
     }
     Ok((asset, runs))
 }
@@ -266,16 +218,17 @@ async fn runs_to_edit(
 fn plausible(facts: &ChannelFacts, end: UtcTime, value: i64) -> Result<(), VeeError> {
     let ChannelAsset { reading_type, len_s, cap_per_hour, resolution, .. } = facts.channel;
     if checks::negative(value, reading_type, facts.net) == Outcome::Fail {
-        return Err(VeeError::Negative { end });
+        return Err(VeeError::Negative { end: Moment::utc(end) });
     }
+    let unit = reading_type.base_unit().symbol();
     let params = Params::default();
     if checks::interval_cap(value.saturating_abs(), len_s, cap_per_hour, &params) == Outcome::Fail {
         let most_milli = params.cap(cap_per_hour, i64::from(len_s));
-        return Err(VeeError::OverCap { end, most_milli, len_s });
+        return Err(VeeError::OverCap { end: Moment::utc(end), most_milli, unit, len_s });
     }
     let step_milli = resolution.max(1);
     if value % step_milli != 0 {
-        return Err(VeeError::OffStep { end, step_milli });
+        return Err(VeeError::OffStep { end: Moment::utc(end), step_milli, unit });
     }
     Ok(())
 }
@@ -366,40 +319,49 @@ pub fn range(
 /// A range in which something can have been decided: the channel measured in it, and at least its
 /// first interval is over.
 async fn within_bounds(db: &Database, range: &SlotRange, now: UtcTime) -> Result<(), VeeError> {
-    let info = registered(db, (range.meter, range.channel)).await?;
+    let (info, zone) = registered(db, (range.meter, range.channel)).await?;
     let span = range.to.seconds_since(range.from);
     if !(1..=RANGE_MAX_S).contains(&span) {
         return Err(VeeError::Range { len_s: info.len_s });
     }
     let first = range.from.plus_seconds(i64::from(info.len_s)).min(range.to);
-    over(first, now)?;
-    not_before(range.to, &info)?;
-    not_after(first, &info)
+    over(first, now)
+        .and_then(|()| not_before(range.to, &info))
+        .and_then(|()| not_after(first, &info))
+        .map_err(|error| error.local(&zone))
 }
 
+/// The channel, and the zone in which its times are told.
 async fn registered(
     db: &Database,
     (meter, channel): (MeterId, ChannelNo),
-) -> Result<RegistryChannel, VeeError> {
-    let found = db.load_meter(meter).await?;
-    let mut channels = found.into_iter().flat_map(|meter| meter.channels);
-    let info = channels.find(|one| one.channel == channel);
-    info.ok_or(VeeError::NoChannel(meter, channel))
+) -> Result<(RegistryChannel, TimeZone), VeeError> {
+    let missing = VeeError::NoChannel(meter, channel);
+    let Some(found) = db.load_meter(meter).await? else { return Err(missing) };
+    let zone = zone_of(&found);
+    let info = found.channels.into_iter().find(|one| one.channel == channel);
+    info.map(|info| (info, zone)).ok_or(missing)
+}
+
+fn zone_of(meter: &RegistryMeter) -> TimeZone {
+    TimeZone::get(&meter.asset.zone).unwrap_or(TimeZone::UTC)
 }
 
 fn over(end: UtcTime, now: UtcTime) -> Result<(), VeeError> {
-    (end <= now).then_some(()).ok_or(VeeError::Future { end, now })
+    let (end_told, now_told) = (Moment::utc(end), Moment::utc(now));
+    (end <= now).then_some(()).ok_or(VeeError::Future { end: end_told, now: now_told })
 }
 
 fn not_before(end: UtcTime, info: &RegistryChannel) -> Result<(), VeeError> {
-    let from = info.valid_from;
-    (end > from).then_some(()).ok_or(VeeError::BeforeFirst { end, from })
+    let from = Moment::utc(info.valid_from);
+    let told = VeeError::BeforeFirst { end: Moment::utc(end), from };
+    (end > info.valid_from).then_some(()).ok_or(told)
 }
 
 fn not_after(end: UtcTime, info: &RegistryChannel) -> Result<(), VeeError> {
-    let to = info.valid_to;
+    let told = VeeError::AfterLast { end: Moment::utc(end), to: Moment::utc(info.valid_to) };
     let start = end.plus_seconds(-i64::from(info.len_s));
-    (start < to).then_some(()).ok_or(VeeError::AfterLast { end, to })
+    (start < info.valid_to).then_some(()).ok_or(told)
 }
 
 async fn open(db: &Database, range: &SlotRange, now: UtcTime) -> Result<Channel, VeeError> {
@@ -414,9 +376,10 @@ async fn open(db: &Database, range: &SlotRange, now: UtcTime) -> Result<Channel,
     if len_s <= 0 || !(1..=RANGE_MAX_S).contains(&span) || span % i64::from(len_s) != 0 {
         return Err(VeeError::Range { len_s });
     }
-    over(range.to, now)?;
-    not_before(range.from.plus_seconds(i64::from(len_s)), info)?;
-    not_after(range.to, info)?;
+    over(range.to, now)
+        .and_then(|()| not_before(range.from.plus_seconds(i64::from(len_s)), info))
+        .and_then(|()| not_after(range.to, info))
+        .map_err(|error| error.local(&zone_of(&meter)))?;
     let utility = utility(db).await?;
     let gap = Gap::new(range.from, range.to);
     let ask = Ask { meter: &meter, channel: range.channel, gap, now, utility: &utility };
@@ -481,11 +444,13 @@ mod tests {
         assert!(told(false, 39_000).is_ok() && told(false, 1_250_000).is_ok());
         assert!(matches!(told(false, -5_000), Err(VeeError::Negative { .. })));
         assert!(told(true, -5_000).is_ok(), "a net meter counts both ways");
-        let most = VeeError::OverCap { end, most_milli: 1_250_000, len_s: 900 }.to_string();
-        assert_eq!(told(false, 999_999_999_000).unwrap_err().to_string(), most);
+        let most = told(false, 999_999_999_000).unwrap_err();
+        let most = most.local(&TimeZone::get("Europe/Berlin").unwrap()).to_string();
+        assert!(most.contains("ends at 1970-01-01T01:15:00+01:00 is more"), "{most}");
+        assert!(most.contains("lets through (1250 L in 15 min)"), "{most}");
         assert!(matches!(told(true, -999_999_999_000), Err(VeeError::OverCap { .. })));
         let step = told(false, 39_500).unwrap_err().to_string();
-        assert!(step.contains("no whole number of the channel's steps (1000"), "{step}");
+        assert!(step.contains("no whole number of the channel's steps (1 L each)"), "{step}");
     }
 
     #[test]

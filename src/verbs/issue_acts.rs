@@ -55,7 +55,7 @@ fn act_of<'a>(
             (act, UserAct::Snooze { until })
         }
         IssuesVerb::Close { act, cause } => {
-            let cause = cause_of(cause)?;
+            let cause = cause_of(cause, act.number)?;
             (act, UserAct::Close { cause, note: act.why() })
         }
         IssuesVerb::Assign { act, to } => {
@@ -69,13 +69,19 @@ fn act_of<'a>(
 }
 
 fn until_of(text: &str, zone: &TimeZone, now: UtcTime) -> Result<UtcTime, String> {
-    parse_duration(text).map_or_else(|_| instant(text, zone), |duration| Ok(now + duration))
+    let until =
+        parse_duration(text).map_or_else(|_| instant(text, zone), |duration| Ok(now + duration))?;
+    if until <= now {
+        let (until, now) = (stamp(until, zone), stamp(now, zone));
+        return Err(format!("{until} is past, it is now {now}: name a later end"));
+    }
+    Ok(until)
 }
 
 /// More hints than this are a list.
 const HINTS_MAX: usize = 5;
 
-fn cause_of(text: &str) -> Result<Cause, Failure> {
+fn cause_of(text: &str, number: i64) -> Result<Cause, Failure> {
     let text = text.to_ascii_uppercase().replace(' ', "_");
     text.parse::<Cause>().map_err(|_| {
         let all = || Cause::ALL.iter().map(|cause| cause.word());
@@ -85,7 +91,10 @@ fn cause_of(text: &str) -> Result<Cause, Failure> {
         }
         near.truncate(HINTS_MAX);
         let what = if near.is_empty() {
-            format!("--cause: `{text}` is no cause (docs/rules.md lists them by rule)")
+            format!(
+                "--cause: `{text}` is no cause: `headend issues show {number}` lists the likely \
+                 ones, docs/rules.md all"
+            )
         } else {
             format!("--cause: `{text}` is no cause; did you mean {}?", near.join(", "))
         };
@@ -130,11 +139,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_end_that_is_past_is_a_fault_of_the_command_line() {
+        let now = UtcTime::from_seconds(1_795_000_000);
+        let until = |text| until_of(text, &TimeZone::UTC, now);
+        assert_eq!(until("2h"), Ok(now.plus_seconds(7_200)));
+        let past = until("2026-11-01").unwrap_err();
+        assert!(past.starts_with("2026-11-01T00:00:00+00:00 is past, it is now"), "{past}");
+        assert!(until(&now.to_string()).is_err());
+    }
+
+    #[test]
     fn a_word_that_is_no_cause_gets_few_hints() {
-        let told = |text| cause_of(text).unwrap_err().to_string();
-        assert!(told("NOPE").len() < 90, "{}", told("NOPE"));
+        let told = |text| cause_of(text, 7).unwrap_err().to_string();
+        let nope = told("NOPE");
+        assert!(nope.len() < 120 && nope.contains("`headend issues show 7` lists"), "{nope}");
         assert!(told("leak customer syde").contains("did you mean LEAK_CUSTOMER_SIDE?"));
         assert!(told("E").matches(", ").count() < HINTS_MAX, "{}", told("E"));
-        assert_eq!(cause_of("leak customer side").unwrap(), Cause::LeakCustomerSide);
+        assert_eq!(cause_of("leak customer side", 7).unwrap(), Cause::LeakCustomerSide);
     }
 }

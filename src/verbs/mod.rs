@@ -30,6 +30,7 @@ mod score;
 mod vee;
 mod vee_args;
 mod vee_estimates;
+mod vee_told;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

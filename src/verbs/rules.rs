@@ -9,10 +9,10 @@ use alerts::{Bundle, CATALOGUE, Mode, PARAMS, Params, RuleId, RuleInfo, RuleSett
 use jiff::tz::TimeZone;
 use metering::UtcTime;
 use store::Database;
+use store::rules::BundleRow;
 
-use super::cli::instant;
 use super::exit::{Exit, Failure};
-use super::reads::{not_before, stamp};
+use super::reads::{range_of, stamp};
 use super::rules_args::{RulesVerb, ShadowVerb, Who};
 use super::{rules_shadow, rules_weather};
 use crate::config::Config;
@@ -22,6 +22,8 @@ use crate::services::rules::{self, Person, RulesError, backtest};
 
 /// A backtest that takes longer tells how far it is, so often.
 const TELL_EVERY: Duration = Duration::from_secs(5);
+/// What is tried without `--from`.
+const BACKTEST_S: i64 = 14 * 86_400;
 
 /// Verbs that need no database.
 pub(super) fn run_offline(verb: &RulesVerb) -> anyhow::Result<()> {
@@ -72,21 +74,15 @@ pub(super) async fn run(
                 say!("rules {} hold already, since {since}: nothing was changed", row.version)?;
                 return Ok(());
             }
-            say!("rules {} hold from log record {}", row.version, row.log_seq)?;
-            Ok(())
+            begun(&row, zone)
         }
         RulesVerb::Backtest { file, from, to, output } => {
-            let at = |text: &str, option: &str| {
-                instant(text, zone)
-                    .map_err(|what| Failure::new(Exit::Usage, format!("{option}: {what}")))
-            };
-            let from = at(from, "--from")?;
-            let end = to.as_deref().map_or(Ok(now), |text| at(text, "--to"))?;
-            if end <= from {
-                let what = not_before((from, end), to.is_some(), zone);
-                return Err(Failure::new(Exit::Usage, what).into());
+            let (start, end) = range_of((from, to), BACKTEST_S, zone, now)?;
+            if from.is_none() {
+                let (start, end) = (stamp(start, zone), stamp(end, zone));
+                remark!("backtest of {start} to {end}: --from asks for another stretch");
             }
-            try_past(database, file, (from, end), (zone, output.format())).await
+            try_past(database, file, (start, end), (zone, output.format())).await
         }
         RulesVerb::Shadow { list: Some(ShadowVerb::List { rule, limit, output }), .. } => {
             let what = (rule.as_deref(), *limit);
@@ -100,8 +96,7 @@ pub(super) async fn run(
             let row = rules::rollback(database, version, person)
                 .await
                 .map_err(|error| failure(Path::new(version), error))?;
-            say!("rules {} hold from log record {}", row.version, row.log_seq)?;
-            Ok(())
+            begun(&row, zone)
         }
         RulesVerb::Weather { file } => rules_weather::load(database, file, now).await,
         RulesVerb::History { limit, output } => {
@@ -109,6 +104,13 @@ pub(super) async fn run(
         }
         RulesVerb::Features { .. } | RulesVerb::Check { .. } | RulesVerb::Test { .. } => Ok(()),
     }
+}
+
+/// The engine changes its rules where the change stands in the log, not at a time of the clock.
+fn begun(row: &BundleRow, zone: &TimeZone) -> anyhow::Result<()> {
+    let since = stamp(row.applied_at, zone);
+    say!("rules {} hold since {since} (log record {})", row.version, row.log_seq)?;
+    Ok(())
 }
 
 impl Who {

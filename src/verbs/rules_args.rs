@@ -57,9 +57,9 @@ pub(super) enum RulesVerb {
     Backtest {
         #[arg(value_name = "FILE.toml")]
         file: PathBuf,
-        /// First instant, such as 2026-11-01.
+        /// First instant, such as 2026-11-01; default: 14 days before --to.
         #[arg(long, value_name = "TIME")]
-        from: String,
+        from: Option<String>,
         /// Last instant; default: now.
         #[arg(long, value_name = "TIME")]
         to: Option<String>,

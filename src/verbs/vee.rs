@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::tz::TimeZone;
 use metering::{ChannelNo, Exact, MeterId, QualityStatus, RuleNo, UtcTime};
 use store::Database;
-use store::estimation::{BestSlot, Kept, SeriesSpan, SlotRange, series};
+use store::estimation::{BestSlot, SeriesSpan, SlotRange, series};
 use store::views::meters::{self, MeterDetail};
 use store::views::review::ReviewFilter;
 use vee::estimate::Estimate;
@@ -14,17 +14,22 @@ use super::cli::{Output, PageArgs, instant};
 use super::exit::{Exit, Failure};
 use super::reads::{channel_of, not_before, stamp, zone_named};
 use super::vee_args::{DecideArgs, Stretch, VeeVerb};
+use super::vee_told::{self, intervals};
 use crate::output::{Cell, List, OutputFormat, say};
 use crate::services::vee::{self as service, Person, VeeError};
 
 /// Where a zone has no next day, at the end of time.
 const DAY_S: i64 = 86_400;
 
-/// A stretch as it was found: which slots, how long each, and the zone to print in.
-struct Found {
-    range: SlotRange,
-    len_s: i32,
-    zone: TimeZone,
+/// A stretch as it was found: whose slots, which, how long each, and the zone to print in.
+pub(super) struct Found {
+    pub(super) number: String,
+    pub(super) field: String,
+    /// In which values are given and told.
+    pub(super) unit: &'static str,
+    pub(super) range: SlotRange,
+    pub(super) len_s: i32,
+    pub(super) zone: TimeZone,
 }
 
 pub(super) async fn run(
@@ -67,8 +72,9 @@ pub(super) async fn run(
                 return side_by_side(&found, &told.map_err(failed)?, output.format());
             }
             let who = person(act, account, now);
+            let before = standing(db, &found).await?;
             let kept = service::estimate(db, &found.range, *method, who).await.map_err(failed)?;
-            estimations(&kept)
+            vee_told::changed(&found, (&before, &standing(db, &found).await?), &kept)
         }
         VeeVerb::Edit { act, values, force } => {
             edit(db, act, (values, *force), person(act, account, now)).await
@@ -184,7 +190,10 @@ async fn find(db: &Database, stretch: &Stretch, now: UtcTime) -> anyhow::Result<
         }
     }
     let range = service::range((meter.meter, channel), (from, to), BTreeSet::new());
-    Ok(Found { range, len_s, zone })
+    let info = meter.channels.iter().find(|info| info.channel == channel);
+    let field = info.map_or_else(|| channel.to_string(), |info| info.field.clone());
+    let unit = info.map_or("", |info| info.reading_type.base_unit().symbol());
+    Ok(Found { number: meter.number, field, unit, range, len_s, zone })
 }
 
 /// Intervals of under a day stand on multiples of their length; those of days begin at midnight of
@@ -241,12 +250,6 @@ async fn would(
     }
     say!("would {what} {}; nothing was changed", intervals(count))?;
     Ok(())
-}
-
-fn intervals(count: impl ToString) -> String {
-    let count = count.to_string();
-    let word = if count == "1" { "interval" } else { "intervals" };
-    format!("{count} {word}")
 }
 
 /// `INT-ZERO`.
@@ -352,13 +355,7 @@ async fn edit(
         say!("would edit {}; nothing was changed", intervals(given.len()))?;
         return Ok(());
     }
+    let before = standing(db, &found).await?;
     let kept = service::edit(db, key, &given, force, who).await.map_err(failed)?;
-    estimations(&kept)
-}
-
-fn estimations(kept: &[Kept]) -> anyhow::Result<()> {
-    for one in kept {
-        say!("estimation {}: {}", one.estimation_no, one.state)?;
-    }
-    Ok(())
+    vee_told::changed(&found, (&before, &standing(db, &found).await?), &kept)
 }

@@ -43,7 +43,7 @@ pub(super) enum VeeVerb {
         #[command(flatten)]
         output: Output,
     },
-    /// Puts values in place of what stands there, one per interval, in the channel's unit.
+    /// Puts values in place of what stands there, one per interval, in Wh, L or as `vee show` has them.
     Edit {
         #[command(flatten)]
         act: DecideArgs,

@@ -76,6 +76,6 @@ pub(super) async fn decide(
     let actor = args.actor.as_deref().unwrap_or(account);
     let who = Person { actor, reason: &args.reason, now };
     let state = service::act(db, args.number, args.act, who).await.map_err(failed)?;
-    say!("estimation {}: {state}", args.number)?;
+    say!("estimate {}: {} now", args.number, state.word().to_lowercase())?;
     Ok(())
 }

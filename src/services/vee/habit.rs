@@ -6,7 +6,7 @@ use store::Database;
 use store::estimation::{SeriesSpan, series};
 use vee::estimate::{ChannelFacts, Gap};
 
-use super::VeeError;
+use super::{Moment, VeeError};
 
 /// More than so many times the most of any interval is a slip of the pen, unless somebody insists.
 const TIMES_MAX: i64 = 10;
@@ -40,7 +40,9 @@ pub(super) async fn check(
     for (gap, values) in runs {
         let ends = gap.ends(facts.channel.len_s);
         if let Some((end, _)) = ends.zip(values).find(|(_, value)| value.saturating_abs() > limit) {
-            return Err(VeeError::Unusual { end, most_milli, days: LOOK_DAYS });
+            let unit = facts.channel.reading_type.base_unit().symbol();
+            let end = Moment::utc(end);
+            return Err(VeeError::Unusual { end, most_milli, unit, days: LOOK_DAYS });
         }
     }
     Ok(())

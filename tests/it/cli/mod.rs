@@ -1,5 +1,6 @@
 //! The built program, run as people run it: what it prints and how it ends.
 
+mod acts;
 mod closed_pipe;
 mod config;
 mod files;

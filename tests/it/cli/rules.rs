@@ -76,6 +76,7 @@ fn a_bundle_is_applied_and_taken_back() {
     assert_eq!(run(&["apply", "rules.toml"]).code, 64, "a change has a reason");
     let done = run(&["apply", "rules.toml", "--reason", "leaks", "--as", "ada"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.contains(" hold since 20") && done.stdout.contains("(log record "));
     let shown = run(&["show", "WTR-CONT", "--output", "csv"]).stdout;
     assert!(shown.contains("cont_min_mlph,5000,mL/h"), "{shown}");
     let back = run(&["rollback", "built-in", "--reason", "noise", "--as", "ada"]);
@@ -84,6 +85,9 @@ fn a_bundle_is_applied_and_taken_back() {
     assert!(shown.contains("cont_min_mlph,3800,mL/h"), "{shown}");
     let tried = run(&["backtest", "rules.toml", "--from", "2026-11-01", "--to", "2026-11-02"]);
     assert_eq!(tried.code, 0, "{}", tried.stderr);
+    let recent = run(&["backtest", "rules.toml"]);
+    assert_eq!(recent.code, 0, "{}", recent.stderr);
+    assert!(recent.stderr.starts_with("backtest of 20"), "{}", recent.stderr);
     let history = run(&["history", "--output", "csv"]).stdout;
     assert_eq!(history.lines().count(), 3, "{history}");
     assert!(history.contains("rollback"), "going back is told as such: {history}");
