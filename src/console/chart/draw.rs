@@ -17,7 +17,7 @@ pub fn draw(spec: &ChartSpec) -> String {
     let mut out = String::with_capacity(16_384);
     let scales = Scales { value: ValueScale::of(spec), time: TimeScale::of(spec) };
     open(spec, &scales, &mut out);
-    let mut labels = Labels::default();
+    let mut labels = Labels::of(spec, &scales);
     bands(spec, &scales, &mut out);
     grid(spec, &scales, &mut out);
     marks::quality(spec, &scales, &mut labels, &mut out);

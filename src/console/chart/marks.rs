@@ -1,13 +1,15 @@
 //! What is said about a stretch: quality, limits, instants, events. Labels keep clear of each other.
 
 use super::draw::{Scales, escape, number, push, rect, vertical};
-use super::{ChartSpec, Point, QualityMark};
+use super::{ChartSpec, Limit, Point, QualityMark};
 use crate::console::words;
 
 /// Labels at the top of the plot, in three rows. One that would cover another is left out; what it
 /// says also stands in the read-out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Labels {
+    /// Base line of the first row, px.
+    top: i32,
     rows: [Vec<(f64, f64)>; 3],
     /// The first row again, as wide as its labels are on a phone.
     phone: Vec<(f64, f64)>,
@@ -19,7 +21,32 @@ const CHAR_PERCENT: f64 = 0.9;
 /// The same in a plot of 300 px.
 const CHAR_PERCENT_PHONE: f64 = 2.0;
 
+/// Plots below this height, in px, have their first labels above the plot: there is no room in it
+/// that a line leaves free.
+const LOW_PLOT: u16 = 100;
+/// Between the base lines of two rows, px.
+const ROW: i32 = 13;
+/// Words of a limit above the axis stand on this line, px.
+const ABOVE: f64 = -2.0;
+
 impl Labels {
+    /// Nothing is placed yet but the words of limits, of which labels keep clear.
+    pub(super) fn of(spec: &ChartSpec, scales: &Scales) -> Self {
+        let top = if spec.height < LOW_PLOT { -2 } else { 12 };
+        let mut labels =
+            Self { top, rows: Default::default(), phone: Vec::new(), text: String::new() };
+        for limit in &spec.limits {
+            let (y, words) = limit_words(limit, scales);
+            let to = 0.6 + words.chars().count() as f64 * CHAR_PERCENT;
+            for (at, row) in (0..).zip(&mut labels.rows) {
+                if (y - f64::from(top + ROW * at)).abs() < f64::from(ROW - 1) {
+                    row.push((0.0, to));
+                }
+            }
+        }
+        labels
+    }
+
     /// Places `text` beside `x` (per cent), to its left when the right side has no room.
     fn place(&mut self, x: f64, class: &str, text: &str) {
         let width = text.chars().count() as f64 * CHAR_PERCENT;
@@ -32,7 +59,7 @@ impl Labels {
         let end = if at_left { " end" } else { "" };
         push(&mut self.text, format_args!("<text class=\"{class} halo{end}{alt}\" x=\""));
         number(&mut self.text, if at_left { x - 0.6 } else { x + 0.6 });
-        let y = 12 + 13 * row;
+        let y = self.top + ROW * i32::try_from(row).unwrap_or(0);
         push(&mut self.text, format_args!("%\" y=\"{y}\">{}</text>", escape(text)));
     }
 
@@ -102,12 +129,20 @@ pub(super) fn limits(spec: &ChartSpec, scales: &Scales, out: &mut String) {
             number(out, y);
             out.push_str("\"/>");
         }
-        let arrow = if above { " (above this axis)" } else { "" };
-        let text_y = if above { -2.0 } else { (y - 4.0).max(8.0) };
+        let (text_y, words) = limit_words(limit, scales);
         push(out, format_args!("<text class=\"c{class} halo\" x=\"0.6%\" y=\""));
         number(out, text_y);
-        push(out, format_args!("\">{}{arrow}</text>", escape(&limit.label)));
+        push(out, format_args!("\">{}</text>", escape(&words)));
     }
+}
+
+/// What is written at a limit, and on which line.
+fn limit_words(limit: &Limit, scales: &Scales) -> (f64, String) {
+    let y = scales.value.y(limit.at);
+    if y < 0.0 {
+        return (ABOVE, format!("{} (above this axis)", limit.label));
+    }
+    ((y - 4.0).max(8.0), limit.label.clone())
 }
 
 /// The present, the instants a rule fired, and clocks that were set.

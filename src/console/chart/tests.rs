@@ -161,6 +161,31 @@ fn the_hour_that_occurs_twice_is_marked_and_both_are_drawn() {
     assert!(!spring.contains(">02:00<"), "clocks skip 02:00");
 }
 
+/// Base lines of the labels that say `text`, in px.
+fn lines_of(svg: &str, text: &str) -> Vec<i32> {
+    let before: Vec<&str> = svg.split(&format!(">{text}</text>")).collect();
+    let y = |part: &&str| part.rsplit("y=\"").next()?.trim_end_matches('"').parse().ok();
+    before[..before.len() - 1].iter().filter_map(y).collect()
+}
+
+#[test]
+fn a_low_plot_has_its_labels_above_the_line_and_none_covers_a_limit() {
+    let quarters = ["100"; 12].join(" ");
+    let mut low = spec("2026-10-24T23:00:00Z", &quarters);
+    low.marks.push(Mark { at: at("2026-10-25T01:15:00Z"), label: "found".to_owned() });
+    assert_eq!(lines_of(&draw(&low), "found"), [25], "beside the clocks that were set");
+    low.height = 76;
+    let svg = draw(&low);
+    assert_eq!(lines_of(&svg, "clocks back 1 h"), [-2]);
+    assert_eq!(lines_of(&svg, "found"), [11]);
+    // A limit at the top of the axis has its words on the left, where a label would be.
+    low.marks[0].at = at("2026-10-24T23:00:00Z");
+    assert_eq!(lines_of(&draw(&low), "found"), [-2]);
+    let label = "usual 900 Wh".to_owned();
+    low.limits.push(Limit { at: 900_000, to: None, severity: 3, label });
+    assert_eq!(lines_of(&draw(&low), "found"), [11]);
+}
+
 #[test]
 fn an_empty_chart_keeps_its_frame_and_says_why() {
     let svg = draw(&spec("2026-11-19T12:00:00Z", "- - - -"));

@@ -6,13 +6,14 @@ use axum::extract::{Path, State};
 use futures_util::future::try_join3;
 use metering::{Severity, Subject, UtcTime};
 use store::views::collectors::{self, CollectorRow};
-use store::views::issues::{self as views, IssueDetail};
+use store::views::issues::{self as views, IssueDetail, RankedCause};
 use store::views::meters::{self, MeterDetail};
 use store::views::orders;
 
 use super::issue_chart::{self, EvidenceCard};
 use super::issue_words::{
-    alert_words, collector_facts, evidence_words, log_odds, log_words, meter_facts, next_words, say,
+    alert_words, collector_facts, evidence_words, likelihoods, log_words, meter_facts, next_words,
+    say,
 };
 use super::issue_work::Work;
 use super::issues::{IssueLine, state_words, subject_href};
@@ -306,12 +307,10 @@ impl Side {
             Subject::Zone(_) => "Zone ",
             Subject::Headend => "",
         };
+        let odds: Vec<i16> = detail.ranked.iter().map(|one| one.log_odds_x100).collect();
+        let title = |ranked: &RankedCause| causes::title(&ranked.cause);
         Self {
-            ranked: detail
-                .ranked
-                .iter()
-                .map(|ranked| (causes::title(&ranked.cause), log_odds(ranked.log_odds_x100)))
-                .collect(),
+            ranked: detail.ranked.iter().map(title).zip(likelihoods(&odds)).collect(),
             rule,
             rule_href: rule_words::by_id(&detail.rule)
                 .map(|(_, text)| format!("/rules/{}", text.id))

@@ -100,11 +100,21 @@ fn fell_silent(detail: &IssueDetail) -> Option<UtcTime> {
     Some(causes::instant(&silent.evidence, "window_from").unwrap_or(silent.condition_start))
 }
 
-/// `+2.9`: how much the evidence speaks for a cause.
-pub(super) fn log_odds(hundredths: i16) -> String {
-    let sign = if hundredths < 0 { "−" } else { "+" };
-    let tenths = (i32::from(hundredths).unsigned_abs() + 5) / 10;
-    format!("{sign}{}.{}", tenths / 10, tenths % 10)
+/// How likely each cause is beside the first, by what the evidence says for it (log-odds in
+/// hundredths). A cause that stands alone is likely beside nothing.
+pub(super) fn likelihoods(log_odds_x100: &[i16]) -> Vec<String> {
+    let words = |(at, odds): (usize, &i16)| {
+        let less = i32::from(log_odds_x100[0]) - i32::from(*odds);
+        let times = (f64::from(less) / 100.0).exp();
+        match at {
+            0 if log_odds_x100.len() == 1 => String::new(),
+            0 => "most likely".to_owned(),
+            _ if times < 1.5 => "about as likely".to_owned(),
+            _ if times < 100.0 => format!("{times:.0} times less likely"),
+            _ => "far less likely".to_owned(),
+        }
+    };
+    log_odds_x100.iter().enumerate().map(words).collect()
 }
 
 /// A fact by name, and its value as people read it.
@@ -304,9 +314,13 @@ mod tests {
     }
 
     #[test]
-    fn log_odds_are_told_in_tenths() {
-        assert_eq!(log_odds(288), "+2.9");
-        assert_eq!(log_odds(-180), "−1.8");
-        assert_eq!(log_odds(4), "+0.0");
+    fn causes_are_told_beside_the_most_likely_one() {
+        assert_eq!(likelihoods(&[0]), [""]);
+        let told = likelihoods(&[350, 330, 150, -250]);
+        let want = ["most likely", "about as likely", "7 times less likely", "far less likely"];
+        assert_eq!(told, want);
+        // What won by the table of rules stands first, whatever its odds are.
+        assert_eq!(likelihoods(&[50, 200]), ["most likely", "about as likely"]);
+        assert!(likelihoods(&[]).is_empty());
     }
 }
