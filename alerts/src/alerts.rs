@@ -2,6 +2,7 @@
 //! and a transition is made only when something changed.
 
 mod adopt;
+mod rates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use crate::params::{Mode, Params, RuleSettings};
 use crate::rule::RuleId;
 use crate::state::NEVER;
 use crate::transition::{AlertTransition, Evidence, TransitionKind, alert_id};
+
+pub(crate) use rates::{Rate, ToldRate};
 
 /// One alert at a time exists for each key. `channel` is 0 for rules about the whole meter.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -97,6 +100,8 @@ pub(crate) struct Report {
     pub(crate) annunciate: bool,
     pub(crate) parent: Option<Subject>,
     pub(crate) evidence: Vec<Evidence>,
+    /// What flows out, of a leak that is summed.
+    pub(crate) rate: Option<Rate>,
 }
 
 impl Report {
@@ -116,6 +121,7 @@ impl Report {
             annunciate: true,
             parent: None,
             evidence: Vec::new(),
+            rate: None,
         }
     }
 
@@ -140,6 +146,8 @@ pub(crate) struct AlertBook {
     pub(crate) leaks: BTreeMap<AlertKey, Vec<(i64, i64)>>,
     /// What was said of #27 in a month, and by how much it was too high, in per cent.
     pub(crate) notices: BTreeMap<AlertKey, (i32, i64)>,
+    /// What was told of the rate of leaks that last.
+    pub(crate) rates: BTreeMap<AlertKey, ToldRate>,
     /// What rules in shadow mode said.
     pub(crate) shadow: Vec<AlertTransition>,
 }
@@ -185,7 +193,8 @@ impl AlertBook {
     }
 
     /// The condition holds. Raises it once it held for long enough; updates it when it is worse, of
-    /// another cause, explained otherwise or now to be annunciated; else says nothing.
+    /// another cause, of another rate, explained otherwise or now to be annunciated; else says
+    /// nothing.
     pub(crate) fn assert(
         &mut self,
         mut report: Report,
@@ -270,8 +279,10 @@ impl AlertBook {
         now: UtcTime,
         out: &mut Vec<AlertTransition>,
     ) {
+        let rate_changed = self.rate_changed(&key, &report);
         let Some(active) = self.active.get_mut(&key) else { return };
-        let changed = report.severity < active.severity
+        let changed = rate_changed
+            || report.severity < active.severity
             || report.cause != active.cause
             || report.parent != active.parent
             || (report.annunciate && !active.annunciated);
@@ -304,11 +315,12 @@ impl AlertBook {
     fn say(
         &mut self,
         key: AlertKey,
-        report: Report,
+        mut report: Report,
         kind: TransitionKind,
         (now, out): (UtcTime, &mut Vec<AlertTransition>),
     ) {
         let Some(active) = self.active.get(&key).copied() else { return };
+        self.tell_rate(&key, active.start, &mut report);
         let transition = self.transition(key, active, report, (kind, now));
         self.tell(active.stage, transition, out);
     }
@@ -442,6 +454,7 @@ impl AlertBook {
         let severity = settings.severity.unwrap_or(report.severity);
         let family = family_in(report.cause, report.commodity, severity);
         let mut evidence = report.evidence.clone();
+        evidence.extend(report.rate.iter().flat_map(|rate| rate.told_once(report.start)));
         evidence.extend(end.map(|end| Evidence::instant("condition_end", seconds(end))));
         let transition = AlertTransition {
             alert_id: alert_id(report.rule, report.subject, report.channel, seconds(report.start)),
@@ -574,6 +587,7 @@ impl AlertBook {
         out: &mut Vec<AlertTransition>,
     ) {
         self.forget_due(key);
+        self.rates.remove(key);
         let (Some(active), Some(rule)) =
             (self.active.remove(key), RuleId::from_number(key.rule.get()))
         else {

@@ -130,6 +130,7 @@ impl Engine {
         }
         env.book.leaks.save(&mut to);
         env.book.notices.save(&mut to);
+        env.book.rates.save(&mut to);
         to.unsigned(env.timers.len() as u64);
         for (due, key) in env.timers.iter() {
             due.save(&mut to);
@@ -174,6 +175,7 @@ impl Engine {
         }
         env.book.leaks = Snap::load(&mut from)?;
         env.book.notices = Snap::load(&mut from)?;
+        env.book.rates = Snap::load(&mut from)?;
         for _ in 0..from.count()? {
             let due = i64::load(&mut from)?;
             env.timers.set(due, TimerKey::load(&mut from)?);

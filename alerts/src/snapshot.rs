@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 const MAGIC: [u8; 4] = *b"AMIR";
 /// Raised with every change of a stored struct.
-pub(crate) const SCHEMA_VERSION: u64 = 11;
+pub(crate) const SCHEMA_VERSION: u64 = 12;
 const CRC_BYTES: usize = 4;
 
 /// Writes values one after the other.

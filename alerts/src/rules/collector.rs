@@ -46,14 +46,15 @@ pub(crate) fn beat(collector: &mut Collector, place: u32, at: i64, env: &mut Env
 }
 
 /// How often it says that it is alive. One that is to send nothing any more was taken out of use:
-/// the outage of its heartbeat is over. What it sent before says nothing of when it is due.
+/// its outage is over, and its members that are silent are told each. What it sent before says
+/// nothing of when it is due.
 pub(crate) fn told(collector: &mut Collector, heartbeat_s: i32, meters: &[Meter], env: &mut Env) {
     let sends = |heartbeat_s: i32| heartbeat_s > 0;
     if sends(collector.heartbeat_s) != sends(heartbeat_s) {
-        let lost = collector.beat_at == NEVER || collector.beat_lost(env);
-        if heartbeat_s == 0 && collector.is_out() && lost {
+        if heartbeat_s == 0 && collector.is_out() {
             over(collector, env.now, meters, env);
         }
+        collector.ended_at = if sends(heartbeat_s) { NEVER } else { env.now };
         collector.beat_at = NEVER;
     }
     collector.heartbeat_s = heartbeat_s;
@@ -195,7 +196,7 @@ fn look_for_outage(collector: &mut Collector, meters: &[Meter], env: &mut Env) {
     let beat_lost = collector.beat_lost(env);
     let since = if beat_lost { collector.beat_at } else { env.now };
     let found = members(collector, meters, since, env);
-    let silent = beyond_chance(found, env);
+    let silent = !collector.has_ended() && beyond_chance(found, env);
     if !beat_lost && !silent {
         return;
     }

@@ -1,6 +1,7 @@
 //! Stretches of continuous flow and bursts in the slots that a channel keeps, found in the order of
 //! event time: the same whatever the order in which the slots came (`metering-rules` 9.4).
 
+use crate::alerts::Rate;
 use crate::state::NEVER;
 use crate::state::water::{Stream, Water};
 
@@ -24,9 +25,18 @@ pub(crate) struct Episode {
 pub(crate) struct Window {
     pub(crate) from: i64,
     pub(crate) to: i64,
-    /// The least rate in it, in mL/h: of whole hours, or of the slots of a burst.
+    /// The least rate in it, in mL/h: of whole hours but for the one in which the flow began and
+    /// the newest, in which it may have ended; or of the slots of a burst.
     pub(crate) least: i64,
+    /// The same of the newest window.
+    pub(crate) rate: Rate,
     pub(crate) slots: i64,
+}
+
+impl Window {
+    pub(crate) fn new((from, to): (i64, i64), least: i64, slots: i64) -> Self {
+        Self { from, to, least, rate: Rate { from, to, mlph: least }, slots }
+    }
 }
 
 impl Episode {
@@ -37,7 +47,9 @@ impl Episode {
     /// Seen again: the worst window counts, and the newest tells how long it lasts.
     fn see(&mut self, window: Window) {
         match &mut self.window {
-            Some(worst) if worst.least >= window.least => worst.to = window.to,
+            Some(worst) if worst.least >= window.least => {
+                (worst.to, worst.rate) = (window.to, window.rate);
+            }
             worst => *worst = Some(window),
         }
     }
@@ -70,6 +82,7 @@ pub(crate) struct Continuity {
 
 /// Units in a row without a unit of no flow, newest last.
 struct Run<'a> {
+    water: &'a Water,
     rule: &'a Continuity,
     /// Sums of the whole hours (or units, when they are longer) that are kept: slots of one, the
     /// number of the first, and the sums.
@@ -82,12 +95,13 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(water: &Water, rule: &'a Continuity) -> Self {
+    fn new(water: &'a Water, rule: &'a Continuity) -> Self {
         let step = (HOUR_S / rule.len_s).max(rule.together);
         let first = (water.floor() + step).div_euclid(step);
         let last = water.head.s().div_euclid(step);
         let hours = (first..=last).map(|hour| water.sum(hour * step, step)).collect();
-        Self { rule, step, first, hours, stream: water.stream_before(), known: Vec::new() }
+        let stream = water.stream_before();
+        Self { water, rule, step, first, hours, stream, known: Vec::new() }
     }
 
     /// The window that ends with a known unit.
@@ -99,30 +113,36 @@ impl<'a> Run<'a> {
         if end - before > rule.within {
             return None;
         }
-        let (least, hours) = self.least_hour(before, end);
-        let window = Window {
-            from: before * rule.len_s,
-            to: end * rule.len_s,
-            least,
-            slots: rule.wanted * rule.together,
-        };
-        (hours >= 20 && least >= rule.least).then_some(window)
+        let hours = self.hours_within(before, end);
+        let begins = hours.first().is_some_and(|(first, _)| self.begins_in(before, *first));
+        let full = hours.get(usize::from(begins)..).unwrap_or_default();
+        let least = |hours: &[(i64, i64)]| hours.iter().map(|(_, rate)| *rate).min();
+        let all = least(full)?;
+        let known = i64::try_from(hours.len()).ok()? * self.step * rule.len_s / HOUR_S;
+        let least = full.split_last().and_then(|(_, before)| least(before)).unwrap_or(all);
+        let span = (before * rule.len_s, end * rule.len_s);
+        (known >= 20 && all >= rule.least)
+            .then(|| Window::new(span, least, rule.wanted * rule.together))
     }
 
-    /// The least of the whole hours within the slots after `before` up to `end`, in mL/h, and the
-    /// hours that are known.
-    fn least_hour(&self, before: i64, end: i64) -> (i64, i64) {
+    /// The whole hours that are known within the slots after `before` up to `end`, with their rates
+    /// in mL/h.
+    fn hours_within(&self, before: i64, end: i64) -> Vec<(i64, i64)> {
         let span_s = self.step * self.rule.len_s;
         let first = (before + self.step - 1).div_euclid(self.step) + 1;
-        let (mut least, mut hours) = (i64::MAX, 0);
-        for hour in first..=end.div_euclid(self.step) {
-            let at = usize::try_from(hour - self.first).unwrap_or(usize::MAX);
-            if let Some(Some(sum)) = self.hours.get(at) {
-                least = least.min(sum * HOUR_S / span_s);
-                hours += span_s / HOUR_S;
-            }
-        }
-        (least, hours)
+        let known = |hour: i64| {
+            let at = usize::try_from(hour - self.first).ok()?;
+            let sum = (*self.hours.get(at)?)?;
+            Some((hour, sum * HOUR_S / span_s))
+        };
+        (first..=end.div_euclid(self.step)).filter_map(known).collect()
+    }
+
+    /// Whether the flow began in this hour, so that it is not full: nothing flowed before it.
+    fn begins_in(&self, before: i64, hour: i64) -> bool {
+        let dry = self.stream.dry == before
+            || self.water.sum(before, self.rule.together).is_some_and(|sum| sum == 0);
+        dry && (hour - 1) * self.step == before
     }
 
     /// Where the flow began that a window shows: a coarse counter does not tell.
@@ -240,12 +260,8 @@ pub(crate) fn bursts(water: &Water, rule: &Gush, carried: Option<Episode>) -> Ve
         if over >= rule.slots {
             let first = slot - over;
             let rates = (0..rule.slots).filter_map(|back| rate(water, slot - back, rule.len_s));
-            let window = Window {
-                from: first * rule.len_s,
-                to: slot * rule.len_s,
-                least: rates.min().unwrap_or(0),
-                slots: over,
-            };
+            let span = (first * rule.len_s, slot * rule.len_s);
+            let window = Window::new(span, rates.min().unwrap_or(0), over);
             match &mut lasting {
                 Some(episode) => episode.see(window),
                 None => {
@@ -339,7 +355,30 @@ mod tests {
         assert_eq!((leak.end, leak.window.map(|w| w.least)), (1_060 * 3_600, Some(20_000)));
         let gushes = bursts(&water, &GUSH, None);
         assert_eq!(gushes.len(), 1);
+        assert_eq!(gushes[0].window.map(|w| w.rate.mlph), gushes[0].window.map(|w| w.least));
         assert_eq!((gushes[0].start, gushes[0].end), (1_029 * 3_600, 1_031 * 3_600));
+    }
+
+    #[test]
+    fn the_hour_in_which_it_begins_or_ends_says_nothing_of_the_rate() {
+        let flow = |slot| match slot {
+            1_000..1_010 | 1_060..1_100 => 0,
+            1_010 => 41_216,
+            1_059 => 9_008,
+            1_040..1_059 => 45_056,
+            _ => 90_112,
+        };
+        let slots: Vec<(i64, Option<i64>)> =
+            (1_000..1_100).map(|slot| (slot, Some(flow(slot)))).collect();
+        let window = |till: usize| {
+            let water = filled(&slots[..till]);
+            continuous(&water, &RULE, None)[0].window.unwrap()
+        };
+        assert_eq!((window(34).least, window(34).rate.mlph), (90_112, 90_112));
+        // What is worst stays, and the newest is told beside it.
+        let ended = window(100);
+        assert_eq!((ended.least, ended.rate.mlph), (90_112, 45_056));
+        assert_eq!(ended.rate.to, 1_059 * 3_600);
     }
 
     proptest! {

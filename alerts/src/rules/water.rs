@@ -11,7 +11,7 @@ use metering::{ChannelNo, CustomerClass, Severity, Tag};
 
 use super::flow::{self, Continuity, Episode, Gush, Window};
 use super::weekly;
-use crate::alerts::{Active, AlertKey, Report, Stage, seconds};
+use crate::alerts::{Active, AlertKey, Rate, Report, Stage, seconds};
 use crate::cause::Cause;
 use crate::env::Env;
 use crate::rule::RuleId;
@@ -385,18 +385,14 @@ fn report(meter: &Meter, channel: &Channel, rule: RuleId, episode: &Episode, env
     let mut report = Report::new(rule, meter.subject(), cause, episode.start);
     report.channel = Some(ChannelNo::new(channel.no));
     report.commodity = Some(meter.commodity);
-    let window = episode.window.unwrap_or(Window {
-        from: episode.start,
-        to: episode.shown,
-        least: 0,
-        slots: 0,
-    });
+    let window =
+        episode.window.unwrap_or_else(|| Window::new((episode.start, episode.shown), 0, 0));
     report.until = window.to;
     report.evidence = vec![
         Evidence::number("channel", i64::from(channel.no), ""),
         Evidence::instant("window_from", seconds(window.from)),
         Evidence::instant("window_to", seconds(window.to)),
-        Evidence::milli("measured", window.least, "L/h"),
+        Evidence::milli("measured", window.rate.mlph, "L/h"),
     ];
     if rule == RuleId::WTR_CONT {
         of_leak(&mut report, channel, window, env);
@@ -431,7 +427,8 @@ fn of_leak(report: &mut Report, channel: &Channel, window: Window, env: &Env) {
     report.ranked.push((Cause::LeakIntermittent, -200));
     report.evidence.push(Evidence::milli("threshold", params.cont_min_mlph, "L/h"));
     report.evidence.push(Evidence::number("slots_with_flow", window.slots, "slots"));
-    report.evidence.push(Evidence::milli("leak_per_day", window.least * 24, "L"));
+    // Late data may tell of it when what showed it is kept no more.
+    report.rate = (window.slots > 0).then_some(window.rate);
 }
 
 fn of_burst(
@@ -486,6 +483,11 @@ pub(crate) fn annunciate(meter: &Meter, key: AlertKey, env: &mut Env) {
         Evidence::instant("window_from", seconds(active.start)),
         Evidence::instant("window_to", seconds(channel.last_end.s())),
     ];
+    if let Some(told) = env.book.rates.get(&key).copied() {
+        let (from, to) = (told.to, told.to.max(channel.last_end.s()));
+        report.evidence.push(Evidence::milli("measured", told.mlph, "L/h"));
+        report.rate = Some(Rate { from, to, mlph: told.mlph });
+    }
     env.book.assert(report, env.at, &mut env.out);
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Collector {
     pub(crate) back_at: i64,
     /// Event time at which the last outage ended.
     pub(crate) out_until: i64,
+    /// Log time at which it was taken out of use.
+    pub(crate) ended_at: i64,
     /// Meters, by their place, that have it as primary route.
     pub(crate) members: Vec<u32>,
     /// Newly stale members: log time and place, ordered by place.
@@ -38,6 +40,7 @@ snap_struct!(Collector {
     outage_from,
     back_at,
     out_until,
+    ended_at,
     members,
     stale,
 });
@@ -65,6 +68,7 @@ impl Collector {
             outage_from: NEVER,
             back_at: NEVER,
             out_until: NEVER,
+            ended_at: NEVER,
             members: Vec::new(),
             stale: Vec::new(),
         }
@@ -72,6 +76,11 @@ impl Collector {
 
     pub(crate) fn is_out(&self) -> bool {
         self.outage_from != NEVER
+    }
+
+    /// Taken out of use, and no meter was heard through it since: its members have no way in common.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended_at != NEVER && self.heard_after <= self.ended_at
     }
 
     /// The heartbeat is overdue. False for collectors that send none.

@@ -187,6 +187,7 @@ fn the_hours_of_a_day_that_closes_late_are_that_days() {
         11-03 01:02 raised WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P4 since 11-02 00:00 record
         11-04 00:02 updated WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P2 since 11-02 00:00
         11-04 06:02 raised OP-0003 meter 1 HIGH_CONSUMPTION P3 since 11-03 00:00
+        11-05 00:02 updated WTR-CONT meter 1 LEAK_CUSTOMER_SIDE P2 since 11-02 00:00
         11-05 00:02 cleared OP-0003 meter 1 HIGH_CONSUMPTION P3 since 11-03 00:00 until 11-04 00:00
     "#]],
     );

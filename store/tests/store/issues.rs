@@ -102,9 +102,19 @@ async fn what_leaked_is_counted_while_it_runs_and_settled_when_it_is_over() {
     worse.severity = Severity::P2;
     apply(&issues, 3, &[worse]).await;
     assert_eq!(facts(2 * day).await.leak_volume, 1_800_000);
+    // A day of 600 L and one of 900 L: the rules know what leaked at which rate.
+    let mut summed = flowing(leak(1, TransitionKind::Updated, 2 * day), 900_000, 2 * day);
+    summed.evidence.push(alerts::Evidence {
+        key: "leaked",
+        value: 1_500_000,
+        unit: "L",
+        text: String::new(),
+    });
+    apply(&issues, 3, &[summed]).await;
+    assert_eq!(facts(2 * day).await.leak_volume, 1_500_000);
     apply(&issues, 4, &[leak(1, TransitionKind::Cleared, 3 * day)]).await;
     let known = facts(9 * day).await;
-    assert_eq!(known.leak_volume, 2_700_000, "it ended");
+    assert_eq!(known.leak_volume, 2_400_000, "it ended");
     assert_eq!(
         known.severities,
         [(T0.plus_seconds(day), Severity::P3), (T0.plus_seconds(2 * day), Severity::P2)]
