@@ -57,6 +57,8 @@ struct NavEntry {
     href: &'static str,
     word: &'static str,
     waiting: i64,
+    /// Of what, where it is of more than one thing.
+    hint: String,
     current: bool,
     /// Behind "More" on a phone.
     wide_only: bool,
@@ -79,11 +81,12 @@ impl ClockFace {
 impl Nav {
     fn of(section: Section, counts: &Counts) -> Self {
         let waiting = &counts.nav.waiting;
+        let (review, parts) = counts.review();
         let all: [(Section, &'static str, &'static str, &'static str, i64); 11] = [
             (Section::Fleet, "fleet", "/", "Fleet", 0),
             (Section::Issues, "issues", "/issues", "Issues", counts.nav.issues),
             (Section::Meters, "meters", "/meters", "Meters", 0),
-            (Section::Readings, "readings", "/readings", "Readings", counts.review()),
+            (Section::Readings, "readings", "/readings", "Readings", review),
             (Section::Collectors, "collectors", "/collectors", "Collectors", waiting.collectors),
             (
                 Section::Commissioning,
@@ -105,7 +108,9 @@ impl Nav {
             (Section::System, "system", "/system", "System", 0),
         ];
         let entries = all.into_iter().enumerate().map(|(at, (this, key, href, word, waiting))| {
-            NavEntry { key, href, word, waiting, current: this == section, wide_only: at >= 4 }
+            let hint = if this == Section::Readings { parts.clone() } else { String::new() };
+            let (current, wide_only) = (this == section, at >= 4);
+            NavEntry { key, href, word, waiting, hint, current, wide_only }
         });
         Self { entries: entries.collect() }
     }

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use super::refusal::Refusal;
 use super::state::ConsoleState;
+use super::words;
 
 /// How long a look serves while nothing is known to have changed.
 const FRESH: Duration = Duration::from_secs(1);
@@ -29,9 +30,11 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// What the review of readings holds.
-    pub(super) const fn review(&self) -> i64 {
-        self.days + self.proposals
+    /// What the review of readings holds: a number, and of what.
+    pub(super) fn review(&self) -> (i64, String) {
+        let days = words::count(self.days, "day to review", "days to review");
+        let proposals = words::count(self.proposals, "proposal", "proposals");
+        (self.days + self.proposals, format!("{days}, {proposals}"))
     }
 }
 
@@ -81,6 +84,12 @@ fn serves(look: &Look, now: Duration, heads: Heads) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_review_says_what_it_counts() {
+        let counts = Counts { days: 1, proposals: 12, ..Counts::default() };
+        assert_eq!(counts.review(), (13, "1 day to review, 12 proposals".to_owned()));
+    }
 
     #[test]
     fn a_look_serves_for_a_second_and_until_the_log_moves() {

@@ -7,7 +7,7 @@ use metering::{ChannelNo, Exact, MeterId, QualityStatus, RuleNo, UtcTime};
 use store::Database;
 use store::estimation::{BestSlot, SeriesSpan, SlotRange, series};
 use store::views::meters::{self, MeterDetail};
-use store::views::review::ReviewFilter;
+use store::views::review::{self, ReviewFilter};
 use vee::estimate::Estimate;
 
 use super::cli::{Output, PageArgs, instant};
@@ -15,7 +15,8 @@ use super::exit::{Exit, Failure};
 use super::reads::{channel_of, not_before, stamp, zone_named};
 use super::vee_args::{DecideArgs, Stretch, VeeVerb};
 use super::vee_told::{self, intervals};
-use crate::output::{Cell, List, OutputFormat, say};
+use crate::console::words;
+use crate::output::{Cell, List, OutputFormat, remark, say};
 use crate::services::vee::{self as service, Person, VeeError};
 
 /// Where a zone has no next day, at the end of time.
@@ -159,6 +160,11 @@ async fn queue(
     }
     list.print(output.format())?;
     page.tell_more(more);
+    let proposals = review::proposals(db).await?;
+    if proposals > 0 {
+        let proposals = words::count(proposals, "proposal waits", "proposals wait");
+        remark!("{proposals} beside these days: headend vee estimates");
+    }
     Ok(())
 }
 

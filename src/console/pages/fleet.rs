@@ -48,7 +48,8 @@ struct Tiles {
     issues_sub: String,
     waiting: Waiting,
     /// Days and proposed estimates.
-    review: i64,
+    /// Days to review, and proposals.
+    review: (i64, i64),
 }
 
 #[derive(Template)]
@@ -164,7 +165,7 @@ impl Parts {
         let rows = worst.items.iter().map(|row| IssueLine::of(row, now, console)).collect();
         let checked = words::clock(now, calendar.zone());
         Ok(Self {
-            tiles: Tiles::of(&summary, waiting.review()),
+            tiles: Tiles::of(&summary, (waiting.days, waiting.proposals)),
             rate: RateCard { svg: chart::draw(&rate_chart(console, &rate, (from, to))) },
             zones: ZoneRows { rows: zones.iter().map(ZoneLine::of).collect() },
             worst: WorstIssues {
@@ -212,7 +213,7 @@ fn ranges(asked: &FleetQuery) -> Vec<Choice> {
 }
 
 impl Tiles {
-    fn of(summary: &FleetSummary, review: i64) -> Self {
+    fn of(summary: &FleetSummary, review: (i64, i64)) -> Self {
         let behind = summary.behind_s.map(words::duration).unwrap_or_default();
         let (behind, behind_unit) = split_unit(&behind);
         Self {
