@@ -1,14 +1,12 @@
 //! `headend score` at the size of a test: every planted cause is looked for, the log of PostgreSQL
 //! gives the same alerts as the one in memory, and nothing depends on how often it is run.
 
-use std::path::Path;
-
 use headend::output::OutputFormat;
 use headend::score::{Progress, ScoreOptions, measure, postgres};
 use metering::UtcTime;
 use simulators::TrialKind;
 
-use crate::kit::skip::skip;
+use crate::kit::database::fresh;
 
 fn options(inject: u32, days: u32) -> ScoreOptions {
     ScoreOptions {
@@ -76,12 +74,8 @@ fn the_same_seed_gives_the_same_alerts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn alerts_through_postgresql_are_those_of_memory() {
-    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let Some(cluster) = store::testing::shared_cluster(base, None).await.unwrap() else {
-        skip("alerts_through_postgresql_are_those_of_memory", "no PostgreSQL binaries");
-        return;
-    };
-    let database = cluster.database().await.unwrap();
+    let test = "alerts_through_postgresql_are_those_of_memory";
+    let Some(database) = fresh(test).await else { return };
     let spec = options(1, 6).spec(TrialKind::Injected { per_cause: 1 }, 1, 98);
     let proof = postgres::prove(spec, &database).await.unwrap();
     assert!(proof.readings > 10_000, "{}", proof.readings);

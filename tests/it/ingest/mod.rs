@@ -1,7 +1,6 @@
 //! Ingest over a real store, without a broker: what was sent is what is there, once, whatever
 //! happens in between.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,18 +14,9 @@ use store::assets::{ChannelProvision, MeterProvision};
 use store::{Database, ReplayFilter};
 use tokio::sync::{mpsc, watch};
 
-use crate::kit::skip::skip;
+use crate::kit::database::fresh;
 
 const DEADLINE: Duration = Duration::from_secs(30);
-
-async fn database(test: &str) -> Option<Database> {
-    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let Some(cluster) = store::testing::shared_cluster(base, None).await.unwrap() else {
-        skip(test, "no PostgreSQL binaries");
-        return None;
-    };
-    Some(cluster.database().await.unwrap())
-}
 
 struct Messages(mpsc::Receiver<RawFrame>);
 
@@ -194,8 +184,7 @@ fn bundle(day_quarter: i64) -> String {
 
 #[tokio::test]
 async fn what_was_sent_is_stored_once_across_restarts_and_redelivery() {
-    let Some(database) =
-        database("what_was_sent_is_stored_once_across_restarts_and_redelivery").await
+    let Some(database) = fresh("what_was_sent_is_stored_once_across_restarts_and_redelivery").await
     else {
         return;
     };
@@ -239,8 +228,7 @@ async fn what_was_sent_is_stored_once_across_restarts_and_redelivery() {
 
 #[tokio::test]
 async fn provisioning_a_device_tells_again_what_it_had_sent() {
-    let Some(database) = database("provisioning_a_device_tells_again_what_it_had_sent").await
-    else {
+    let Some(database) = fresh("provisioning_a_device_tells_again_what_it_had_sent").await else {
         return;
     };
     let rig = Rig::start(&database);
@@ -270,7 +258,7 @@ async fn provisioning_a_device_tells_again_what_it_had_sent() {
 
 #[tokio::test]
 async fn a_replay_without_a_head_end_stores_the_same() {
-    let Some(database) = database("a_replay_without_a_head_end_stores_the_same").await else {
+    let Some(database) = fresh("a_replay_without_a_head_end_stores_the_same").await else {
         return;
     };
     let rig = Rig::start(&database);

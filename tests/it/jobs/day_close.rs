@@ -1,7 +1,5 @@
 //! Days are closed when they have ended, again when data come late, and never twice to another end.
 
-use std::path::Path;
-
 use headend::jobs::day_close::{Closed, DayCloseJob};
 use metering::{
     ChannelKind, ChannelNo, Commodity, CustomerClass, DeviceFlags, Interval, IntervalReading,
@@ -11,7 +9,7 @@ use metering::{
 use store::assets::{ChannelProvision, MeterProvision};
 use store::{Batch, Database, EventLog as _, IntervalRow, PgLog, RegisterRow, Writer};
 
-use crate::kit::skip::skip;
+use crate::kit::database::fresh;
 
 /// 2026-06-01 00:00 in Berlin, whose days begin at 22:00 UTC in summer.
 const T0_S: i64 = 1_780_264_800;
@@ -47,12 +45,7 @@ impl Rig {
         meter: MeterProvision,
         now: UtcTime,
     ) -> Option<Self> {
-        let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let Some(cluster) = store::testing::shared_cluster(base, None).await.unwrap() else {
-            skip(test, "no PostgreSQL binaries");
-            return None;
-        };
-        let database = cluster.database().await.unwrap();
+        let database = fresh(test).await?;
         database.provision(&[meter], now).await.unwrap();
         let registry = database.load_registry().await.unwrap();
         let meter = registry.meters[0].meter;

@@ -2,7 +2,6 @@
 //! decided, edited and taken back by people, each with a reason.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use headend::jobs::calendar;
 use headend::jobs::day_close::DayCloseJob;
@@ -19,7 +18,7 @@ use store::{Batch, Database, IntervalRow, PgLog, RegisterRow, Writer};
 use vee::estimate::Method;
 use vee::estimation::{EstimationState, Trigger};
 
-use crate::kit::skip::skip;
+use crate::kit::database::fresh;
 
 /// 2026-06-01 00:00 in Berlin, whose days begin at 22:00 UTC in summer.
 pub(super) const T0_S: i64 = 1_780_264_800;
@@ -51,12 +50,7 @@ impl Rig {
 
     /// With these meters, known from `day` on; the first one is meant when nothing else is said.
     pub(super) async fn with(test: &str, meters: &[MeterProvision], day: i64) -> Option<Self> {
-        let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let Some(cluster) = store::testing::shared_cluster(base, None).await.unwrap() else {
-            skip(test, "no PostgreSQL binaries");
-            return None;
-        };
-        let database = cluster.database().await.unwrap();
+        let database = fresh(test).await?;
         database.provision(meters, at(day, 0)).await.unwrap();
         let registry = database.load_registry().await.unwrap();
         Some(Self {

@@ -1,6 +1,6 @@
 //! The drop folder: what is taken, where it goes, and what is written beside it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use headend::jobs::inbox::{self, Inbox};
 use headend::services::files::Files;
 use jiff::tz::TimeZone;
 use metering::UtcTime;
-use store::{Database, ReplayFilter, testing};
+use store::{Database, ReplayFilter};
 use tokio::sync::watch;
 
-use crate::kit::skip::skip;
+use crate::kit::database::fresh;
 use crate::kit::temp::TempDir;
 
 const METERS: &str = "\
@@ -49,13 +49,7 @@ fn nem12(trailer: &str) -> String {
 }
 
 async fn database(test: &str) -> Option<Database> {
-    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let cluster = testing::shared_cluster(base, std::env::var_os("PATH")).await.unwrap();
-    let Some(cluster) = cluster else {
-        skip(test, "no PostgreSQL binaries");
-        return None;
-    };
-    let database = cluster.database().await.unwrap();
+    let database = fresh(test).await?;
     database.client().await.unwrap().batch_execute(METERS).await.unwrap();
     Some(database)
 }

@@ -1,7 +1,6 @@
 //! The rules as the program runs them, with their store: killed at many points they leave the same
 //! alerts, issues, histories and announcements as a run that was never stopped.
 
-use std::path::Path;
 use std::time::Duration;
 
 use alerts::Params;
@@ -15,7 +14,7 @@ use store::{Database, PgLog};
 use tokio::sync::watch;
 
 use super::day_close::{at, meter};
-use crate::kit::skip::skip;
+use crate::kit::database::fresh;
 
 const DAYS: i64 = 9;
 const HALF_HOURS: i64 = DAYS * 48;
@@ -108,12 +107,7 @@ struct Rig {
 
 impl Rig {
     async fn new(test: &str) -> Option<Self> {
-        let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let Some(cluster) = store::testing::shared_cluster(base, None).await.unwrap() else {
-            skip(test, "no PostgreSQL binaries");
-            return None;
-        };
-        let database = cluster.database().await.unwrap();
+        let database = fresh(test).await?;
         database.provision(&fleet(), at(0, 0)).await.unwrap();
         let registry = database.load_registry().await.unwrap();
         let meters = registry.meters.iter().map(|one| one.meter).collect();

@@ -1,7 +1,6 @@
 //! Rules whose snapshots cannot be read, over a log that was cut: they learn from the stored
 //! readings and go on as if nothing had happened.
 
-use std::path::Path;
 use std::time::Duration;
 
 use alerts::Params;
@@ -15,7 +14,7 @@ use tokio::sync::watch;
 
 use super::day_close::{at, meter, usual};
 use super::rules_killed::fleet;
-use crate::kit::skip::skip;
+use crate::kit::database::fresh;
 
 /// Of log time.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(20 * 3_600);
@@ -39,12 +38,7 @@ struct Rig {
 
 impl Rig {
     async fn new(test: &str) -> Option<Self> {
-        let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let Some(cluster) = store::testing::shared_cluster(base, None).await.unwrap() else {
-            skip(test, "no PostgreSQL binaries");
-            return None;
-        };
-        let database = cluster.database().await.unwrap();
+        let database = fresh(test).await?;
         let mut all = fleet();
         all.push(meter());
         database.provision(&all, at(0, 0)).await.unwrap();

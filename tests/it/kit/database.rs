@@ -1,10 +1,23 @@
-//! Looks into the database of a head-end, beside the program.
+//! Databases of tests, and looks into that of a head-end, beside the program.
 
 use std::path::Path;
 
+use store::Database;
 use tokio_postgres::{Client, NoTls};
 
 use super::ledger::Expected;
+use super::skip::skip;
+
+/// A migrated database of the test's own; `None` after saying that the test is skipped.
+pub(crate) async fn fresh(test: &str) -> Option<Database> {
+    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let cluster = store::testing::shared_cluster(base, std::env::var_os("PATH")).await.unwrap();
+    let Some(cluster) = cluster else {
+        skip(test, "no PostgreSQL binaries");
+        return None;
+    };
+    Some(cluster.database().await.unwrap())
+}
 
 /// A connection of the test's own.
 pub(crate) struct Stored {

@@ -1,6 +1,5 @@
 //! A small utility behind the API's router, and short ways to ask it.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,10 +10,10 @@ use headend::clock::SteppedClock;
 use headend::telemetry::Telemetry;
 use metering::UtcTime;
 use serde_json::Value;
-use store::{Database, testing};
+use store::Database;
 use tower::ServiceExt as _;
 
-use crate::kit::skip::skip;
+use crate::kit::database::fresh;
 
 /// 14:00 in Berlin, as the rows of the seed expect.
 pub(super) const NOW: &str = "2026-06-10T12:00:00Z";
@@ -38,13 +37,7 @@ pub(super) struct Answer {
 impl Rig {
     /// `None` after saying that the test is skipped.
     pub(super) async fn seeded(test: &str) -> Option<Self> {
-        let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let cluster = testing::shared_cluster(base, std::env::var_os("PATH")).await.unwrap();
-        let Some(cluster) = cluster else {
-            skip(test, "no PostgreSQL binaries");
-            return None;
-        };
-        let database = cluster.database().await.unwrap();
+        let database = fresh(test).await?;
         let client = database.client().await.unwrap();
         client.batch_execute(SEED).await.unwrap();
         client.batch_execute(QUARTERS).await.unwrap();

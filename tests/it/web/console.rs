@@ -1,7 +1,6 @@
 //! The console's pages through the router: what they say, that they are well formed, that nothing
 //! foreign gets in and nothing hostile gets out.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,13 +11,13 @@ use headend::clock::SteppedClock;
 use headend::console::{self, ConsoleState};
 use headend::telemetry::Telemetry;
 use metering::UtcTime;
-use store::{Database, testing};
+use store::Database;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::call::{Answer, NOW};
 use super::html::Page;
-use crate::kit::skip::skip;
+use crate::kit::database::fresh;
 
 const SEED: &str = include_str!("../../../store/tests/store/views/seed.sql");
 const HOSTILE: &str = include_str!("hostile.sql");
@@ -88,13 +87,7 @@ pub(super) struct ConsoleRig {
 impl ConsoleRig {
     /// `None` after saying that the test is skipped.
     pub(super) async fn seeded(test: &str, more: &str) -> Option<Self> {
-        let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let cluster = testing::shared_cluster(base, std::env::var_os("PATH")).await.unwrap();
-        let Some(cluster) = cluster else {
-            skip(test, "no PostgreSQL binaries");
-            return None;
-        };
-        let database = cluster.database().await.unwrap();
+        let database = fresh(test).await?;
         let client = database.client().await.unwrap();
         client.batch_execute(SEED).await.unwrap();
         client.batch_execute(more).await.unwrap();
