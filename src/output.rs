@@ -80,13 +80,13 @@ impl Cell {
 /// A list with named columns. Names are snake_case and carry the unit.
 #[derive(Clone, Debug)]
 pub struct List {
-    columns: &'static [&'static str],
+    columns: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
 }
 
 impl List {
-    pub fn new(columns: &'static [&'static str]) -> Self {
-        Self { columns, rows: Vec::new() }
+    pub fn new(columns: &[&'static str]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
     pub fn push(&mut self, row: Vec<Cell>) {
@@ -148,7 +148,7 @@ impl List {
     fn write_csv(&self, out: &mut impl Write) -> io::Result<()> {
         let mut csv =
             csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(&mut *out);
-        csv.write_record(self.columns)?;
+        csv.write_record(&self.columns)?;
         for row in &self.rows {
             csv.write_record(row.iter().map(|cell| match cell {
                 Cell::Text(text) => without_formula(text),
@@ -162,7 +162,7 @@ impl List {
         out.write_all(b"[")?;
         for (at, row) in self.rows.iter().enumerate() {
             out.write_all(if at == 0 { b"\n  " } else { b",\n  " })?;
-            write_object(self.columns, row, out)?;
+            write_object(&self.columns, row, out)?;
         }
         out.write_all(if self.rows.is_empty() { b"]\n" } else { b"\n]\n" })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use protocols::modbus::driver::{Place, PollClock, poll_once};
 use protocols::modbus::frame::Framing;
+use protocols::modbus::profile::Use;
 use protocols::modbus::{BEAT_S, GatewaySettings, PollRecord, Profile, UnitSettings};
 
 /// A device to ask.
@@ -23,7 +24,7 @@ pub struct Fit {
     pub outcome: Result<PollRecord, String>,
     /// Values that the device gave.
     pub values: usize,
-    /// Registers that the profile names.
+    /// Values that the profile names; text about the device is none.
     pub registers: usize,
     /// Values that cannot be.
     pub refused: usize,
@@ -67,13 +68,17 @@ impl Device {
                 let asked = record.reads.iter().map(|read| read.values.len()).sum();
                 (record.values(), refused, asked)
             });
-            let registers = profile.registers.len().max(asked);
+            let registers = numbers(profile).max(asked);
             fits.push(Fit { profile: Arc::clone(profile), outcome, values, registers, refused });
         }
         // One value that cannot be speaks louder than several that can.
         fits.sort_by_key(|fit| std::cmp::Reverse(fit.score()));
         fits
     }
+}
+
+fn numbers(profile: &Profile) -> usize {
+    profile.registers.iter().filter(|register| register.use_ != Use::Text).count()
 }
 
 impl Fit {
@@ -103,6 +108,14 @@ mod tests {
     fn fit(profile: &str, values: usize, registers: usize, refused: usize) -> Fit {
         let profile = Arc::new(devices::builtin(profile).unwrap());
         Fit { profile, outcome: Err("not asked".to_owned()), values, registers, refused }
+    }
+
+    #[test]
+    fn text_of_a_profile_is_no_value_that_a_device_can_lack() {
+        let profile = devices::builtin("eastron-sdm630").unwrap();
+        let text = profile.registers.iter().filter(|register| register.channel == "serial_number");
+        assert_eq!(numbers(&profile) + text.count(), profile.registers.len());
+        assert!(numbers(&profile) < profile.registers.len());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use jiff::tz::TimeZone;
 use store::Database;
-use store::files::{self, FileRow};
+use store::files::{self, FileCounts, FileRow};
 
 use super::cli::{Output, PageArgs};
 use super::exit::{Exit, Failure};
@@ -98,22 +98,9 @@ async fn list(
     format: OutputFormat,
     zone: &TimeZone,
 ) -> anyhow::Result<()> {
-    let mut list = List::new(&[
-        "number",
-        "file",
-        "format",
-        "state",
-        "records",
-        "refused",
-        "not_read",
-        "reads_new",
-        "replaced",
-        "conflicting",
-        "duplicate",
-        "dead",
-        "by",
-        "received_at",
-    ]);
+    let counts = counted(&FileCounts::default(), true).map(|(name, _)| name);
+    let columns = [&["number", "file", "format", "state"], &counts[..], &["by", "received_at"]];
+    let mut list = List::new(&columns.concat());
     let (mut before, mut more) = (0, true);
     while let Some(limit) = page.next(list.len()).filter(|_| more) {
         let limit = limit.min(PAGE);
@@ -130,22 +117,31 @@ async fn list(
 }
 
 fn line(row: FileRow, zone: &TimeZone) -> Vec<Cell> {
-    let counts = row.counts;
-    vec![
+    let mut cells = vec![
         Cell::number(row.import_no),
         Cell::text(row.name),
         Cell::text(row.read_as.format),
         Cell::text(row.state.word()),
-        Cell::number(counts.records),
-        Cell::number(counts.refused),
-        Cell::number(counts.skipped),
-        Cell::number(counts.inserted),
-        Cell::number(counts.replaced),
-        Cell::number(counts.conflicting),
-        Cell::number(counts.duplicate),
-        Cell::number(counts.dead),
-        Cell::text(row.actor),
-        Cell::text(stamp(row.received_at, zone)),
+    ];
+    cells.extend(counted(&row.counts, true).map(|(_, cell)| cell));
+    cells.extend([Cell::text(row.actor), Cell::text(stamp(row.received_at, zone))]);
+    cells
+}
+
+/// What became of a file's records and readings. `conflicting` differed from what was stored: part of
+/// them took its place, the others are kept beside it, which is known when they are `stored`.
+pub(super) fn counted(counts: &FileCounts, stored: bool) -> [(&'static str, Cell); 9] {
+    let beside = counts.conflicting.saturating_sub(counts.replaced);
+    [
+        ("records", Cell::number(counts.records)),
+        ("refused", Cell::number(counts.refused)),
+        ("not_read", Cell::number(counts.skipped)),
+        ("reads_new", Cell::number(counts.inserted)),
+        ("duplicate", Cell::number(counts.duplicate)),
+        ("conflicting", Cell::number(counts.conflicting)),
+        ("replaced", Cell::count(stored.then_some(counts.replaced))),
+        ("kept_beside", Cell::count(stored.then_some(beside))),
+        ("dead", Cell::number(counts.dead)),
     ]
 }
 
@@ -158,7 +154,7 @@ async fn show(
     let row = one(database, number).await?;
     let letters = files::letters(database, number).await?;
     let counts = row.counts;
-    let record = Record::new(vec![
+    let mut fields = vec![
         ("number", Cell::number(row.import_no)),
         ("file", Cell::text(row.name)),
         ("state", Cell::text(row.state.word())),
@@ -173,18 +169,13 @@ async fn show(
         ("said_at", Cell::of(row.said_at.map(|at| stamp(at, zone)))),
         ("made_at", Cell::text(stamp(row.made_at, zone))),
         ("bytes", Cell::number(row.size)),
-        ("records", Cell::number(counts.records)),
-        ("refused", Cell::number(counts.refused)),
-        ("not_read", Cell::number(counts.skipped)),
-        ("reads_new", Cell::number(counts.inserted)),
-        ("replaced", Cell::number(counts.replaced)),
-        ("conflicting", Cell::number(counts.conflicting)),
-        ("duplicate", Cell::number(counts.duplicate)),
-        ("dead", Cell::number(counts.dead)),
+    ];
+    fields.extend(counted(&counts, true));
+    fields.extend([
         ("dead_waiting", Cell::number(letters.waiting_reads)),
         ("dead_home", Cell::number(letters.home_reads)),
         ("dead_gone", Cell::number(letters.gone_reads(counts.dead))),
         ("waits_for", Cell::text(letters.devices.join(" "))),
     ]);
-    Ok(record.print(format)?)
+    Ok(Record::new(fields).print(format)?)
 }

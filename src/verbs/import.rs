@@ -11,6 +11,7 @@ use protocols::files::{Encoding, FileFormat, Layout, beacon};
 use super::cli::Output;
 use super::database::Opened;
 use super::exit::{Exit, Failure};
+use super::files::counted;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::files::{FileOptions, FileOutcome, FileReport, Upload};
@@ -157,47 +158,28 @@ fn read(path: &Path) -> Result<bytes::Bytes, Failure> {
     Ok(std::fs::read(path).map_err(failed)?.into())
 }
 
-const COLUMNS: [&str; 12] = [
-    "file",
-    "format",
-    "outcome",
-    "records",
-    "refused",
-    "not_read",
-    "reads_new",
-    "duplicate",
-    "conflicting",
-    "replaced",
-    "dead",
-    "unmapped",
-];
-
-fn cells(report: &FileReport) -> Vec<Cell> {
-    let counts = &report.counts;
+fn fields(report: &FileReport) -> Vec<(&'static str, Cell)> {
     let format = report.format.map_or_else(String::new, |format| format.to_string());
-    vec![
-        Cell::text(&report.name),
-        Cell::text(&format),
-        Cell::text(report.outcome.word()),
-        Cell::number(counts.records),
-        Cell::number(counts.refused),
-        Cell::number(counts.skipped),
-        Cell::number(counts.inserted),
-        Cell::number(counts.duplicate),
-        Cell::number(counts.conflicting),
-        Cell::number(counts.replaced),
-        Cell::number(counts.dead),
-        Cell::number(report.unmapped),
-    ]
+    let stored = report.outcome != FileOutcome::Tried;
+    let mut fields = vec![
+        ("file", Cell::text(&report.name)),
+        ("format", Cell::text(&format)),
+        ("outcome", Cell::text(report.outcome.word())),
+    ];
+    fields.extend(counted(&report.counts, stored));
+    fields.push(("unmapped", Cell::number(report.unmapped)));
+    fields
 }
 
 fn print(reports: &[FileReport], format: OutputFormat) -> std::io::Result<()> {
     if let [report] = reports {
-        return Record::new(COLUMNS.into_iter().zip(cells(report)).collect()).print(format);
+        return Record::new(fields(report)).print(format);
     }
-    let mut list = List::new(&COLUMNS);
-    for report in reports {
-        list.push(cells(report));
+    let rows: Vec<_> = reports.iter().map(fields).collect();
+    let columns: Vec<&'static str> = rows.iter().take(1).flatten().map(|(name, _)| *name).collect();
+    let mut list = List::new(&columns);
+    for row in rows {
+        list.push(row.into_iter().map(|(_, cell)| cell).collect());
     }
     list.print(format)
 }

@@ -91,6 +91,11 @@ async fn by_profile(
     let record = device.poll(profile, &clock()).await.map_err(unavailable)?;
     values(&record).print(format)?;
     tell_status(&record);
+    some_of(&record, device, profile)
+}
+
+/// Who answers, and has nothing that the profile names, is another device.
+fn some_of(record: &PollRecord, device: &Device, profile: &Profile) -> anyhow::Result<()> {
     if record.values() == 0 {
         let what = format!(
             "unit {} at {} has none of the values of {}: is it this device? `headend modbus probe \
@@ -189,7 +194,7 @@ async fn probe(
             remark!("{} shows, by {}:", device.address, profile.title);
             values(&record).print(format)?;
             tell_status(&record);
-            Ok(())
+            some_of(&record, device, &profile)
         }
         Some(Fit { outcome: Err(error), .. }) => Err(unavailable(error).into()),
         None if fits_are_silent => Err(unavailable(silent(device)).into()),
@@ -199,7 +204,7 @@ async fn probe(
                  (docs/modbus.md)",
                 device.unit, device.address
             );
-            Err(unavailable(what).into())
+            Err(Failure::new(Exit::Data, what).into())
         }
     }
 }

@@ -94,11 +94,12 @@ fn a_file_is_imported_once_and_replaced_by_a_newer_one() {
     let measured = nem12("202607030100", "NMI0000001", "0.75", "V", parts);
     let second = import(at, ("b.csv", &measured), &[]);
     assert_eq!(number(&second, "replaced"), 48, "{}{}", second.stdout, second.stderr);
+    assert_eq!((number(&second, "conflicting"), number(&second, "kept_beside")), (48, 0));
     let newest = reads(at);
     assert!(newest.contains("x48") && !newest.contains("estimated"), "{newest}");
     let older = nem12("202607010100", "NMI0000001", "0.25", "A", "");
     let third = import(at, ("c.csv", &older), &[]);
-    assert_eq!((number(&third, "replaced"), number(&third, "conflicting")), (0, 48));
+    assert_eq!((number(&third, "replaced"), number(&third, "kept_beside")), (0, 48));
     assert_eq!(reads(at), newest);
     // The same content of the superseded file again changes nothing either.
     let fourth = import(at, ("a.csv", &substituted), &["--again"]);

@@ -65,6 +65,8 @@ fn a_modbus_device_is_read_by_a_profile_of_ones_own_and_advice_fits_what_is_wron
     let other = run(&["read", &at, "--unit", "1", "--profile", "abb-b2x"]);
     assert_eq!(other.code, 65, "{}", other.stderr);
     assert!(other.stderr.contains("has none of the values of abb-b2x"), "{}", other.stderr);
+    let other = run(&["probe", &at, "--unit", "1", "--profile", "abb-b2x"]);
+    assert_eq!(other.code, 65, "it answers, and is no abb-b2x: {}", other.stderr);
     let silent = run(&["probe", &at, "--unit", "9", "--timeout", "50"]);
     assert_eq!(silent.code, 69, "{}", silent.stderr);
     assert!(silent.stderr.contains("unit 9 answers nothing"), "{}", silent.stderr);
