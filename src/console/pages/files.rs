@@ -107,10 +107,16 @@ pub(super) async fn page(console: &ConsoleState, form: UploadForm, shown: Shown)
         .last()
         .filter(|_| more)
         .map(|last| QueryText::default().with("before", &last.import_no.to_string()).on("/files"));
-    let waiting: Vec<HeldLine> = console.uploads.waiting().iter().map(HeldLine::of).collect();
+    let held = console.uploads.waiting();
+    let waits = |held: &&Held| match &held.standing {
+        Standing::Tried(reports) => Verdict::of(reports) == Verdict::Waits,
+        _ => false,
+    };
+    let wait = held.iter().filter(waits).count();
+    let waiting: Vec<HeldLine> = held.iter().map(HeldLine::of).collect();
     html(&FilesPage {
         frame: frame(console, "Files").await?,
-        say: say(files.first(), waiting.len(), now),
+        say: say(files.first(), wait, now),
         did: shown.did,
         faults: shown.faults,
         form,
@@ -199,8 +205,11 @@ impl HeldLine {
             size: bytes(held.size as u64),
             state: match &held.standing {
                 Standing::Trying(_) => "is looked at",
-                Standing::Tried(reports) if all_known(reports) => "known already",
-                Standing::Tried(_) => "waits for your word",
+                Standing::Tried(reports) => match Verdict::of(reports) {
+                    Verdict::Known => "known already",
+                    Verdict::Refused => "would be refused",
+                    Verdict::Waits => "waits for your word",
+                },
                 Standing::Importing(_) => "is imported",
                 Standing::Imported(_) => "imported",
                 Standing::Failed(_) => "ended early",
@@ -209,8 +218,30 @@ impl HeldLine {
     }
 }
 
-fn all_known(reports: &[FileReport]) -> bool {
-    reports.iter().all(|report| matches!(report.outcome, FileOutcome::Known(_)))
+/// What can be done with a file that was looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// Something of it would be stored.
+    Waits,
+    /// All of it is known already.
+    Known,
+    /// Nothing of it can be taken as it was read.
+    Refused,
+}
+
+impl Verdict {
+    pub(super) fn of(reports: &[FileReport]) -> Self {
+        let known = |report: &FileReport| matches!(report.outcome, FileOutcome::Known(_));
+        let good =
+            |report: &FileReport| report.outcome == FileOutcome::Tried && report.counts.records > 0;
+        if reports.iter().any(good) {
+            Self::Waits
+        } else if !reports.is_empty() && reports.iter().all(known) {
+            Self::Known
+        } else {
+            Self::Refused
+        }
+    }
 }
 
 impl FileLine {

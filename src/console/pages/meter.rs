@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use futures_util::future::try_join3;
-use metering::{ChannelKind, Subject, UtcTime};
+use metering::{ChannelKind, QualityStatus, Subject, UtcTime};
 use store::views::issues::{self, IssueRow};
 use store::views::meters::{self, ChannelInfo, MeterDetail, MeterStatus};
 use store::views::series::{self, RegisterRow};
@@ -101,6 +101,18 @@ impl Head {
         let channel = chosen_channel(&meter, &asked.channel)?;
         Ok(Self { meter, issues, register: registers.pop(), range, channel })
     }
+}
+
+/// `12 kWh, suspect · 21 min ago`.
+fn register_words(register: &RegisterRow, now: UtcTime) -> String {
+    let unit = DisplayUnit::of_counter(register.reading_type.base_unit());
+    let age = words::age(register.read_at, now);
+    let doubt = match register.status {
+        QualityStatus::Suspect => ", suspect",
+        QualityStatus::Rejected => ", rejected",
+        _ => "",
+    };
+    format!("{}{doubt} · {age} ago", unit.exact(register.value))
 }
 
 /// The channel whose counter the head of the page shows.
@@ -297,11 +309,7 @@ impl Strip {
             battery: battery_word(meter.battery),
             register: head.register.as_ref().map_or_else(
                 || "none in 40 days".to_owned(),
-                |register| {
-                    let unit = DisplayUnit::of_counter(register.reading_type.base_unit());
-                    let age = words::age(register.read_at, now);
-                    format!("{} · {age} ago", unit.exact(register.value))
-                },
+                |register| register_words(register, now),
             ),
         }
     }
@@ -376,4 +384,34 @@ fn csv_address(head: &Head) -> String {
         .with("to", &head.range.to.to_string())
         .with("tz", &head.range.zone_name)
         .on("/api/v1/reads.csv")
+}
+
+#[cfg(test)]
+mod tests {
+    use metering::{ChannelNo, DeviceFlags, ReadingType, RuleMask};
+    use store::views::series::RegisterSource;
+
+    use super::*;
+
+    #[test]
+    fn a_doubted_register_is_told_as_such() {
+        let read_at = UtcTime::from_seconds(1_795_000_000);
+        let mut register = RegisterRow {
+            channel: ChannelNo::new(1),
+            reading_type: ReadingType::ENERGY_IMPORT,
+            read_at,
+            received_at: read_at,
+            raw: 12_000,
+            decimals: 3,
+            value: 12_000_000,
+            source: RegisterSource::Scheduled,
+            status: QualityStatus::Suspect,
+            flags: DeviceFlags::default(),
+            failed: RuleMask::EMPTY,
+        };
+        let now = read_at.plus_seconds(1_260);
+        assert_eq!(register_words(&register, now), "12 kWh, suspect · 21 min ago");
+        register.status = QualityStatus::Raw;
+        assert_eq!(register_words(&register, now), "12 kWh · 21 min ago");
+    }
 }

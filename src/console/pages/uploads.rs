@@ -17,7 +17,7 @@ use store::files::FileCounts;
 use store::views::names;
 
 use super::file::{FaultLines, meter_href};
-use super::files::{Shown, UploadForm, beside, bytes, frame, kind_word, number, page};
+use super::files::{Shown, UploadForm, Verdict, beside, bytes, frame, kind_word, number, page};
 use super::readings::ACTOR;
 use super::{Answer, html};
 use crate::console::frame::{Frame, QueryText};
@@ -267,7 +267,15 @@ fn say(held: &Held) -> String {
     match &held.standing {
         Standing::Trying(_) => "It is looked at; nothing is stored.".to_owned(),
         Standing::Importing(_) => "It is imported.".to_owned(),
-        Standing::Tried(_) => "Nothing is stored yet. This is what would be.".to_owned(),
+        Standing::Tried(reports) => match Verdict::of(reports) {
+            Verdict::Waits => "Nothing is stored yet. This is what would be.",
+            Verdict::Known => "It was imported before: nothing is left to store.",
+            Verdict::Refused => {
+                "It would be refused, so nothing can be stored. If it is of another kind, or of \
+                 a layout, choose the file again with that kind."
+            }
+        }
+        .to_owned(),
         Standing::Imported(_) => "It is imported.".to_owned(),
         Standing::Failed(why) => format!(
             "It ended early: {why}. What was stored until then is known when the file comes again."

@@ -124,9 +124,10 @@ async fn a_file_is_looked_at_imported_and_known_again() {
     let said = "This content was imported before, as file 1 (48 readings stored, 1 faulty record \
                 left out): nothing was changed.";
     assert!(known.contains(said), "{known}");
-    assert!(!known.contains("Import the"), "{known}");
+    assert!(!known.contains("Import the") && known.contains("nothing is left to store"), "{known}");
     let list = words(&rig.get("/files").await.text());
     assert!(list.contains("renamed.csv known already"), "{list}");
+    assert!(!list.contains("for your word"), "{list}");
     let gone = location(&rig.submit(&format!("{path}/forget"), "").await);
     assert!(words(&rig.get(&gone).await.text()).contains("renamed.csv was forgotten"));
     assert_eq!(rig.get(&path).await.status, StatusCode::NOT_FOUND);
@@ -196,6 +197,9 @@ async fn what_cannot_be_taken_is_told_and_changes_nothing() {
     let path = location(&choose(&rig, ("a.txt", "hello\n"), &[]).await);
     let told = settled(&rig, &path).await;
     assert!(told.contains("It would be refused: its first bytes are of no kind"), "{told}");
+    assert!(told.contains("It would be refused, so") && !told.contains("stored yet"), "{told}");
+    let list = words(&rig.get("/files").await.text());
+    assert!(list.contains("a.txt would be refused") && !list.contains("your word"), "{list}");
     let cut = location(&choose(&rig, ("cut.csv", text.trim_end_matches("900\n")), &[]).await);
     let cut = settled(&rig, &cut).await;
     assert!(cut.contains("It would be refused"), "{cut}");
