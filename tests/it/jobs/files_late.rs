@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use headend::clock::{Clock, SteppedClock};
 use headend::ingest::IngestOptions;
@@ -150,6 +151,48 @@ async fn a_value_that_a_person_rejected_does_not_come_back_by_a_newer_file() {
     let told = import(&rig, &better, at(16, 20)).await;
     assert_eq!((told.counts.replaced, stands(&rig).await), (8, 8), "{told:?}");
     rig.sound().await;
+}
+
+#[tokio::test]
+async fn what_a_person_decides_while_a_file_is_compared_stands_and_is_counted_so() {
+    let test = "what_a_person_decides_while_a_file_is_compared_stands_and_is_counted_so";
+    let Some((mut rig, _)) = estimated(test).await else { return };
+    let wild: Vec<(UtcTime, i64)> = (70..78).map(|slot| (at(12, slot + 1), 7_000_000)).collect();
+    rig.arrive(&wild, QualityStatus::Suspect, at(14, 10)).await;
+    rig.pass(at(14, 20)).await;
+    // The estimation is held while the values of the file are compared with it.
+    let person = rig.database.client().await.unwrap();
+    person
+        .batch_execute("BEGIN; SELECT FROM estimation WHERE estimation_no = 1 FOR UPDATE")
+        .await
+        .unwrap();
+    let decides = async {
+        let waits = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+            AND datname = current_database()";
+        while rig.text(waits).await == "0" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let edit = "INSERT INTO interval_exception (starts_at, recorded_at, value, rule_mask, \
+                meter_id, channel, version, status, flags, method, reason, source, actor, note) \
+            SELECT x.starts_at, to_timestamp($1::int8), 1000, 0, x.meter_id, x.channel, \
+                x.last + 1, 6, x.flags, 12, 3, 4, 'anna', 'read by hand' \
+            FROM (SELECT DISTINCT ON (starts_at) *, \
+                    max(version) OVER (PARTITION BY starts_at) AS last \
+                FROM interval_exception ORDER BY starts_at, lane, version DESC) x \
+            WHERE x.estimation_no = 1 ORDER BY x.starts_at LIMIT 3";
+        assert_eq!(person.execute(edit, &[&at(14, 39).seconds()]).await.unwrap(), 3);
+        person.batch_execute("COMMIT").await.unwrap();
+    };
+    let newer = late();
+    let (told, ()) = tokio::join!(import(&rig, &newer, at(14, 40)), decides);
+    assert_eq!((told.counts.conflicting, told.counts.replaced), (8, 5), "{told:?}");
+    let outcomes =
+        "SELECT string_agg(outcome::text, '' ORDER BY starts_at, value) FROM read_conflict";
+    assert_eq!(rig.text(outcomes).await, "11122222");
+    let best = rig.slots(at(12, 70), at(12, 78)).await;
+    let edited = best.iter().filter(|slot| slot.status == QualityStatus::Edited).count();
+    assert_eq!((edited, best[3].value), (3, newer[3].1), "{best:?}");
+    assert_eq!(rig.text("SELECT count(*)::text FROM true_up").await, "5");
 }
 
 #[tokio::test]
