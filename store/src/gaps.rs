@@ -3,8 +3,8 @@
 //! A slot is due when the delivery lag of its channel has passed since its end. The calendar of a
 //! channel starts when its meter was entered, or with the first reading that had waited for that
 //! (history that is imported later makes no gaps), and moves on with every check, whether anything
-//! arrives or not. Slots lie on the grid of UTC, days that a device counts itself ([`daily`]) end at
-//! its local midnight.
+//! arrives or not. Slots lie on the grid of UTC, days that a device counts itself ([`daily`]) end
+//! at its local midnight.
 
 use metering::UtcTime;
 

@@ -272,8 +272,9 @@ pub struct ChannelInfo {
     pub valid_from: UtcTime,
     /// `UtcTime::MAX` when in use.
     pub valid_to: UtcTime,
-    /// Slots are expected from here on: the channel is valid and its meter was entered, or the first
-    /// reading that had waited for that began. Earlier history may be imported, but nobody misses it.
+    /// Slots are expected from here on: the channel is valid and its meter was entered, or the
+    /// first reading that had waited for that began. Earlier history may be imported, but nobody
+    /// misses it.
     pub expected_from: UtcTime,
 }
 
