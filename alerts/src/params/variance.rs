@@ -22,11 +22,11 @@ macro_rules! variance_params {
         "More than this share of the meters of a commodity and zone on one day: weather, in per cent."
             var_fleet_pct = 5 "%", 1..=100, Default;
         "But never for fewer meters than this."
-            var_fleet_min = 5 "", 2..=1000, Default;
+            var_fleet_min = 3 "", 2..=1000, Default;
         "From this change of a whole group's use on it counts as moved, in per cent; a meter must then stand out from it too."
             var_moved_pct = 10 "%", 1..=1000, Default;
         "Fewer judged meters than this are no group to stand out from."
-            var_crowd_min = 8 "", 5..=1000, Default;
+            var_crowd_min = 5 "", 5..=1000, Default;
         "Heating degrees are counted below this daily mean, in hundredths of a degree C; without temperatures (`headend rules weather`) the weather is not evaluable and nothing is adjusted."
             weather_heat_below_cc = 1550 "1/100 C", -1000..=3000, Default;
         "Cooling degrees are counted above this daily mean, in hundredths of a degree C."

@@ -5,7 +5,7 @@
 //! days or z > 8 once. Low: z < -4.5 on 3 of 4 days. Clears after two days with |z| < 2.5.
 //!
 //! Our decisions, all `default`: a finding waits until the whole group (commodity and zone) has had
-//! time to close the day; if more than 5 % of it, and five at least, are strange on the same day,
+//! time to close the day; if more than 5 % of it, and three at least, are strange on the same day,
 //! it is the weather and only one notice is given. Where the whole group has moved by 10 % or more
 //! on
 //! that day (its median of use over usual use; where the log brings no temperatures the group stands

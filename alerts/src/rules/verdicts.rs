@@ -291,7 +291,9 @@ fn fails(whose: Whose<'_>, rule: RuleId, fail: Fail, env: &mut Env) {
     let demand_billed = env.network.is(whose.place, Is::DEMAND_BILLED);
     let Some(policy) = policy(rule, demand_billed) else { return };
     let untrusted = rule == RuleId::ING_CLK && headend::clock_is_wrong(env);
-    if untrusted || in_exchange(whose.meter, rule, fail.to) {
+    // What flows into a district or through a node is judged by its balance.
+    let nobodys = rule == RuleId::INT_HILO && !whose.meter.is_customers();
+    if untrusted || nobodys || in_exchange(whose.meter, rule, fail.to) {
         return;
     }
     if let Some(link) = env.network.link_mut(whose.place) {

@@ -296,6 +296,29 @@ fn var_gives_one_notice_for_weather() {
     "#]].assert_eq(&log.text());
 }
 
+/// Seven gas meters of which some use a day much more than usual.
+fn seven(days: [i64; 7]) -> String {
+    let mut log = Log::default();
+    for (id, last) in (1..).zip(days) {
+        let asset = meter(&format!("gas 1h id={id}"));
+        log.push(at("10-05"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+        fill(&mut log, &asset, &weeks_then(&[last, 420, 420]));
+    }
+    log.sort_by_log_time();
+    log.text()
+}
+
+#[test]
+fn var_of_a_few_meters_is_the_first_cold_day_too() {
+    let notice = seven([1_500, 1_500, 1_500, 420, 420, 420, 420]);
+    assert!(notice.contains("WEATHER_EVENT") && !notice.contains("HIGH_CONSUMPTION"), "{notice}");
+    // All use more: the one that uses most does not stand out from them, few as they are.
+    let moved = seven([740, 640, 600, 560, 560, 540, 520]);
+    assert!(!moved.contains("HIGH_CONSUMPTION"), "{moved}");
+    let alone = seven([1_500, 420, 420, 420, 420, 420, 420]);
+    assert!(alone.contains("raised VAR-HIGH meter 1 HIGH_CONSUMPTION P3"), "{alone}");
+}
+
 #[test]
 fn var_waits_for_the_leak_that_explains_it() {
     let mut series = String::new();

@@ -348,3 +348,17 @@ fn what_a_person_can_act_on_is_told_the_value_that_is_off_by_a_factor() {
     let measured = told[0].evidence.iter().find(|fact| fact.key == "measured").unwrap();
     assert_eq!((measured.value, measured.text.as_str()), (408_217, "408.217"));
 }
+
+#[test]
+fn high_use_at_the_inlet_of_a_district_is_judged_by_its_balance() {
+    let told = |who: &str| {
+        let asset = meter(who);
+        let mut log = Log::default();
+        log.push(at("11-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+        let high = found_kind(&asset, (17, kind::HIGH), Outcome::Fail, "11-02");
+        log.push(at("11-03 03:00"), vec![high, LogRecord::Tick]);
+        log.text()
+    };
+    assert!(told("water 1h").contains("raised INT-HILO meter 1 HIGH_CONSUMPTION P3"));
+    assert_eq!(told("water 1h role=zone_inlet"), "");
+}
