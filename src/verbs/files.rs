@@ -128,8 +128,8 @@ fn line(row: FileRow, zone: &TimeZone) -> Vec<Cell> {
     cells
 }
 
-/// What became of a file's records and readings. `conflicting` differed from what was stored: part of
-/// them took its place, the others are kept beside it, which is known when they are `stored`.
+/// What became of a file's records and readings. `conflicting` differed from what was stored: part
+/// of them took its place, the others are kept beside it, which is known when they are `stored`.
 pub(super) fn counted(counts: &FileCounts, stored: bool) -> [(&'static str, Cell); 9] {
     let beside = counts.conflicting.saturating_sub(counts.replaced);
     [

@@ -43,7 +43,7 @@ pub(super) enum VeeVerb {
         #[command(flatten)]
         output: Output,
     },
-    /// Puts values in place of what stands there, one per interval, in Wh, L or as `vee show` has them.
+    /// Puts values in place of what stands there, one per interval, in Wh or L as `vee show` has.
     Edit {
         #[command(flatten)]
         act: DecideArgs,

@@ -38,7 +38,10 @@ pub enum VeeError {
     NoChannel(MeterId, ChannelNo),
     #[error("a decision on readings needs a reason and a name")]
     NoReason,
-    #[error("the range must hold whole intervals of the channel ({}) and at most 100 days", length(*.len_s))]
+    #[error(
+        "the range must hold whole intervals of the channel ({}) and at most 100 days",
+        length(*.len_s)
+    )]
     Range { len_s: i32 },
     #[error("the interval that ends at {end} is not over yet: it is now {now}")]
     Future { end: Moment, now: Moment },
