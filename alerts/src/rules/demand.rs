@@ -1,5 +1,7 @@
 //! #28 VAR-DMD: the demand of an interval is far above the largest of the last twelve months, or
 //! above the contract. Commercial electricity only. It marks the bill, staff are told, and it opens no issue.
+//! After rules have learned anew, the months are those that they learned from: the evidence says
+//! how many.
 
 use metering::{ChannelNo, Commodity, EventCode, Severity};
 
@@ -61,6 +63,8 @@ pub(crate) fn slot_filled(meter: &mut Meter, at: usize, (end, value): (i64, i64)
     report.severity = Severity::P3;
     report.evidence.push(Evidence::milli("measured", power, "W"));
     report.evidence.push(Evidence::milli("threshold", limit, "W"));
+    let known = i64::try_from(months).unwrap_or_default();
+    report.evidence.push(Evidence::number("months_known", known, "months"));
     env.book.assert(report, env.at, &mut env.out);
 }
 
