@@ -393,7 +393,7 @@ fn wtr_cont_of_a_small_leak_opens_an_issue_after_three_days() {
 fn the_rate_of_a_leak_is_that_of_full_hours_and_follows_it() {
     let asset = meter("water 1h");
     let mut log = Log::default();
-    log.push(super::at("11-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+    log.push(at("11-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
     let series = "11-01 00:00 +2h 0 | 11-01 02:00 +1h 41 | 11-01 03:00 +239h 91 \
                   | 11-11 02:00 +72h 45 | 11-14 02:00 +1h 20 | 11-14 03:00 +26h 0";
     fill(&mut log, &asset, series);
