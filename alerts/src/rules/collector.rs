@@ -206,12 +206,20 @@ fn look_for_outage(collector: &mut Collector, meters: &[Meter], env: &mut Env) {
     let most_heard = found.n > 0
         && i64::from(found.heard) * 100
             >= i64::from(found.n) * (100 - env.params.collector_stale_pct);
+    let most_heard = most_heard && heard_since_the_miss(collector, meters);
     let cause = if beat_lost && !silent && (through || most_heard) {
         Cause::Backhaul
     } else {
         Cause::CollectorOutage
     };
     report(collector, cause, found, env);
+}
+
+/// Some meter was heard after a heartbeat was missed; before that the collector may have worked.
+fn heard_since_the_miss(collector: &Collector, meters: &[Meter]) -> bool {
+    let missed = collector.first_missed();
+    let members = collector.members.iter().filter_map(|place| meters.get(*place as usize));
+    members.into_iter().any(|meter| meter.heard_at.s() > missed)
 }
 
 fn report(collector: &Collector, cause: Cause, found: Members, env: &mut Env) {

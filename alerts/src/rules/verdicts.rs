@@ -12,7 +12,9 @@ mod causes;
 mod kept;
 mod policy;
 
-use metering::{ChannelNo, DeviceFlags, Finding, Outcome, RuleMask, Severity, WorkOrderKind};
+use metering::{
+    ChannelNo, Commodity, DeviceFlags, Finding, Outcome, RuleMask, Severity, WorkOrderKind,
+};
 
 use crate::alerts::{AlertKey, Report, seconds};
 use crate::cause::Cause;
@@ -423,13 +425,16 @@ fn raise(whose: Whose<'_>, rule: RuleId, (first, fails): (Fail, &[Fail]), env: &
         Evidence::instant("window_to", seconds(newest.to)),
         Evidence::number("failures", i64::try_from(fails.len()).unwrap_or(0), "windows"),
         Evidence::number("condition", i64::from(newest.kind), ""),
-        measured(rule, newest.detail),
+        measured((rule, whose.meter.commodity), newest.detail),
     ];
     env.book.assert(report, env.at, &mut env.out);
 }
 
-fn measured(rule: RuleId, detail: i64) -> Evidence {
-    if SHOWS_VALUE.contains(&rule) {
+fn measured((rule, commodity): (RuleId, Commodity), detail: i64) -> Evidence {
+    if rule == RuleId::REG_DEC {
+        let unit = if commodity == Commodity::Electricity { "Wh" } else { "L" };
+        Evidence::milli("fell_by", detail, unit)
+    } else if SHOWS_VALUE.contains(&rule) {
         Evidence::milli("measured", detail, "")
     } else {
         Evidence::number("measured", detail, "")

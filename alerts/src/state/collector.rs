@@ -90,4 +90,10 @@ impl Collector {
             && self.beat_at != NEVER
             && env.now - env.watch.silent_from(self.beat_at) >= limit_s
     }
+
+    /// When the first heartbeat was missed. Who was heard before that may have been heard through a
+    /// collector that still worked.
+    pub(crate) fn first_missed(&self) -> i64 {
+        self.beat_at.saturating_add(i64::from(self.heartbeat_s))
+    }
 }

@@ -219,6 +219,19 @@ fn com_coll_is_backhaul_while_its_meters_are_heard_by_others() {
 }
 
 #[test]
+fn com_coll_counts_nobody_heard_before_the_first_missed_heartbeat() {
+    let mut net = Net::new();
+    net.run("11-02 00:00", 40, |_| true, own);
+    // It still hears its meters once after its last heartbeat, and dies before the next.
+    net.run("11-02 10:00", 1, |id| id == 2, own);
+    net.run("11-02 10:15", 30, |id| id == 2, |id| own(id).filter(|via| *via == 2));
+    expect![[r#"
+        11-02 10:45 raised COM-COLL collector 1 COLLECTOR_OUTAGE P1 since 11-02 09:59
+    "#]]
+    .assert_eq(&net.log.text());
+}
+
+#[test]
 fn com_coll_does_without_heartbeats_when_too_many_meters_fall_silent() {
     let mut net = Net::new();
     net.run("11-02 00:00", 40, |id| id == 2, own);

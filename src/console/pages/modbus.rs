@@ -342,9 +342,10 @@ impl UnitLine {
                 UnitState::Unreached => "gateway not reached",
             },
             good: !is_bad(unit.state),
-            last: unit
-                .last_answer
-                .map_or_else(|| "never".to_owned(), |at| format!("{} ago", words::age(at, now))),
+            last: unit.last_answer.map_or_else(
+                || "none since the start".to_owned(),
+                |at| format!("{} ago", words::age(at, now)),
+            ),
             // Of a gateway that is not reached, its own line says why.
             fault: if is_bad(unit.state) && unit.state != UnitState::Unreached {
                 fault(unit.last_fault.as_ref(), now)
