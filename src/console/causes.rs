@@ -161,7 +161,7 @@ pub(super) fn instant(evidence: &[Evidence], key: &str) -> Option<UtcTime> {
 
 /// The fact in short, for the second line of a list: what was measured, else how many.
 pub(super) fn snippet(evidence: &[Evidence]) -> String {
-    let telling = ["measured", "meters", "silence", "flagged_telegrams"];
+    let telling = ["measured", "fell_by", "meters", "silence", "flagged_telegrams"];
     let found = telling.iter().find_map(|key| fact(evidence, key));
     found.map(said).unwrap_or_default()
 }

@@ -132,6 +132,9 @@ pub fn plan(
             if !transition.annunciate && parent.is_none() {
                 return Vec::new();
             }
+            if current.is_some_and(|view| was_ended(transition, view)) {
+                return Vec::new();
+            }
             match current.filter(|view| comes_back(transition, view)) {
                 Some(view) => reopen(transition, view, "the same cause came back"),
                 None => vec![open(transition, current, parent)],
@@ -141,6 +144,20 @@ pub fn plan(
         (TransitionKind::Retracted, Some(view)) => retracted(transition, view),
         (TransitionKind::Cleared | TransitionKind::Retracted, None) => Vec::new(),
     }
+}
+
+/// More of a condition whose issue ended while it held: whoever ended it knew of it. What is worse,
+/// or has another cause, they did not know.
+fn was_ended(transition: &AlertTransition, view: &IssueView) -> bool {
+    !is_news(transition, view)
+        && view.closed_at.is_some_and(|closed_at| transition.condition_start < closed_at)
+}
+
+/// Not only another figure of what the issue says already.
+fn is_news(transition: &AlertTransition, view: &IssueView) -> bool {
+    transition.kind == TransitionKind::Raised
+        || transition.severity < view.severity
+        || transition.cause != view.cause
 }
 
 /// Late values that came, a peer drop, a high bill to come: facts about the issue, which neither
@@ -232,7 +249,7 @@ fn hit(
     view: &IssueView,
     parent: Option<&IssueView>,
 ) -> Vec<IssueChange> {
-    if view.state == State::FixedPending && transition.annunciate {
+    if view.state == State::FixedPending && transition.annunciate && is_news(transition, view) {
         return reopen(transition, view, "verification failed: the condition came back");
     }
     let mut changes = Vec::new();

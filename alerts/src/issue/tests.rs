@@ -149,6 +149,24 @@ fn an_alert_opens_hits_reopens_or_does_nothing() {
     check(&alert(Raised, LEAK, Severity::P3, 9), Some(&view(State::Closed, LEAK)), "open");
     check(&raised, Some(&view(State::FixedPending, LEAK)), "REOPENED, OPEN, evidence");
     check(&raised, Some(&view(State::Open, LEAK)), "evidence");
+    // Another figure of what staff ended, or wait for the proof of, is no new trouble.
+    let another = alert(Updated, LEAK, Severity::P3, 2);
+    let ended = |state| IssueView { closed_at: Some(at(1)), ..view(state, LEAK) };
+    for state in [State::FalsePositive, State::Dismissed, State::Closed] {
+        check(&another, Some(&ended(state)), "");
+        check(
+            &alert(Updated, BURST, Severity::P3, 2),
+            Some(&ended(state)),
+            match state {
+                State::Closed => "REOPENED, OPEN, escalate P3 BURST_CUSTOMER_SIDE",
+                _ => "open",
+            },
+        );
+    }
+    check(&alert(Updated, LEAK, Severity::P2, 2), Some(&ended(State::FalsePositive)), "open");
+    let before = IssueView { closed_at: Some(at(-1)), ..view(State::FalsePositive, LEAK) };
+    check(&another, Some(&before), "open");
+    check(&another, Some(&view(State::FixedPending, LEAK)), "evidence");
     check(
         &alert(Raised, BURST, Severity::P1, 2),
         Some(&view(State::Open, LEAK)),

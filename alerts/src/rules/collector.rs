@@ -206,7 +206,7 @@ fn look_for_outage(collector: &mut Collector, meters: &[Meter], env: &mut Env) {
     let most_heard = found.n > 0
         && i64::from(found.heard) * 100
             >= i64::from(found.n) * (100 - env.params.collector_stale_pct);
-    let most_heard = most_heard && heard_since_the_miss(collector, meters);
+    let most_heard = most_heard && heard_since_the_miss(collector, meters, env);
     let cause = if beat_lost && !silent && (through || most_heard) {
         Cause::Backhaul
     } else {
@@ -215,11 +215,16 @@ fn look_for_outage(collector: &mut Collector, meters: &[Meter], env: &mut Env) {
     report(collector, cause, found, env);
 }
 
-/// Some meter was heard after a heartbeat was missed; before that the collector may have worked.
-fn heard_since_the_miss(collector: &Collector, meters: &[Meter]) -> bool {
+/// Most meters were heard after a heartbeat was missed; before that the collector may have worked.
+fn heard_since_the_miss(collector: &Collector, meters: &[Meter], env: &Env) -> bool {
     let missed = collector.first_missed();
     let members = collector.members.iter().filter_map(|place| meters.get(*place as usize));
-    members.into_iter().any(|meter| meter.heard_at.s() > missed)
+    let (mut known, mut heard) = (0, 0);
+    for meter in members.filter(|meter| meter.heard_at.s() >= missed - WEEK_S) {
+        known += 1;
+        heard += i64::from(meter.heard_at.s() > missed);
+    }
+    heard > 0 && heard * 100 >= known * (100 - env.params.collector_stale_pct)
 }
 
 fn report(collector: &Collector, cause: Cause, found: Members, env: &mut Env) {
@@ -256,6 +261,7 @@ fn look_for_end(collector: &mut Collector, _place: u32, meters: &[Meter], env: &
         } else if !is_backhaul
             && !silent
             && most_heard
+            && heard_since_the_miss(collector, meters, env)
             && env.now - collector.outage_from <= 2 * cadence_s(collector, meters) + LATE_BEAT_S
         {
             // Its meters never fell silent: they are heard through others.

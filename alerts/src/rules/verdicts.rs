@@ -432,7 +432,8 @@ fn raise(whose: Whose<'_>, rule: RuleId, (first, fails): (Fail, &[Fail]), env: &
 
 fn measured((rule, commodity): (RuleId, Commodity), detail: i64) -> Evidence {
     if rule == RuleId::REG_DEC {
-        let unit = if commodity == Commodity::Electricity { "Wh" } else { "L" };
+        let energy = matches!(commodity, Commodity::Electricity | Commodity::Heat);
+        let unit = if energy { "Wh" } else { "L" };
         Evidence::milli("fell_by", detail, unit)
     } else if SHOWS_VALUE.contains(&rule) {
         Evidence::milli("measured", detail, "")

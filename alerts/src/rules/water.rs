@@ -388,11 +388,12 @@ fn report(meter: &Meter, channel: &Channel, rule: RuleId, episode: &Episode, env
     let window =
         episode.window.unwrap_or_else(|| Window::new((episode.start, episode.shown), 0, 0));
     report.until = window.to;
+    let shown = if rule == RuleId::WTR_CONT { window.rate.mlph } else { window.least };
     report.evidence = vec![
         Evidence::number("channel", i64::from(channel.no), ""),
         Evidence::instant("window_from", seconds(window.from)),
         Evidence::instant("window_to", seconds(window.to)),
-        Evidence::milli("measured", window.rate.mlph, "L/h"),
+        Evidence::milli("measured", shown, "L/h"),
     ];
     if rule == RuleId::WTR_CONT {
         of_leak(&mut report, channel, window, env);

@@ -222,9 +222,11 @@ fn com_coll_is_backhaul_while_its_meters_are_heard_by_others() {
 fn com_coll_counts_nobody_heard_before_the_first_missed_heartbeat() {
     let mut net = Net::new();
     net.run("11-02 00:00", 40, |_| true, own);
-    // It still hears its meters once after its last heartbeat, and dies before the next.
-    net.run("11-02 10:00", 1, |id| id == 2, own);
-    net.run("11-02 10:15", 30, |id| id == 2, |id| own(id).filter(|via| *via == 2));
+    // It hears all its meters once more after its last heartbeat, and dies before the next.
+    net.log.push(at("11-02 10:01"), vec![LogRecord::Tick]);
+    let heard_all = net.meters[..40].iter().map(|asset| heard(asset, Some(1))).collect();
+    net.log.push(at("11-02 10:05"), heard_all);
+    net.run("11-02 10:00", 8, |id| id == 2, |id| own(id).filter(|via| *via == 2));
     expect![[r#"
         11-02 10:45 raised COM-COLL collector 1 COLLECTOR_OUTAGE P1 since 11-02 09:59
     "#]]

@@ -291,22 +291,32 @@ fn var_dmd_marks_an_hour_far_above_the_year() {
         let mut log = Log::default();
         log.push(at("09-20"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
         fill(&mut log, asset, text);
+        let told = log.run();
+        let months = |id: &str| {
+            let one = told
+                .iter()
+                .find(|one| one.rule.to_string() == "VAR-DMD" && id.contains("raised"))?;
+            one.evidence.iter().find(|fact| fact.key == "months_known").map(|fact| fact.value)
+        };
         log.text()
             .lines()
             .filter(|line| line.contains("VAR-DMD"))
-            .map(|l| format!("{l}\n"))
+            .map(|line| match months(line) {
+                Some(months) => format!("{line}, {months} months known\n"),
+                None => format!("{line}\n"),
+            })
             .collect()
     };
     let shop = meter("electricity 1h class=small_commercial");
     expect![[r#"
-        11-04 06:02 raised VAR-DMD meter 1 HIGH_CONSUMPTION P3 since 11-04 05:00
+        11-04 06:02 raised VAR-DMD meter 1 HIGH_CONSUMPTION P3 since 11-04 05:00, 3 months known
     "#]]
     .assert_eq(&own(series, &shop));
     assert_eq!(own(series, &meter("electricity 1h")), "");
     let mut bound = meter("electricity 1h class=large_commercial");
     bound.detail.contract_demand_mw = 11_000_000;
     expect![[r#"
-        11-01 06:02 raised VAR-DMD meter 1 HIGH_CONSUMPTION P3 since 11-01 05:00
+        11-01 06:02 raised VAR-DMD meter 1 HIGH_CONSUMPTION P3 since 11-01 05:00, 1 months known
     "#]]
     .assert_eq(&own("11-01 00:00 +5h 9000 | 11-01 05:00 +1h 11500", &bound));
 }

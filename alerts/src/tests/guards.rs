@@ -329,14 +329,19 @@ fn a_register_that_falls_says_by_how_much() {
         }
         records.push(register(&asset, when, (9_000_000 - less, true)));
         log.push(when, records);
-        only(&log, "REG-DEC")
+        let told = log.run();
+        let mut facts = told.iter().flat_map(|one| &one.evidence);
+        let fell_by = facts.find(|fact| fact.key == "fell_by").map(|fact| fact.text.clone());
+        (only(&log, "REG-DEC"), fell_by.unwrap_or_default())
     };
-    let raised =
-        |cause: &str| format!("03-12 06:00 raised REG-DEC meter 1 {cause} P2 since 03-12 06:00\n");
-    assert_eq!(falls("water 1h", 4_000, 0), raised("BACKFLOW"));
-    assert_eq!(falls("water 1h", 40_000, 0), raised("REGISTER_DECREASE"));
-    assert_eq!(falls("electricity 1h", 40_000, 0), raised("REGISTER_DECREASE"));
-    assert_eq!(falls("electricity 1h", 40_000, 39_000), raised("REVERSE_ROTATION"));
+    let raised = |cause: &str, less: &str| {
+        let line = format!("03-12 06:00 raised REG-DEC meter 1 {cause} P2 since 03-12 06:00\n");
+        (line, less.to_owned())
+    };
+    assert_eq!(falls("water 1h", 4_000, 0), raised("BACKFLOW", "4 L"));
+    assert_eq!(falls("water 1h", 40_000, 0), raised("REGISTER_DECREASE", "40 L"));
+    assert_eq!(falls("electricity 1h", 40_000, 0), raised("REGISTER_DECREASE", "40 Wh"));
+    assert_eq!(falls("electricity 1h", 40_000, 39_000), raised("REVERSE_ROTATION", "40 Wh"));
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn what_words(
     let limit = fact("threshold").map(|limit| format!(" (limit {limit})")).unwrap_or_default();
     match row.cause.as_str() {
         "LEAK_CUSTOMER_SIDE" | "LEAK_INTERMITTENT" => format!(
-            "Water has not stopped flowing since {since}, {lasted} by now; the least was \
+            "Water has not stopped flowing since {since}, {lasted} by now, lately at \
              {measured}{limit}."
         ),
         "BURST_CUSTOMER_SIDE" => {

@@ -39,7 +39,8 @@ const CHANNELS: &str = "SELECT c.channel, c.field, c.reading_type, c.kind, c.uni
      c.cap_per_hour, c.delivery_lag_s, c.valid_from, c.valid_to, \
      coalesce(e.begins_at, greatest(c.valid_from, m.created_at)) FROM meter_channel c \
      JOIN meter m ON m.meter_id = c.meter_id \
-     LEFT JOIN expected_through e ON e.meter_id = c.meter_id AND e.channel = c.channel WHERE c.meter_id = $1 ORDER BY c.channel";
+     LEFT JOIN expected_through e ON e.meter_id = c.meter_id AND e.channel = c.channel \
+     WHERE c.meter_id = $1 ORDER BY c.channel";
 
 /// Where did the meter stand?
 const INSTALLATIONS: &str = "SELECT u.code, u.address, u.account_no, i.valid_from, i.valid_to \
