@@ -47,7 +47,7 @@ pub use bundle::{BUILT_IN, Bundle, BundleErrors};
 pub use cause::{Cause, Family, UnknownWord};
 pub use engine::Engine;
 pub use params::{Mark, Mode, PARAMS, ParamError, ParamInfo, Params, RuleSettings};
-pub use rebuild::KnownAlert;
+pub use rebuild::{KnownAlert, KnownLeak};
 pub use rule::{CATALOGUE, RuleId, RuleInfo};
 pub use rules::dma::{
     ili_x100, leak_per_day_ml, net_night_flow_mlph, uarl_gal_per_day, uarl_l_per_day, water_losses,

@@ -32,6 +32,17 @@ pub struct KnownAlert {
     pub condition_start: UtcTime,
     /// An issue stands for it.
     pub has_issue: bool,
+    /// Of WTR-CONT (#38).
+    pub leak: Option<KnownLeak>,
+}
+
+/// What was told of a leak that lasts: the newest rate, and what had leaked up to `to`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KnownLeak {
+    pub ml_per_day: i64,
+    /// Event time.
+    pub to: UtcTime,
+    pub leaked_ml: i64,
 }
 
 impl Engine {

@@ -105,12 +105,13 @@ impl Evidence {
         Self { key, value, unit, text: format!("{value} {unit}").trim_end().to_owned() }
     }
 
-    pub(crate) fn instant(key: &'static str, at: UtcTime) -> Self {
+    /// An instant, in microseconds since 1970.
+    pub fn instant(key: &'static str, at: UtcTime) -> Self {
         Self { key, value: at.micros(), unit: "us", text: at.to_string() }
     }
 
     /// A quantity in thousandths of `unit`, shown with three digits or fewer.
-    pub(crate) fn milli(key: &'static str, milli: i64, unit: &'static str) -> Self {
+    pub fn milli(key: &'static str, milli: i64, unit: &'static str) -> Self {
         let text = format!("{} {unit}", milli_text(milli)).trim_end().to_owned();
         Self { key, value: milli, unit, text }
     }

@@ -21,6 +21,7 @@ impl AlertBook {
         active.cause = known.cause;
         active.severity = known.severity;
         active.annunciated |= known.has_issue;
+        self.know_rate(key, known.leak);
         true
     }
 
@@ -53,6 +54,7 @@ impl AlertBook {
                 due: NEVER,
             },
         );
+        self.know_rate(key, known.leak);
         true
     }
 }

@@ -1,7 +1,10 @@
 //! What flows out through a leak was told with its alert. A rate that changed is told again, once a
-//! day at most, and what leaked is summed by the rates of its time.
+//! day at most, and what leaked is summed by the rates of its time. Between two of these tellings,
+//! and up to the first, the newest rate counts: of a leak that is told only when it has lasted long,
+//! as late data show it, the sum is that of its last window's rate.
 
 use super::{AlertBook, AlertKey, Report};
+use crate::rebuild::KnownLeak;
 use crate::snapshot::snap_struct;
 use crate::transition::Evidence;
 
@@ -73,6 +76,18 @@ impl AlertBook {
                 && (rate.mlph - told.mlph).saturating_abs() * 100
                     > told.mlph.saturating_mul(CHANGED_PCT)
         })
+    }
+
+    /// The store knows what was told of the rate. Without that the sum of the alert begins anew, for
+    /// the store has none either.
+    pub(super) fn know_rate(&mut self, key: &AlertKey, known: Option<KnownLeak>) {
+        match known {
+            Some(KnownLeak { ml_per_day, to, leaked_ml }) => {
+                let told = ToldRate { to: to.seconds(), mlph: ml_per_day / 24, leaked: leaked_ml };
+                self.rates.insert(*key, told);
+            }
+            None => drop(self.rates.remove(key)),
+        }
     }
 
     /// Adds to the report of an alert that began at `start` what has leaked; it is told.

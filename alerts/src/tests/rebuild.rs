@@ -6,7 +6,7 @@ use metering::{
 
 use super::{Log, at, collector, event, fill, heard, interval, meter, text};
 use crate::manage::{AlarmKey, Desk, DeskParams, Said};
-use crate::{AlertTransition, Engine, KnownAlert, Params, TransitionKind};
+use crate::{AlertTransition, Engine, KnownAlert, KnownLeak, Params, TransitionKind};
 
 fn leaking() -> (MeterAsset, Log) {
     let asset = meter("water 15min");
@@ -17,6 +17,12 @@ fn leaking() -> (MeterAsset, Log) {
 }
 
 fn known(one: &AlertTransition) -> KnownAlert {
+    let fact = |key: &str| one.evidence.iter().find(|fact| fact.key == key).map(|fact| fact.value);
+    let leak = fact("leak_per_day").zip(fact("leaked")).map(|(ml_per_day, leaked_ml)| KnownLeak {
+        ml_per_day,
+        to: UtcTime::from_micros(fact("window_to").unwrap()),
+        leaked_ml,
+    });
     KnownAlert {
         alert_id: one.alert_id.clone(),
         rule: one.rule.no,
@@ -26,6 +32,7 @@ fn known(one: &AlertTransition) -> KnownAlert {
         severity: one.severity,
         condition_start: one.condition_start,
         has_issue: one.annunciate,
+        leak,
     }
 }
 
@@ -68,6 +75,40 @@ fn what_both_hold_goes_on_under_its_own_name() {
     assert_eq!(cleared.len(), 1, "{out:#?}");
     assert_eq!(cleared[0].kind, TransitionKind::Cleared);
     assert_eq!(cleared[0].alert_id, told.alert_id);
+}
+
+#[test]
+fn the_sum_of_a_leak_goes_on_where_the_store_has_it() {
+    let (asset, log) = leaking();
+    let (whole, said) = run(&log);
+    let mut told = known(said.last().unwrap());
+    // It began before all that was learned: 5,000 L have leaked, at 36 L/h in the end.
+    told.condition_start = at("10-20");
+    let (rule, channel) = (crate::RuleId::WTR_CONT, said.last().unwrap().channel);
+    told.alert_id = crate::alert_id(rule, told.subject, channel, told.condition_start);
+    let (to, day) = (at("11-03 16:00"), 36_000 * 24);
+    told.leak = Some(KnownLeak { ml_per_day: day, to, leaked_ml: 5_000_000 });
+    let bare = Log { frames: log.frames[..1].to_vec() };
+    // An engine that learned of the leak, and one that learned nothing of it.
+    for mut engine in [whole, run(&bare).0] {
+        assert_eq!(engine.reconcile(std::slice::from_ref(&told), at("11-01")), []);
+        engine.resume_at(1_000);
+        let mut more = Log::default();
+        fill(&mut more, &asset, "11-03 16:00 +50h 18");
+        let (mut out, mut seq) = (Vec::new(), 1_000);
+        for frame in more.frames {
+            let count = i64::try_from(frame.records.len()).unwrap();
+            engine.apply(&LoggedFrame { first_seq: seq, ..frame }, &mut out);
+            seq += count;
+        }
+        let twice = out.iter().find(|one| one.rule == rule).unwrap();
+        let fact = |key: &str| twice.evidence.iter().find(|fact| fact.key == key).unwrap().value;
+        let ran_s = (fact("window_to") - to.micros()) / 1_000_000;
+        let at_least = 5_000_000 + 36 * ran_s * 1_000 / 3_600;
+        assert_eq!((twice.kind, twice.condition_start), (TransitionKind::Updated, at("10-20")));
+        let leaked = fact("leaked");
+        assert!((at_least..at_least + 80 * 24_000).contains(&leaked), "{twice:#?}");
+    }
 }
 
 #[test]
@@ -229,6 +270,7 @@ fn an_outage_that_only_staff_know_ends_when_its_meters_are_heard() {
         severity: metering::Severity::P1,
         condition_start: at("10-30"),
         has_issue: true,
+        leak: None,
     };
     assert_eq!(engine.reconcile(&[outage], at("11-01")), []);
     assert_eq!(engine.active_alerts(), 1);

@@ -4,6 +4,7 @@ use alerts::{AlertTransition, Evidence, KnownAlert, RuleId, TransitionKind};
 use metering::{RuleNo, Severity, Subject, UtcTime};
 use serde_json::{Value, json};
 
+use super::leak::{self, said_columns};
 use crate::database::Connection;
 use crate::error::StoreError;
 use crate::types::Stamp;
@@ -19,10 +20,12 @@ const RECORD: &str = "\
         evidence = CASE WHEN excluded.evidence = '[]' THEN a.evidence ELSE excluded.evidence END";
 
 /// What was told and not taken back?
-const STANDING: &str = "\
-    SELECT alert_id, rule_no, subject_kind, subject_id, cause, family, severity, condition_start, \
-        issue_id IS NOT NULL \
-    FROM alert WHERE cleared_at IS NULL AND retracted_at IS NULL ORDER BY alert_id";
+const STANDING: &str = concat!(
+    "SELECT alert_id, rule_no, subject_kind, subject_id, cause, family, severity, condition_start, \
+        issue_id IS NOT NULL, ",
+    said_columns!(),
+    " FROM alert WHERE cleared_at IS NULL AND retracted_at IS NULL ORDER BY alert_id"
+);
 
 /// These are over.
 const END: &str = "\
@@ -51,7 +54,8 @@ pub(super) async fn standing(client: &Connection) -> Result<Standing, StoreError
 
 fn known(row: &tokio_postgres::Row) -> Option<KnownAlert> {
     let rule = RuleNo::new(u8::try_from(row.get::<_, i16>(1)).ok()?)?;
-    RuleId::from_number(rule.get())?;
+    let start = row.get::<_, Stamp>(7).0;
+    let leak = leak::known(row, 9, (RuleId::from_number(rule.get())?, start));
     Some(KnownAlert {
         alert_id: row.get(0),
         rule,
@@ -59,8 +63,9 @@ fn known(row: &tokio_postgres::Row) -> Option<KnownAlert> {
         cause: row.get::<_, &str>(4).parse().ok()?,
         family: row.get::<_, &str>(5).parse().ok()?,
         severity: Severity::from_number(row.get(6))?,
-        condition_start: row.get::<_, Stamp>(7).0,
+        condition_start: start,
         has_issue: row.get(8),
+        leak,
     })
 }
 
@@ -74,10 +79,12 @@ pub(super) async fn end(
     Ok(())
 }
 
+/// Keeps a transition, with what is to be known of its evidence from now on.
 pub(super) async fn record(
     client: &Connection,
     transition: &AlertTransition,
     issue_id: Option<&str>,
+    evidence: &[Evidence],
 ) -> Result<(), StoreError> {
     let query = StoreError::query("recording an alert");
     let at = Stamp(transition.at);
@@ -101,7 +108,7 @@ pub(super) async fn record(
                 &cleared,
                 &retracted,
                 &issue_id,
-                &evidence_json(&transition.evidence),
+                &evidence_json(evidence),
             ],
         )
         .await

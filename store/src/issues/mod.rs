@@ -200,8 +200,8 @@ async fn apply_one(
     } else {
         load::newest(client, key, told).await?.map(|view| view.issue_id)
     };
-    leak::note(client, transition, issue_id.as_deref()).await?;
-    alerts::record(client, transition, issue_id.as_deref()).await?;
+    let evidence = leak::note(client, transition, issue_id.as_deref()).await?;
+    alerts::record(client, transition, issue_id.as_deref(), &evidence).await?;
     Ok(applied)
 }
 
@@ -228,7 +228,7 @@ async fn tell_heir(
     log_seq: i64,
 ) -> Result<Applied, StoreError> {
     let note = format!("{} {} ({})", transition.rule, transition.kind, transition.subject.kind());
-    alerts::record(tx.client(), transition, Some(&heir)).await?;
+    alerts::record(tx.client(), transition, Some(&heir), &transition.evidence).await?;
     // The evidence of the other issue is of its own rule and stays.
     let evidence = Vec::new();
     let change =

@@ -2,7 +2,7 @@
 //! every change to it.
 
 use alerts::issue::State;
-use alerts::{AlertTransition, Cause, Family, RuleId, TransitionKind, alert_id};
+use alerts::{AlertTransition, Cause, Family, KnownLeak, RuleId, TransitionKind, alert_id};
 use metering::{Commodity, MeterId, Severity, Subject};
 use store::issues::{ActError, Issues, UserAct};
 use store::views::orders;
@@ -127,6 +127,67 @@ async fn what_leaked_is_counted_while_it_runs_and_settled_when_it_is_over() {
     let known = facts(90 * day).await;
     assert_eq!(known.verify_rule.as_deref(), Some("WTR-CONT"));
     assert!(known.verified_at.is_some());
+}
+
+/// As [`flowing`], with the sum by now.
+fn leaked(told: AlertTransition, per_day_ml: i64, until_s: i64, sum_ml: i64) -> AlertTransition {
+    let mut told = flowing(told, per_day_ml, until_s);
+    told.evidence.push(alerts::Evidence::milli("leaked", sum_ml, "L"));
+    told
+}
+
+const SUM: &str = "SELECT leak_volume FROM meter_issue ORDER BY number DESC LIMIT 1";
+
+#[tokio::test]
+async fn what_leaked_before_staff_were_told_is_of_the_issue_too() {
+    let test = "what_leaked_before_staff_were_told_is_of_the_issue_too";
+    let Some(database) = database(test).await else { return };
+    let issues = Issues::new(database.clone());
+    let day = 86_400;
+    // 8 L/h is for the record until it has lasted three days.
+    let mut raised = leaked(leak(1, TransitionKind::Raised, day), 192_000, day, 192_000);
+    raised.annunciate = false;
+    assert_eq!(apply(&issues, 1, &[raised]).await, (0, 0));
+    let told = leaked(leak(1, TransitionKind::Updated, 3 * day), 192_000, 3 * day, 576_000);
+    assert_eq!(apply(&issues, 2, &[told]).await.0, 1);
+    assert_eq!(number(&database, SUM).await, 576_000);
+    let standing = issues.standing().await.unwrap().known;
+    let known = KnownLeak { ml_per_day: 192_000, to: T0.plus_seconds(3 * day), leaked_ml: 576_000 };
+    assert_eq!(standing[0].leak, Some(known));
+}
+
+#[tokio::test]
+async fn a_leak_that_lasts_again_leaks_once() {
+    let Some(database) = database("a_leak_that_lasts_again_leaks_once").await else { return };
+    let issues = Issues::new(database.clone());
+    let day = 86_400;
+    let raised = leaked(leak(1, TransitionKind::Raised, day), 600_000, day, 600_000);
+    let worse = leaked(leak(1, TransitionKind::Updated, 4 * day), 900_000, 4 * day, 3_000_000);
+    let cleared = leak(1, TransitionKind::Cleared, 5 * day);
+    apply(&issues, 1, &[raised, worse.clone(), cleared.clone()]).await;
+    assert_eq!(number(&database, SUM).await, 3_900_000);
+    // Told again after a crash.
+    apply(&issues, 2, std::slice::from_ref(&cleared)).await;
+    apply(&issues, 3, &[worse, cleared]).await;
+    assert_eq!(number(&database, SUM).await, 3_900_000);
+    // Late slots show that it lasts, the last of them without a rate.
+    let lasts = leaked(leak(1, TransitionKind::Raised, 6 * day), 900_000, 6 * day, 4_800_000);
+    let bare = leak(1, TransitionKind::Updated, 7 * day);
+    apply(&issues, 4, &[lasts, bare]).await;
+    assert_eq!(number(&database, SUM).await, 4_800_000);
+    apply(&issues, 5, &[leak(1, TransitionKind::Cleared, 8 * day)]).await;
+    assert_eq!(number(&database, SUM).await, 6_600_000);
+    // Staff end the issue; what goes on without one is of the next that tells of it.
+    let act = UserAct::FalsePositive { note: "seen".to_owned() };
+    issues.act(1, None, &act, ("Ann", T0.plus_seconds(8 * day + 1))).await.unwrap();
+    apply(&issues, 6, &[leak(1, TransitionKind::Cleared, 8 * day)]).await;
+    let mut again = leaked(leak(1, TransitionKind::Raised, 10 * day), 900_000, 10 * day, 8_400_000);
+    again.severity = Severity::P1;
+    assert_eq!(apply(&issues, 7, &[again]).await.0, 1);
+    assert_eq!(number(&database, SUM).await, 1_800_000, "the former counts 6,600 L of it");
+    // It never was.
+    apply(&issues, 8, &[leak(1, TransitionKind::Retracted, 11 * day)]).await;
+    assert_eq!(number(&database, SUM).await, 0);
 }
 
 #[tokio::test]
