@@ -21,17 +21,21 @@ macro_rules! entered_at {
     };
 }
 
-/// The first thing that was measured in the 40 days before it was entered; NULL when nothing was.
+/// The first thing that was measured in the 40 days before it was entered, and had waited for that;
+/// NULL when nothing had. What a doubtful clock dates (suspect) begins nothing, nor does history that
+/// is imported once the meter is known.
 macro_rules! measured_before {
     () => {
         "least( \
             (SELECT r.starts_at FROM read_interval r WHERE r.meter_id = c.meter_id \
                 AND r.channel = c.channel AND r.starts_at < m.created_at AND r.starts_at >= \
                     greatest(c.valid_from, m.created_at - interval '40 days') \
+                AND r.received_at < m.created_at AND (r.flags & 15) NOT IN (2, 7) \
                 ORDER BY r.starts_at LIMIT 1), \
             (SELECT g.read_at FROM register_read g WHERE g.meter_id = c.meter_id \
                 AND g.channel = c.channel AND g.read_at < m.created_at AND g.read_at >= \
                     greatest(c.valid_from, m.created_at - interval '40 days') \
+                AND g.received_at < m.created_at AND (g.flags & 15) NOT IN (2, 7) \
                 ORDER BY g.read_at LIMIT 1))"
     };
 }

@@ -112,6 +112,36 @@ async fn the_calendar_begins_with_the_counter_that_waited_for_its_meter() {
 }
 
 #[tokio::test]
+async fn neither_a_wrong_clock_nor_an_import_begins_the_calendar() {
+    let test = "neither_a_wrong_clock_nor_an_import_begins_the_calendar";
+    let Some(database) = database(test).await else { return };
+    let entered = after(96 * 30);
+    let register = ChannelNo::new(2);
+    let mut meter = meter(900);
+    let mut second = meter.channels[0].clone();
+    (second.field, second.kind) = ("other".to_owned(), ChannelKind::Register);
+    meter.channels.push(second);
+    database.provision(&[meter], entered).await.unwrap();
+    // A clock that is weeks behind, before the meter was known, and a file of old days after that.
+    let doubted = SlotCode::new(QualityStatus::Suspect, DeviceFlags::NONE);
+    let (before, now) = (after(96 * 30 - 1), after(96 * 30 + 1));
+    let mut clock = IntervalRow { received_at: before, ..quarter(1, 0, 1) };
+    clock.reading.code = doubted;
+    let file = IntervalRow { received_at: now, ..quarter(1, 96, 1) };
+    let mut behind = RegisterRow { received_at: before, ..self::register(1, after(2), 7) };
+    behind.reading.code = doubted;
+    let mut told = RegisterRow { received_at: now, ..self::register(1, after(97), 8) };
+    for row in [&mut behind, &mut told] {
+        row.reading.reading.channel = register;
+    }
+    let (intervals, registers) = (vec![clock, file], vec![behind, told]);
+    let mut writer = Writer::new(database.clone());
+    let _ = writer.append(&Batch { intervals, registers, ..batch(now) }).await.unwrap();
+    let checked = Gaps::new(database.clone()).check(entered.plus_seconds(6 * 900)).await.unwrap();
+    assert_eq!(checked, Checked { opened: 4, filled: 0 }, "two of each since it was entered");
+}
+
+#[tokio::test]
 async fn days_begin_with_the_reading_that_waited_for_its_meter() {
     let test = "days_begin_with_the_reading_that_waited_for_its_meter";
     let Some(database) = database(test).await else { return };
