@@ -224,19 +224,46 @@ fn begun(own: CollectorProvision, row: Option<&GatewayCollector>) -> Option<Coll
     (ours && changes).then(|| CollectorProvision { name, heartbeat_s, ..asset.clone() })
 }
 
-/// By which collector each polled device is heard, by the device's name: as [`run`] has it.
+/// By which collector each polled device is heard, by the device's name: as [`run`] has it. The
+/// configuration names the gateway at an address, else the first of `units` there, which come in the
+/// order of [`modbus_units::live`].
 pub fn collectors(gateways: &[GatewayConfig], units: &[PolledUnit]) -> BTreeMap<String, String> {
-    let code =
-        |gateway: &GatewayConfig| gateway.collector.as_ref().unwrap_or(&gateway.name).clone();
+    let mut buses: Vec<Bus> = Vec::new();
     let mut all = BTreeMap::new();
     for gateway in gateways {
-        all.extend(gateway.units.iter().map(|unit| (unit.source.clone(), code(gateway))));
+        let name = gateway.name.clone();
+        let code = gateway.collector.clone().unwrap_or_else(|| name.clone());
+        all.extend(gateway.units.iter().map(|unit| (unit.source.clone(), code.clone())));
+        buses.push(Bus { address: gateway.address.to_string(), name, code });
     }
     for unit in units {
-        let at = gateways.iter().find(|gateway| gateway.address.to_string() == unit.address);
-        all.insert(unit.source.clone(), at.map_or_else(|| unit.gateway.clone(), code));
+        let at = buses.iter().position(|bus| bus.address == unit.address);
+        let at = at.unwrap_or_else(|| {
+            let taken = buses.iter().map(|bus| &*bus.name);
+            let name = free_name(&unit.gateway, &taken.collect());
+            let code = name.clone();
+            buses.push(Bus { address: unit.address.clone(), name, code });
+            buses.len() - 1
+        });
+        all.insert(unit.source.clone(), buses[at].code.clone());
     }
     all
+}
+
+/// Where units are polled, and by which collector.
+struct Bus {
+    address: String,
+    name: String,
+    code: String,
+}
+
+/// Two gateways of one name would stand in each other's way.
+fn free_name(wanted: &str, taken: &BTreeSet<&str>) -> String {
+    let mut name = wanted.to_owned();
+    while taken.contains(&*name) {
+        name.push('+');
+    }
+    name
 }
 
 /// The configuration's gateways with the operators' units; one connection for each address.
@@ -268,10 +295,8 @@ fn add(
         None => {
             let config = GatewayConfig::new(&unit.gateway, address);
             let mut plan = GatewayPlan::of_config(&config, profiles)?;
-            // Two gateways of one name would stand in each other's way.
-            while plans.iter().any(|other| other.settings.name == plan.settings.name) {
-                plan.settings.name.push('+');
-            }
+            let taken = plans.iter().map(|other| &*other.settings.name);
+            plan.settings.name = free_name(&plan.settings.name, &taken.collect());
             plan.place = place(&config).1;
             plans.push(plan);
             plans.len() - 1
@@ -377,14 +402,25 @@ mod tests {
             profile: "eastron-sdm630".to_owned(),
             every_s: 900,
         };
-        let units = [unit("gw7", "tcp://10.0.0.8:502"), unit("gw9", "tcp://10.0.0.9:502")];
+        let units = [
+            unit("gw7", "tcp://10.0.0.8:502"),
+            unit("gw9", "tcp://10.0.0.9:502"),
+            unit("gw91", "tcp://10.0.0.9:502"),
+            PolledUnit { source: "modbus:gw9/2".to_owned(), ..unit("gw9", "tcp://10.0.0.7:502") },
+        ];
         let of = |config: &GatewayConfig| -> Vec<String> {
             let all = collectors(std::slice::from_ref(config), &units);
             all.iter().map(|(source, code)| format!("{source} {code}")).collect()
         };
-        assert_eq!(of(&config), ["modbus:gw7/1 gw1", "modbus:gw9/1 gw9"]);
+        assert_eq!(
+            of(&config),
+            ["modbus:gw7/1 gw1", "modbus:gw9/1 gw9", "modbus:gw9/2 gw9+", "modbus:gw91/1 gw9"]
+        );
         config.collector = Some("C-01".to_owned());
-        assert_eq!(of(&config), ["modbus:gw7/1 C-01", "modbus:gw9/1 gw9"]);
+        assert_eq!(
+            of(&config),
+            ["modbus:gw7/1 C-01", "modbus:gw9/1 gw9", "modbus:gw9/2 gw9+", "modbus:gw91/1 gw9"]
+        );
     }
 
     #[test]
