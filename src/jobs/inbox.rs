@@ -4,7 +4,8 @@
 //! `inbox/` takes kinds that their first bytes tell; `inbox/NAME/` those of a format or a layout of that
 //! name. A file is taken once its size and time stood still between two looks; names that begin
 //! with a dot or end in `.part` or `.tmp` are left alone. It moves to `done/`, or to `failed/`
-//! with a `.errors.txt` beside it.
+//! with a `.errors.txt` beside it, or a `.waits.txt` when it was taken and devices of it are no
+//! meters yet.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -127,6 +128,11 @@ async fn take(
         Err(what) => what.clone() + "\n",
         Ok(reports) => reports.iter().map(errors_of).collect(),
     };
+    // Readings that wait for their meters are no error.
+    let kind = match &reports {
+        Ok(reports) if reports.iter().all(is_faultless) => "waits",
+        _ => "errors",
+    };
     let failed = match &reports {
         Err(_) => true,
         Ok(reports) => reports.iter().any(|r| matches!(r.outcome, FileOutcome::Refused(_))),
@@ -136,13 +142,17 @@ async fn take(
     let stamp = clock.now().to_string().replace(':', "");
     let moved = target.join(format!("{stamp}_{name}"));
     if !errors.is_empty() {
-        std::fs::write(target.join(format!("{stamp}_{name}.errors.txt")), errors)?;
+        std::fs::write(target.join(format!("{stamp}_{name}.{kind}.txt")), errors)?;
     }
     // Within one file system, so that it is there or here and never half.
     std::fs::rename(path, &moved)?;
     let (file, failed) = (moved.display().to_string(), failed);
     tracing::info!(file, failed, "Imported a file of the inbox.");
     Ok(())
+}
+
+fn is_faultless(report: &FileReport) -> bool {
+    report.faults.is_empty() && !matches!(report.outcome, FileOutcome::Refused(_))
 }
 
 fn errors_of(report: &FileReport) -> String {

@@ -155,7 +155,10 @@ fn what(device: &CommissioningRow) -> String {
         0 | 1 => "once".to_owned(),
         many => {
             let span = device.last_seen.seconds_since(device.first_seen);
-            format!("about every {}", words::duration(span / (many - 1)))
+            match span / (many - 1) {
+                0 => format!("{many} times at once"),
+                every_s => format!("about every {}", words::duration(every_s)),
+            }
         }
     };
     let parts = [Some(device.adapter.clone()), via, Some(often)];

@@ -24,7 +24,7 @@ pub(super) const SOURCE_SCHEDULED: i16 = 1;
 /// A commissioning row shows the last payload up to here.
 const LAST_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 const DETAIL_BYTES_MAX: usize = 1_000;
-const FIELDS_MAX: usize = 64;
+pub(super) const FIELDS_MAX: usize = 64;
 
 /// A batch ready to be sent. Can be appended again after a transient failure.
 #[derive(Clone, Debug)]
@@ -343,6 +343,11 @@ fn fold_unknown(rows: Vec<UnknownRow>) -> Vec<CommissioningRow> {
         match folded.get_mut(&key) {
             Some(known) => {
                 known.messages += 1;
+                // A device may send its values in turn.
+                row.fields.append(&mut known.row.fields);
+                row.fields.sort_unstable();
+                row.fields.dedup();
+                row.fields.truncate(FIELDS_MAX);
                 known.row = row;
             }
             None => {

@@ -115,7 +115,9 @@ const UNKNOWN: &str = "\
         collector = coalesce(excluded.collector, c.collector), \
         last_seen = greatest(c.last_seen, excluded.last_seen), \
         messages = c.messages + excluded.messages, last_topic = excluded.last_topic, \
-        last_payload = excluded.last_payload, fields = excluded.fields";
+        last_payload = excluded.last_payload, fields = (SELECT coalesce(jsonb_agg(f), '[]') \
+            FROM (SELECT jsonb_array_elements(c.fields) f \
+                UNION SELECT jsonb_array_elements(excluded.fields) ORDER BY f LIMIT 64) sent)";
 
 /// Keeps the newest counter of each channel.
 const STATES: &str = "\

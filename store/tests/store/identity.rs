@@ -248,6 +248,12 @@ async fn everything_of_a_batch_is_stored_with_its_log_frames() {
     assert_eq!(counts(&stored), "8 = 4 new 2 same 0 other 2 dead");
     assert_eq!((stored.derived, stored.events), (1, 1));
     assert_eq!((stored.first_seq, stored.last_seq), (Some(1), Some(7)));
+    // The same device sends another of its values.
+    let mut other = full_batch();
+    other.unknown[0].fields = vec!["battery".to_owned()];
+    other.unknown.push(UnknownRow { fields: vec!["flow".to_owned()], ..other.unknown[0].clone() });
+    let unknown = other.unknown.clone();
+    let _ = writer.append(&Batch { unknown, ..batch(T0) }).await.unwrap();
     let log = PgLog::new(database.clone());
     let frames = log.read(0, 0, 10).await.unwrap();
     let kinds: Vec<&str> = frames[0].records.iter().map(kind).collect();
@@ -260,7 +266,11 @@ async fn everything_of_a_batch_is_stored_with_its_log_frames() {
         ("SELECT count(*) FROM interval_exception WHERE rule_mask = 524288 AND status = 2", 1),
         ("SELECT count(*) FROM raw_message WHERE length(sha256) = 32", 1),
         ("SELECT count FROM dead_letter WHERE topic = 'amr/\u{fffd}odd'", 2),
-        ("SELECT messages FROM commissioning WHERE fields = '[\"consumption\"]'", 1),
+        (
+            "SELECT messages FROM commissioning \
+             WHERE fields = '[\"battery\", \"consumption\", \"flow\"]'",
+            3,
+        ),
         ("SELECT total FROM channel_state WHERE recent = '[1, 2]'", 101_000),
         ("SELECT heard::int8 FROM collector_hearing WHERE rssi_dbm = -70", 2),
         ("SELECT count(*) FROM meter_state WHERE battery_low", 1),

@@ -87,6 +87,7 @@ async fn files_move_to_done_or_failed_and_are_stored_once() {
     put("same.csv", &nem12("900\n"));
     put("cut.csv", &nem12(""));
     put("bad.csv", &nem12("300,20260602,1,2,A,,,,\n900\n"));
+    put("strange.csv", &nem12("900\n").replace("NMI0000001", "NMI0000009"));
     put("coming.csv.part", &nem12("900\n"));
     put(".hidden", "x");
     put("rounds/round.csv", "Serial,Day,Read\nS1,2026-06-01,100.5\n");
@@ -102,7 +103,7 @@ async fn files_move_to_done_or_failed_and_are_stored_once() {
     let inbox = Inbox { dir: config.inbox.clone(), files };
     let task = tokio::spawn(inbox::run(inbox, clock, stopped));
     let moved = async {
-        while names(dir.join("done")).len() + names(dir.join("failed")).len() < 9 {
+        while names(dir.join("done")).len() + names(dir.join("failed")).len() < 11 {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
@@ -111,7 +112,7 @@ async fn files_move_to_done_or_failed_and_are_stored_once() {
     task.await.unwrap();
     let (done, failed) = (names(dir.join("done")), names(dir.join("failed")));
     assert!(moved.is_ok(), "{done:?} {failed:?}");
-    assert_eq!(done, ["good.csv", "round.csv", "same.csv"]);
+    assert_eq!(done, ["good.csv", "round.csv", "same.csv", "strange.csv", "strange.csv.waits.txt"]);
     let want = ["a.csv", "a.csv.errors.txt", "bad.csv", "bad.csv.errors.txt", "cut.csv"];
     assert_eq!(failed, [&want[..], &["cut.csv.errors.txt"]].concat());
     assert_eq!(names(dir.clone()), [".hidden", "coming.csv.part"]);
@@ -128,7 +129,7 @@ async fn files_move_to_done_or_failed_and_are_stored_once() {
     assert_eq!(count(&database, "SELECT count(*) FROM read_interval").await, 48);
     assert_eq!(count(&database, "SELECT count(*) FROM register_read").await, 1);
     let by = "SELECT count(*) FROM imported_file WHERE actor = 'inbox' AND state = 'done'";
-    assert_eq!(count(&database, by).await, 2, "the second copy is known by its content");
+    assert_eq!(count(&database, by).await, 3, "the second copy is known by its content");
 }
 
 #[tokio::test]
