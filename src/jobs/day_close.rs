@@ -251,8 +251,11 @@ impl DayCloseJob {
         for (stretch, known, reactive) in self.load_whole(stretches, now, closed).await? {
             let was_closed = |day: &&DayShape| known.history.iter().any(|h| h.from == day.start);
             let days: Vec<DayShape> = stretch.days.iter().filter(was_closed).copied().collect();
-            if stretch.days.len() >= REPAIR_DAYS_MAX && days.last() == stretch.days.last() {
-                on.extend(days.last().map(|last| (stretch.series, last.end)));
+            // Before the channel's first closed day a counter tells intervals all the same.
+            let is_counter = self.reach_s(stretch.series) > 0;
+            let on_it_goes = days.last() == stretch.days.last() || days.is_empty() && is_counter;
+            if stretch.days.len() >= REPAIR_DAYS_MAX && on_it_goes {
+                on.extend(stretch.days.last().map(|last| (stretch.series, last.end)));
             }
             let judge = self.judge_of(stretch.series, &known, reactive.as_ref());
             verdicts.days.extend(judge.into_iter().flat_map(|mut judge| judge.all(&days)));
@@ -374,6 +377,11 @@ impl DayCloseJob {
             let again = if never { UtcTime::MAX } else { now.plus_seconds(AGAIN_S) };
             return (Vec::new(), move_to(start, again));
         };
+        if channel.closed_through.is_none() {
+            // The cursor comes first: of what arrives from then on the day is noted. The look that
+            // follows judges.
+            return (Vec::new(), move_to(start, now));
+        }
         let lag_s = i64::from(channel.delivery_lag_s);
         let mut next = local.day_containing(start);
         let mut days = Vec::new();

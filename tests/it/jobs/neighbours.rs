@@ -125,3 +125,46 @@ async fn a_read_after_midnight_completes_the_last_interval_of_the_closed_day() {
     assert_eq!(repaired.derived, 1);
     assert_eq!(rig.number(SUM).await, shows(96) - shows(0));
 }
+
+/// The meter was installed long ago.
+fn old_counter() -> MeterProvision {
+    MeterProvision { installed_at: at(-3_000, 0), ..counter() }
+}
+
+#[tokio::test]
+async fn reads_that_waited_for_their_meter_tell_their_intervals_in_whatever_order_they_came() {
+    let test = "reads_that_waited_for_their_meter_tell_their_intervals_in_whatever_order_they_came";
+    let entered = at(1, 30);
+    let Some(mut rig) = Rig::entered_at(test, old_counter(), entered).await else { return };
+    for slot in (8..16).rev() {
+        rig.read(at(0, slot), shows(slot), entered).await;
+    }
+    // A clock that claims another year, and what is older than readings may be, begin nothing.
+    rig.read(at(-200, 0), 1_000_000, entered).await;
+    rig.read(at(-500, 0), 1_000_000, entered).await;
+    let client = rig.database.client().await.unwrap();
+    let doubt = "UPDATE register_read SET flags = 2, rule_mask = 2 WHERE read_at = $1";
+    let old = store::Stamp(at(-200, 0));
+    assert_eq!(client.execute(doubt, &[&old]).await.unwrap(), 1);
+    drop(client);
+    let closed = rig.close(at(2, 16)).await;
+    assert_eq!((closed.days, closed.derived), (2, 7), "yesterday and the day it was entered");
+    assert_eq!((rig.number(SLOTS).await, rig.number(SUM).await), (7, shows(15) - shows(8)));
+    let first = "SELECT extract(epoch FROM min(starts_at))::int8 FROM closed_day";
+    assert_eq!(rig.number(first).await, at(0, 0).seconds());
+}
+
+#[tokio::test]
+async fn reads_of_before_the_first_closed_day_tell_their_intervals() {
+    let test = "reads_of_before_the_first_closed_day_tell_their_intervals";
+    let Some(mut rig) = Rig::with(test, old_counter()).await else { return };
+    assert_eq!(rig.close(at(1, 16)).await.days, 1);
+    let total = |day, slot| 5_000_000 + (day + 60) * 9_600_000 + slot * 100_000;
+    for day in [-2, -60] {
+        for slot in (8..12).rev() {
+            rig.read(at(day, slot), total(day, slot), at(1, 17)).await;
+        }
+    }
+    assert_eq!(rig.close(at(1, 18)).await.derived, 6);
+    assert_eq!((rig.number(SLOTS).await, rig.number(SUM).await), (6, 600_000));
+}
