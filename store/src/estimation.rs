@@ -56,8 +56,9 @@ pub struct Kept {
     /// False when the same estimation was kept before: nothing was changed.
     pub is_new: bool,
     pub state: EstimationState,
-    /// The meter issue that owns it; one is made when none explains the gap.
-    pub issue_id: String,
+    /// The meter issue that owns it; one is made when none explains the gap. `None`: an edit of
+    /// what was measured, which nothing else explains.
+    pub issue_id: Option<String>,
     /// Versions that were made: none for a proposal.
     pub versions: u64,
 }

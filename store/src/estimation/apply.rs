@@ -2,7 +2,7 @@
 
 use metering::{DeviceFlags, QualityStatus, RuleMask, UtcTime};
 use vee::estimate::{Method, is_usable};
-use vee::estimation::{EstimationState, Trigger, next_state};
+use vee::estimation::{Estimation, EstimationState, Trigger, next_state};
 
 use super::rows::{self, Step, stored, stored_columns};
 use super::slots::{best_slots, is_in_use};
@@ -68,16 +68,21 @@ pub(super) async fn apply_in(
             estimation_no: known.estimation_no,
             is_new: false,
             state: known.state,
-            issue_id: known.issue_id.unwrap_or_default(),
+            issue_id: known.issue_id,
             versions: 0,
         });
     }
     let issue_id = match &record.issue {
-        Some(id) => id.clone(),
-        None => issue::explaining(client, record, at).await?,
+        Some(id) => Some(id.clone()),
+        None => match corrected(client, record).await? {
+            Some(owners) => issue::of_correction(client, record, &owners, at).await?,
+            None => Some(issue::explaining(client, record, at).await?),
+        },
     };
-    let estimation_no = rows::insert(client, new, &issue_id, at).await?.ok_or_else(|| {
-        StoreError::Refused { what: "keeping an estimation", detail: format!("{id} was kept now") }
+    let kept_no = rows::insert(client, new, issue_id.as_deref(), at).await?;
+    let estimation_no = kept_no.ok_or_else(|| StoreError::Refused {
+        what: "keeping an estimation",
+        detail: format!("{id} was kept now"),
     })?;
     let step = Step {
         from: None,
@@ -99,10 +104,32 @@ pub(super) async fn apply_in(
             note: &new.note,
         };
         kept.versions = write(client, (record.meter, record.channel), &values, at).await?;
-        issue::note(client, &kept.issue_id, &values, at).await?;
-        settle::close_gap_issue(client, &kept.issue_id, (at, record.gap.to)).await?;
+        if let Some(issue_id) = &kept.issue_id {
+            issue::note(client, issue_id, &values, at).await?;
+            settle::close_gap_issue(client, issue_id, (at, record.gap.to)).await?;
+        }
     }
     Ok(kept)
+}
+
+/// Of an edit of intervals that all have a measured value, or one that a person wrote before: the
+/// records of the latter. `None` when a gap, a doubt or an estimate is among them, or it is no
+/// edit.
+async fn corrected(
+    client: &Connection,
+    record: &Estimation,
+) -> Result<Option<Vec<i64>>, StoreError> {
+    if record.method != Method::Edit {
+        return Ok(None);
+    }
+    let range = (record.gap.from, record.gap.to.plus_seconds(-touch_s(record.len_s)));
+    let stood = best_slots(client, (record.meter, record.channel), range).await?;
+    let measured = |status| {
+        use QualityStatus::{Edited, Raw, Validated, Verified};
+        matches!(status, Raw | Validated | Verified | Edited)
+    };
+    let whole = stood.len() >= record.values.len() && stood.iter().all(|s| measured(s.status));
+    Ok(whole.then(|| stood.iter().filter_map(|slot| slot.estimation_no).collect()))
 }
 
 /// The values of a record on their way into versions.
@@ -121,9 +148,13 @@ impl Values<'_> {
     /// Seconds that a neighbour may reach into the range: the nominal 24 hours of two local days
     /// touch when one of them has only 23.
     fn touch_s(&self) -> i64 {
-        let daily = i64::from(self.len_s) >= metering::time::DAY_S;
-        if daily { CLOCK_CHANGE_MAX_S } else { 0 }
+        touch_s(self.len_s)
     }
+}
+
+fn touch_s(len_s: i32) -> i64 {
+    let daily = i64::from(len_s) >= metering::time::DAY_S;
+    if daily { CLOCK_CHANGE_MAX_S } else { 0 }
 }
 
 /// Makes the versions, after what stood there was moved out of the way by the closed table.

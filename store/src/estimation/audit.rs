@@ -64,15 +64,18 @@ const I5: &str = "\
         OR (b.status IS NULL AND u.value <> coalesce(r.value, 0))) \
     ORDER BY 1, 2, 3 LIMIT $2";
 
-/// I6: an estimated or edited best value has no record in force, or its record no issue. What the
-/// sender of a file estimated itself (source 1) has its record there.
+/// I6: an estimated or edited best value has no record in force, or its record no issue. An edit
+/// (12) of what was measured needs none; version 1 was missing before. What the sender of a file
+/// estimated itself (source 1) has its record there.
 const I6: &str = concat!(
     "SELECT b.meter_id, b.channel, b.starts_at, b.version FROM ",
     best!(),
     "LEFT JOIN estimation e ON e.estimation_no = b.estimation_no \
         AND e.meter_id = b.meter_id AND e.channel = b.channel AND e.starts_at <= b.starts_at \
         AND e.ends_at > b.starts_at \
-     WHERE b.status IN (5, 6, 8) AND b.source <> 1 AND (e.issue_id IS NULL OR e.state NOT IN ('APPLIED', 'FINAL')) \
+     WHERE b.status IN (5, 6, 8) AND b.source <> 1 AND (e.estimation_no IS NULL \
+        OR e.state NOT IN ('APPLIED', 'FINAL') \
+        OR e.issue_id IS NULL AND (e.method <> 12 OR b.version = 1)) \
      ORDER BY 1, 2, 3 LIMIT $2"
 );
 

@@ -3,8 +3,9 @@
 use alerts::issue::{NewIssue, issue_id};
 use alerts::rule::RuleId;
 use alerts::{Cause, Family};
-use metering::{Commodity, RuleNo, Severity, Subject, UtcTime};
+use metering::{Commodity, LocalCalendar, RuleNo, Severity, Subject, UtcTime};
 use serde_json::json;
+use vee::estimate::Method;
 use vee::estimation::Estimation;
 
 use super::apply::Values;
@@ -16,8 +17,8 @@ use crate::types::Stamp;
 const WHAT: &str = "finding the issue behind an estimate";
 
 /// Issues of the meter, of its collector or of its transformer that were open during the gap, those
-/// that explain missing or wrong values first. Data issues of the meter that are open, and gaps
-/// that closed in the last 30 days, come before a new one.
+/// that explain missing or wrong values first. With `$5` data issues of the meter that are open,
+/// and gaps that closed in the last 30 days, come before a new one.
 const EXPLAINING: &str = "\
     SELECT x.issue_id FROM meter_issue x JOIN meter m ON m.meter_id = $1 \
     LEFT JOIN LATERAL (SELECT u.transformer_id FROM installation i JOIN usage_point u \
@@ -29,9 +30,9 @@ const EXPLAINING: &str = "\
         AND ((x.family IN ('COMM', 'POWER', 'METROLOGY', 'CLOCK', 'CONFIG', 'BATTERY', 'TAMPER') \
             AND x.condition_start < $3 \
             AND coalesce(x.date_fixed, x.cleared_at, x.closed_at, 'infinity') >= $2) \
-          OR (x.family = 'DATA' AND x.state IN ('DETECTED', 'OPEN', 'WORK_ORDERED', \
+          OR ($5 AND x.family = 'DATA' AND x.state IN ('DETECTED', 'OPEN', 'WORK_ORDERED', \
             'FIXED_PENDING', 'REOPENED')) \
-          OR (x.cause_detected = 'DATA_GAP' \
+          OR ($5 AND x.cause_detected = 'DATA_GAP' \
             AND x.closed_at > $4::timestamptz - interval '30 days')) \
     ORDER BY x.family = 'DATA', x.subject_kind <> 'meter', x.condition_start, x.number LIMIT 1";
 
@@ -51,7 +52,31 @@ const NOTE: &str = "\
             AND NOT EXISTS (SELECT 1 FROM interval_exception n WHERE n.meter_id = v.meter_id \
                 AND n.channel = v.channel AND n.starts_at = v.starts_at AND n.lane = 0 \
                 AND n.version > v.version)) \
-    WHERE issue_id = $1";
+    WHERE issue_id = $1 RETURNING (SELECT u.time_zone FROM estimation e \
+        JOIN installation i ON i.meter_id = e.meter_id JOIN usage_point u USING (usage_point_id) \
+        WHERE e.estimation_no = $5 ORDER BY i.valid_from DESC LIMIT 1)";
+
+/// The issue that a former edit of the same intervals belongs to.
+const OWNER: &str = "\
+    SELECT issue_id FROM estimation WHERE estimation_no = ANY($1) AND issue_id IS NOT NULL \
+    ORDER BY estimation_no DESC LIMIT 1";
+
+/// The issue behind an edit of what was measured, when there is one: a fault that was there then,
+/// or that of the edits of before (records `owners`). Nothing was missing, so none is made.
+pub(super) async fn of_correction(
+    client: &Connection,
+    record: &Estimation,
+    owners: &[i64],
+    at: UtcTime,
+) -> Result<Option<String>, StoreError> {
+    if let Some(found) = known(client, record, false, at).await? {
+        return Ok(Some(found));
+    }
+    let query = StoreError::query(WHAT);
+    let statement = client.prepare_cached(OWNER).await.map_err(&query)?;
+    let found = client.query_opt(&statement, &[&owners]).await.map_err(&query)?;
+    Ok(found.map(|row| row.get(0)))
+}
 
 /// The issue that explains the gap; a DATA_GAP issue is made when there is none.
 pub(super) async fn explaining(
@@ -59,15 +84,8 @@ pub(super) async fn explaining(
     record: &Estimation,
     at: UtcTime,
 ) -> Result<String, StoreError> {
-    let query = StoreError::query(WHAT);
-    let statement = client.prepare_cached(EXPLAINING).await.map_err(&query)?;
-    let (from, to) = (Stamp(record.gap.from), Stamp(record.gap.to));
-    let found = client
-        .query_opt(&statement, &[&record.meter.get(), &from, &to, &Stamp(at)])
-        .await
-        .map_err(&query)?;
-    if let Some(row) = found {
-        return Ok(row.get(0));
+    if let Some(found) = known(client, record, true, at).await? {
+        return Ok(found);
     }
     let subject = Subject::Meter(record.meter);
     let id = issue_id(subject, Family::Data, record.gap.from);
@@ -95,6 +113,23 @@ pub(super) async fn explaining(
     Ok(id)
 }
 
+/// The issue that is there already; `data`: also one that says no more than that data were missing.
+async fn known(
+    client: &Connection,
+    record: &Estimation,
+    data: bool,
+    at: UtcTime,
+) -> Result<Option<String>, StoreError> {
+    let query = StoreError::query(WHAT);
+    let statement = client.prepare_cached(EXPLAINING).await.map_err(&query)?;
+    let (from, to) = (Stamp(record.gap.from), Stamp(record.gap.to));
+    let found = client
+        .query_opt(&statement, &[&record.meter.get(), &from, &to, &Stamp(at), &data])
+        .await
+        .map_err(&query)?;
+    Ok(found.map(|row| row.get(0)))
+}
+
 async fn commodity(
     client: &Connection,
     record: &Estimation,
@@ -114,19 +149,30 @@ pub(super) async fn note(
 ) -> Result<(), StoreError> {
     let query = StoreError::query("noting an estimate on its issue");
     let statement = client.prepare_cached(NOTE).await.map_err(&query)?;
-    client
-        .execute(
-            &statement,
-            &[&issue_id, &Stamp(at), &Stamp(values.range.0), &Stamp(values.range.1)],
-        )
+    let (from, to) = (Stamp(values.range.0), Stamp(values.range.1));
+    let noted = client
+        .query_opt(&statement, &[&issue_id, &Stamp(at), &from, &to, &values.estimation_no])
         .await
         .map_err(&query)?;
-    let text = format!(
-        "{} intervals to {} by {}",
-        values.values.len(),
-        values.range.1,
-        values.method.title()
-    );
+    let zone: Option<&str> = noted.as_ref().and_then(|row| row.get(0));
+    let text = filled_in(values, zone);
     let facts = json!({ "estimation": values.estimation_no, "method": values.method.id() });
     crate::issues::note_by_system(client, issue_id, (&text, facts), at).await
+}
+
+/// `3 intervals to 2026-11-22T14:15:00+01:00 by linear interpolation`, told in the meter's zone.
+fn filled_in(values: &Values<'_>, zone: Option<&str>) -> String {
+    let count = values.values.len();
+    let word = if count == 1 { "interval" } else { "intervals" };
+    let local = zone.and_then(|zone| LocalCalendar::new(zone).ok());
+    let to = values.range.1;
+    let to = local.map_or_else(
+        || to.to_string(),
+        |local| {
+            let there = to.to_jiff().to_zoned(local.zone().clone());
+            there.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+        },
+    );
+    let by = if values.method == Method::Edit { "" } else { "by " };
+    format!("{count} {word} to {to} {by}{}", values.method.title())
 }

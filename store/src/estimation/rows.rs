@@ -87,7 +87,7 @@ pub(super) fn stored(row: &Row) -> Result<StoredEstimation, StoreError> {
 pub(super) async fn insert(
     client: &Connection,
     new: &NewEstimation,
-    issue_id: &str,
+    issue_id: Option<&str>,
     at: UtcTime,
 ) -> Result<Option<i64>, StoreError> {
     let query = StoreError::query("keeping an estimation");
