@@ -207,7 +207,7 @@ async fn runs_to_edit(
             .map_err(local)?;
     }
     let runs = draft::runs(values, len_s).ok_or(VeeError::Range { len_s })?;
-    if !force && asset.channel.cap_per_hour <= 0 {
+    if !force {
         habit::check(db, (meter, channel), &asset, &runs).await.map_err(local)?;
     }
     Ok((asset, runs))
@@ -224,7 +224,9 @@ fn plausible(facts: &ChannelFacts, end: UtcTime, value: i64) -> Result<(), VeeEr
     let params = Params::default();
     if checks::interval_cap(value.saturating_abs(), len_s, cap_per_hour, &params) == Outcome::Fail {
         let most_milli = params.cap(cap_per_hour, i64::from(len_s));
-        return Err(VeeError::OverCap { end: Moment::utc(end), most_milli, unit, len_s });
+        let end = Moment::utc(end);
+        let percent = params.cap_percent;
+        return Err(VeeError::OverCap { end, most_milli, unit, len_s, percent });
     }
     let step_milli = resolution.max(1);
     if value % step_milli != 0 {
@@ -447,7 +449,8 @@ mod tests {
         let most = told(false, 999_999_999_000).unwrap_err();
         let most = most.local(&TimeZone::get("Europe/Berlin").unwrap()).to_string();
         assert!(most.contains("ends at 1970-01-01T01:15:00+01:00 is more"), "{most}");
-        assert!(most.contains("lets through (1250 L in 15 min)"), "{most}");
+        let told = "lets through (1250 L in 15 min: 1.25 times its `cap_per_hour`)";
+        assert!(most.contains(told), "{most}");
         assert!(matches!(told(true, -999_999_999_000), Err(VeeError::OverCap { .. })));
         let step = told(false, 39_500).unwrap_err().to_string();
         assert!(step.contains("no whole number of the channel's steps (1 L each)"), "{step}");

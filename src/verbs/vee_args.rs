@@ -48,7 +48,7 @@ pub(super) enum VeeVerb {
         #[command(flatten)]
         act: DecideArgs,
         /// Such as 0.25,0.31,0.3: as many as the stretch has intervals.
-        #[arg(long, value_delimiter = ',', required = true)]
+        #[arg(long, value_delimiter = ',', required = true, allow_hyphen_values = true)]
         values: Vec<String>,
         /// Also values of more than ten times what the channel ever measured lately.
         #[arg(long)]

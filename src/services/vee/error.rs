@@ -56,12 +56,13 @@ pub enum VeeError {
     AfterLast { end: Moment, to: Moment },
     #[error(
         "the value of the interval that ends at {end} is more than the meter's connection lets \
-         through ({} {unit} in {}); where it lets through more, provision the meter with the right \
-         `cap_per_hour` first",
+         through ({} {unit} in {}: {} times its `cap_per_hour`); where it lets through more, \
+         provision the meter with the right `cap_per_hour` first",
         decimal_of_milli(*.most_milli),
-        length(*.len_s)
+        length(*.len_s),
+        decimal_of_milli(percent.saturating_mul(10))
     )]
-    OverCap { end: Moment, most_milli: i64, unit: &'static str, len_s: i32 },
+    OverCap { end: Moment, most_milli: i64, unit: &'static str, len_s: i32, percent: i64 },
     #[error(
         "the value of the interval that ends at {end} is more than ten times the most that the \
          channel measured in an interval of {days} days around it ({} {unit}); insist (`--force`, \

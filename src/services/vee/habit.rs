@@ -1,5 +1,5 @@
-//! What a person writes where nothing is known of how much the connection lets through: held
-//! against what the channel measured before.
+//! What a person writes, held against what the channel measured before: the limit of a connection
+//! is far above what is used there, and often is not known.
 
 use metering::{ChannelNo, MeterId, QualityStatus};
 use store::Database;

@@ -46,9 +46,15 @@ fn an_edit_tells_what_changed_in_the_unit_of_its_values_and_how_it_is_undone() {
     let absurd = edit("100,16875");
     assert_eq!((absurd.code, absurd.stdout.as_str()), (65, ""));
     expect![[r#"
-        headend: the value of the interval that ends at 2026-11-20T06:30:00+01:00 is more than the meter's connection lets through (3125 Wh in 15 min); where it lets through more, provision the meter with the right `cap_per_hour` first
+        headend: the value of the interval that ends at 2026-11-20T06:30:00+01:00 is more than the meter's connection lets through (3125 Wh in 15 min: 1.25 times its `cap_per_hour`); where it lets through more, provision the meter with the right `cap_per_hour` first
     "#]]
     .assert_eq(&absurd.stderr);
+    let less = edit("-5,250");
+    assert_eq!((less.code, less.stdout.as_str()), (65, ""));
+    expect![[r#"
+        headend: the channel counts one direction only: the value of the interval that ends at 2026-11-20T06:15:00+01:00 cannot be negative
+    "#]]
+    .assert_eq(&less.stderr);
     let edited = edit("100,250");
     assert_eq!(edited.code, 0, "{}", edited.stderr);
     expect![[r#"

@@ -231,3 +231,57 @@ async fn a_value_of_another_size_than_the_channel_knows_is_written_only_when_som
     let usual_size = [(at(12, 32), (most * 5 / 1_000) * 1_000)];
     service::edit(&db, key, &usual_size, false, who("read", now)).await.unwrap();
 }
+
+#[tokio::test]
+async fn neither_a_doubted_value_nor_a_wide_connection_makes_another_size_usual() {
+    let test = "neither_a_doubted_value_nor_a_wide_connection_makes_another_size_usual";
+    let Some(mut rig) = Rig::new(test).await else { return };
+    rig.history(13, |day, slot| day == 12 && slot == 30).await;
+    rig.arrive(&[(at(12, 31), 7_000_000)], QualityStatus::Suspect, at(13, 0)).await;
+    let most = (0..96).map(|slot| usual(11, slot)).max().unwrap();
+    let (now, key, db) = (at(13, 25), (rig.meter, CHANNEL), rig.database.clone());
+    let slip = [(at(12, 33), most * 20)];
+    let told = service::try_edit(&db, key, &slip, false, now).await;
+    assert!(matches!(told, Err(VeeError::Unusual { .. })), "{told:?}");
+    assert!(service::try_edit(&db, key, &slip, true, now).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_edit_of_what_was_measured_opens_no_issue() {
+    let test = "an_edit_of_what_was_measured_opens_no_issue";
+    let Some(mut rig) = Rig::new(test).await else { return };
+    rig.history(13, |day, slot| day == 12 && (70..72).contains(&slot)).await;
+    let (now, key, db) = (at(13, 1), (rig.meter, CHANNEL), rig.database.clone());
+    for (value, why) in [(50_000, "read by hand"), (51_000, "read again")] {
+        let edit = [(at(12, 31), value)];
+        let kept = service::edit(&db, key, &edit, false, who(why, now)).await.unwrap();
+        assert_eq!((kept[0].versions, kept[0].issue_id.as_deref()), (1, None));
+        rig.sound().await;
+    }
+    const ISSUES: &str = "SELECT cause_detected || ' ' || state FROM meter_issue";
+    assert_eq!(rig.text(ISSUES).await, "");
+    let versions = "SELECT version || ' ' || actor || ' ' || note FROM interval_exception \
+        WHERE method = 12 ORDER BY version";
+    assert_eq!(rig.text(versions).await, "2 anna read by hand; 3 anna read again");
+    for value in [50_000, usual(12, 30)] {
+        let range = rig.range(at(12, 30), at(12, 31));
+        assert_eq!(service::undo(&db, &range, who("no", now)).await.unwrap(), 1);
+        assert_eq!(rig.slots(at(12, 30), at(12, 31)).await[0].value, value);
+        rig.sound().await;
+    }
+    // Where an interval is missing the gap has its issue, told in the meter's time.
+    let edit = [(at(12, 70), 50_000), (at(12, 71), 50_000)];
+    let kept = service::edit(&db, key, &edit, false, who("read by hand", now)).await.unwrap();
+    assert!(kept[0].issue_id.is_some());
+    assert_eq!(rig.text(ISSUES).await, "DATA_GAP CLOSED");
+    let one = [(at(12, 72), 50_000)];
+    service::edit(&db, key, &one, false, who("read by hand", now)).await.unwrap();
+    let notes =
+        rig.text("SELECT reason FROM meter_issue_log WHERE reason LIKE '%edited%' ORDER BY seq");
+    assert_eq!(
+        notes.await,
+        "2 intervals to 2026-06-13T17:45:00+02:00 edited by a person; \
+         1 interval to 2026-06-13T18:00:00+02:00 edited by a person"
+    );
+    rig.sound().await;
+}
