@@ -19,7 +19,7 @@ use crate::state::network::Link;
 use crate::{Engine, Params};
 
 /// Bytes per channel after `hours` of data, the newest day open; one frame in `lost` is empty.
-fn bytes(asset_text: &str, hours: &str, lost: Option<usize>) -> usize {
+pub(super) fn bytes(asset_text: &str, hours: &str, lost: Option<usize>) -> usize {
     let asset = meter(asset_text);
     let mut log = Log::default();
     log.push(at("10-02"), vec![LogRecord::Meter(Box::new(asset.clone()))]);

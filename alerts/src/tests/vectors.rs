@@ -4,9 +4,11 @@
 use serde_json::Value;
 
 use crate::Params;
+use crate::expr::{FeatureSource, Truth, Value as Given, predicate};
+use crate::features::Feature;
 use crate::rules::leak::cusum_step;
 use crate::rules::projection::project_usage;
-use crate::stats::{median_mad, robust_z_x100};
+use crate::stats::{binomial_tail, median_mad, misses_needed, robust_z_x100};
 use crate::trend::theil_sen;
 
 /// Tells the skip, and adds it to the file in which `tests/run` counts them.
@@ -194,4 +196,90 @@ fn rv_18_leak_rates_of_the_bands() {
     assert_eq!(params.cont_p3_mlph * 24, milli(number(&expected["L_per_d"])));
     let gallon = milli(numbers(&expected["gal_as_L_per_h"])[0]);
     assert!((params.cont_min_mlph - gallon).abs() <= 10, "{gallon}");
+}
+
+#[test]
+fn rv_20_misses_that_make_a_meter_silent() {
+    let Some(vector) = vector("rv_20_misses_that_make_a_meter_silent", "RV-20") else { return };
+    let params = Params::default();
+    let input = &vector["inputs"];
+    let of_fleet = |fleet: &Value| -> Vec<i64> {
+        let [meters, slots] = numbers(fleet)[..] else { panic!("{fleet}") };
+        let needed = |p| i64::from(misses_needed(p, 1.0 / (meters * slots)));
+        let misses = numbers(&input["p_miss"]).into_iter().map(needed);
+        misses.map(|misses| misses.max(params.silence_k_min)).collect()
+    };
+    let got: Vec<Vec<i64>> = input["fleets"].as_array().unwrap().iter().map(of_fleet).collect();
+    assert_eq!(serde_json::json!(got), vector["expected"]);
+}
+
+#[test]
+fn rv_21_meters_of_a_collector_that_are_beyond_chance() {
+    let test = "rv_21_meters_of_a_collector_that_are_beyond_chance";
+    let Some(vector) = vector(test, "RV-21") else { return };
+    let input = &vector["inputs"];
+    let (n, pi) = (input["n"].as_u64().unwrap(), number(&input["pi"]));
+    let params = Params::default();
+    let exp = i32::try_from(params.collector_chance_exp).unwrap();
+    for (at, s) in input["s"].as_array().unwrap().iter().enumerate() {
+        let s = s.as_u64().unwrap();
+        let p = binomial_tail(u32::try_from(n).unwrap(), pi, u32::try_from(s).unwrap());
+        let want = numbers(&vector["expected"]["p"])[at];
+        assert!((p / want - 1.0).abs() < number(&vector["tolerance"]), "{s}: {p} against {want}");
+        let enough = s * 100 >= n * u64::try_from(params.collector_stale_pct).unwrap();
+        let fires = enough && p < 10_f64.powi(-exp);
+        assert_eq!(Value::Bool(fires), vector["expected"]["fires"][at], "{s}");
+    }
+}
+
+/// The budget of the design; `size.rs` pins what a meter of ours takes.
+#[test]
+fn rv_26_parts_of_the_state_of_a_meter() {
+    let Some(vector) = vector("rv_26_parts_of_the_state_of_a_meter", "RV-26") else { return };
+    let parts = numbers(&vector["inputs"]["parts"]);
+    let whole: i64 = parts.iter().map(|part| milli(*part)).sum();
+    let expected = &vector["expected"];
+    assert_eq!(whole, milli(number(&expected["total"])));
+    // The profile, 2 bytes for each of 96 slots, is the largest part.
+    let profile = milli(parts.iter().copied().fold(0.0, f64::max));
+    assert_eq!(profile, 96 * 2 * 1_000);
+    assert_eq!(whole - profile, milli(number(&expected["without_profile"])));
+    let takes = super::size::bytes("electricity 15min", "47h", None);
+    let budget = expected["total"].as_u64().unwrap();
+    assert!(takes as u64 <= budget, "{takes} bytes, and the budget is {budget}");
+}
+
+/// Of a meter of which nothing is known.
+struct Nothing;
+
+impl FeatureSource for Nothing {
+    fn value(&self, _feature: Feature) -> Given<'_> {
+        Given::Unknown
+    }
+
+    fn has_tag(&self, _tag: metering::Tag) -> bool {
+        false
+    }
+}
+
+#[test]
+fn rv_29_three_valued_logic() {
+    let Some(vector) = vector("rv_29_three_valued_logic", "RV-29") else { return };
+    let truth = |text: String| match predicate(&text).unwrap().truth(&Nothing) {
+        Truth::True => "true",
+        Truth::False => "false",
+        Truth::Unknown => "unknown",
+    };
+    let word = |value: &Value| match value.as_str().unwrap() {
+        "unknown" => "is_holiday".to_owned(),
+        known => known.to_owned(),
+    };
+    let rows = vector["expected"].as_array().unwrap();
+    assert_eq!(rows.len(), 9);
+    for row in rows {
+        let (a, b) = (word(&row[0]), word(&row[1]));
+        assert_eq!(row[2], truth(format!("{a} && {b}")), "{row}");
+        assert_eq!(row[3], truth(format!("{a} || {b}")), "{row}");
+    }
+    assert_eq!(truth("!is_holiday".to_owned()), "unknown");
 }
