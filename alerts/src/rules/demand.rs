@@ -64,7 +64,11 @@ pub(crate) fn slot_filled(meter: &mut Meter, at: usize, (end, value): (i64, i64)
     report.evidence.push(Evidence::milli("measured", power, "W"));
     report.evidence.push(Evidence::milli("threshold", limit, "W"));
     let known = i64::try_from(months).unwrap_or_default();
-    report.evidence.push(Evidence::number("months_known", known, "months"));
+    report.evidence.push(Evidence::number(
+        "months_known",
+        known,
+        if known == 1 { "month" } else { "months" },
+    ));
     env.book.assert(report, env.at, &mut env.out);
 }
 
