@@ -14,6 +14,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use metering::time::DAY_S;
+use simulators::files::FileKind;
 use simulators::senders::SenderKind;
 use simulators::{Fleet, FleetSpec, HeardKind, TruthWriter};
 
@@ -44,7 +45,8 @@ pub async fn run(options: SimulateOptions) -> anyhow::Result<()> {
         SimKind::TheThings => senders::run(options, SenderKind::TheThings).await,
         SimKind::Json => edge::run(options, EdgeKind::Json).await,
         SimKind::Sparkplug => edge::run(options, EdgeKind::Sparkplug).await,
-        SimKind::Nem12 => files::run(options).await,
+        SimKind::Nem12 => files::run(options, FileKind::Nem12).await,
+        SimKind::Cmep => files::run(options, FileKind::Cmep).await,
         SimKind::Modbus => modbus::run(options.bus()?).await,
     }
 }

@@ -1,9 +1,10 @@
-//! A metering agent that hands files over: NEM12 (AEMO, Meter Data File Format), one file for each
-//! day with every meter in it, days of UTC+10.
+//! A metering agent that hands files over: NEM12 (AEMO, Meter Data File Format) or CMEP (record
+//! MEPMD01), one file for each day with every meter in it, days of UTC+10.
 //!
 //! Planted faults, by the day: a file that comes after the next one, one that comes twice under two
 //! names, a day of which a part is estimated and told again, measured, in the next file, and a file
-//! that is cut before it comes whole.
+//! that is cut before it comes whole. CMEP has no end of a file, so there the cut goes through the
+//! last record, which its count then gives away.
 
 #[cfg(test)]
 mod tests;
@@ -28,9 +29,18 @@ const OFFSET: Offset = Offset::constant(10);
 /// Faults return after so many days.
 const ROUND: u32 = 7;
 
+/// How the files are written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FileKind {
+    Nem12,
+    /// Import only, since the format names no direction.
+    Cmep,
+}
+
 /// Which files are wanted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FileSpec {
+    pub kind: FileKind,
     pub seed: u64,
     pub meters: u32,
     /// First day of the agent.
@@ -74,9 +84,10 @@ pub struct FileAgent {
 
 #[derive(Clone, Debug)]
 struct AgentMeter {
-    nmi: String,
+    /// What the files call it.
+    name: String,
     number: String,
-    /// Suffix, and watt-hours of each slot.
+    /// Field (NEM12: the suffix), and watt-hours of each slot.
     channels: Vec<(&'static str, Vec<i64>)>,
 }
 
@@ -84,17 +95,25 @@ impl FileAgent {
     pub fn new(spec: FileSpec) -> Self {
         let slots = spec.days as usize * SLOTS;
         let meter = |index: usize| {
-            // Every third one feeds in too.
-            let suffixes: &[&'static str] = if index % 3 == 2 { &["E1", "B1"] } else { &["E1"] };
+            let fields: &[&'static str] = match (spec.kind, index % 3) {
+                (FileKind::Cmep, _) => &["KWH"],
+                // Every third one feeds in too.
+                (FileKind::Nem12, 2) => &["E1", "B1"],
+                (FileKind::Nem12, _) => &["E1"],
+            };
             let values = |part: usize| {
                 let mut stream = Stream::new(spec.seed, Purpose::Usage, index, 60 + part);
                 (0..slots).map(|slot| use_wh(&mut stream, slot % SLOTS, part)).collect()
             };
-            let channels = suffixes.iter().enumerate();
+            let channels = fields.iter().enumerate();
+            let (name, number) = match spec.kind {
+                FileKind::Nem12 => ("NM", "NEM"),
+                FileKind::Cmep => ("CM", "CMEP"),
+            };
             AgentMeter {
-                nmi: format!("NM{:02}{:06}", spec.seed % 100, index + 1),
-                number: format!("NEM-{}", index + 1),
-                channels: channels.map(|(part, suffix)| (*suffix, values(part))).collect(),
+                name: format!("{name}{:02}{:06}", spec.seed % 100, index + 1),
+                number: format!("{number}-{}", index + 1),
+                channels: channels.map(|(part, field)| (*field, values(part))).collect(),
             }
         };
         let meters = (0..spec.meters as usize).map(meter).collect();
@@ -110,7 +129,7 @@ impl FileAgent {
     }
 
     fn of_day(&self, day: u32) -> Vec<SimFile> {
-        let name = format!("nem12_{}.csv", date8(self.date(day)));
+        let name = format!("{}_{}.csv", self.format(), date8(self.date(day)));
         let sent_at = instant(self.date(day + 1), 1);
         let file = |fault, hours: i64, name: &str, text: String| SimFile {
             sent_at: sent_at.plus_seconds(hours * 3_600),
@@ -140,7 +159,7 @@ impl FileAgent {
             }
             5 => {
                 let text = whole();
-                let cut = text[..text.len() * 2 / 3].to_owned();
+                let cut = text[..self.cut(&text)].to_owned();
                 let again = name.replace(".csv", "_again.csv");
                 vec![file(FileFault::Cut, 0, &name, cut), file(FileFault::None, 3, &again, text)]
             }
@@ -148,19 +167,73 @@ impl FileAgent {
         }
     }
 
+    fn format(&self) -> &'static str {
+        match self.spec.kind {
+            FileKind::Nem12 => "nem12",
+            FileKind::Cmep => "cmep",
+        }
+    }
+
+    /// How much of a file is there of which the end is missing.
+    fn cut(&self, text: &str) -> usize {
+        match self.spec.kind {
+            FileKind::Nem12 => text.len() * 2 / 3,
+            FileKind::Cmep => {
+                let last = text.trim_end().rfind('\n').map_or(0, |end| end + 1);
+                usize::midpoint(last, text.len())
+            }
+        }
+    }
+
     /// The file that is made after `day` and tells of these days; of some a part is estimated.
     fn text(&self, day: u32, told: &[(u32, bool)]) -> String {
         let made = date8(self.date(day + 1));
+        match self.spec.kind {
+            FileKind::Nem12 => self.nem12(&made, told),
+            FileKind::Cmep => self.cmep(&made, told),
+        }
+    }
+
+    /// A record for each meter and day; stamps are those of the ends of intervals.
+    fn cmep(&self, made: &str, told: &[(u32, bool)]) -> String {
+        let mut text = String::new();
+        for meter in &self.meters {
+            let name = &meter.name;
+            for (field, values) in &meter.channels {
+                for (day, estimated) in told {
+                    let _ = write!(
+                        text,
+                        "MEPMD01,20080501,SIMAGENT,,SIMRET,A-{name},{made}0100,{name},OK,E,{field},\
+                         1,00000030,{SLOTS}"
+                    );
+                    let first = *day as usize * SLOTS;
+                    for (slot, wh) in values[first..first + SLOTS].iter().enumerate() {
+                        let guessed = *estimated && slot < ESTIMATED;
+                        let (flag, wh) = if guessed { ("E0", guess(*wh)) } else { ("R0", *wh) };
+                        let (hour, minute) = ((slot + 1) / 2, (slot + 1) % 2 * 30);
+                        let date = date8(self.date(day + u32::from(hour == 24)));
+                        let (hour, kwh) = (hour % 24, wh / 1_000);
+                        let _ = write!(text, ",{date}{hour:02}{minute:02},{flag},");
+                        let _ = write!(text, "{kwh}.{:03}", wh % 1_000);
+                    }
+                    text.push('\n');
+                }
+            }
+        }
+        text
+    }
+
+    fn nem12(&self, made: &str, told: &[(u32, bool)]) -> String {
         let mut text = format!("100,NEM12,{made}0100,SIMAGENT,SIMRET\n");
         for meter in &self.meters {
             for (suffix, values) in &meter.channels {
-                let nmi = &meter.nmi;
+                let nmi = &meter.name;
                 let all: String = meter.channels.iter().map(|(suffix, _)| *suffix).collect();
                 let _ = writeln!(text, "200,{nmi},{all},1,{suffix},N1,S{nmi},kWh,30,");
                 for (day, estimated) in told {
                     let first = *day as usize * SLOTS;
                     let values = &values[first..first + SLOTS];
-                    self.record(&mut text, (*day, values), *estimated, &made);
+                    self.record(&mut text, (*day, values), *estimated, made);
                 }
             }
         }
@@ -171,8 +244,7 @@ impl FileAgent {
     fn record(&self, text: &mut String, (day, values): (u32, &[i64]), estimated: bool, made: &str) {
         let _ = write!(text, "300,{}", date8(self.date(day)));
         for (slot, wh) in values.iter().enumerate() {
-            // The agent's guess is never the truth.
-            let wh = if estimated && slot < ESTIMATED { wh / 2 + 1 } else { *wh };
+            let wh = if estimated && slot < ESTIMATED { guess(*wh) } else { *wh };
             let _ = write!(text, ",{}.{:03}", wh / 1_000, wh % 1_000);
         }
         let quality = if estimated { "V" } else { "A" };
@@ -209,11 +281,17 @@ impl FileAgent {
 
     fn meter(&self, meter: &AgentMeter) -> MeterSpec {
         let channels = meter.channels.iter().zip(1..);
-        let channels = channels.map(|((suffix, _), number)| channel(suffix, number)).collect();
-        let known = (SourceId::new("nmi", &meter.nmi), format!("S{}", meter.nmi), "nem12");
+        let channels = channels.map(|((field, _), number)| channel(field, number)).collect();
+        let family = match self.spec.kind {
+            FileKind::Nem12 => "nmi",
+            FileKind::Cmep => "cmep",
+        };
+        let source = SourceId::new(family, &meter.name);
+        let known = (source, format!("S{}", meter.name), self.format());
         let since = instant(self.spec.first, 0).plus_seconds(-86_400);
+        let number = meter.number.rsplit('-').next().unwrap_or_default();
         MeterSpec {
-            address: format!("Agent Street {}", meter.number.trim_start_matches("NEM-")),
+            address: format!("Agent Street {number}"),
             contact_every_s: 172_800,
             ..MeterSpec::plain(meter.number.clone(), known, since, channels)
         }
@@ -225,11 +303,11 @@ impl FileAgent {
     }
 }
 
-fn channel(suffix: &'static str, number: i16) -> ChannelSpec {
-    let export = suffix.starts_with('B');
+fn channel(field: &'static str, number: i16) -> ChannelSpec {
+    let export = field.starts_with('B');
     ChannelSpec {
         channel: ChannelNo::new(number),
-        field: suffix,
+        field,
         reading_type: if export { ReadingType::ENERGY_EXPORT } else { ReadingType::ENERGY_IMPORT },
         kind: ChannelKind::Interval,
         unit: Unit::KilowattHour,
@@ -241,6 +319,11 @@ fn channel(suffix: &'static str, number: i16) -> ChannelSpec {
         cap_per_hour: 17_000_000,
         delivery_lag_s: 172_800,
     }
+}
+
+/// The agent's estimate, which is never the truth.
+const fn guess(wh: i64) -> i64 {
+    wh / 2 + 1
 }
 
 /// Import: more in the evening; export: only by day.

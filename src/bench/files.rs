@@ -10,7 +10,7 @@ use protocols::files::espi::{Feed, FeedReading, FeedSeries};
 use protocols::files::{
     self, Encoding, FileContext, FileFormat, FileRecord, Layout, LineFault, Sink, beacon, layout,
 };
-use simulators::files::{FileAgent, FileSpec};
+use simulators::files::{FileAgent, FileKind, FileSpec};
 
 const METERS: u32 = 60;
 const SLOTS: u32 = 96;
@@ -73,7 +73,9 @@ pub(super) fn all(start: UtcTime) -> anyhow::Result<Vec<BenchFile>> {
 
 fn nem12() -> anyhow::Result<String> {
     let first = date(2026, 9, 20);
-    let agent = FileAgent::new(FileSpec { seed: 7, meters: METERS, first, days: 1, faults: false });
+    let spec =
+        FileSpec { kind: FileKind::Nem12, seed: 7, meters: METERS, first, days: 1, faults: false };
+    let agent = FileAgent::new(spec);
     Ok(agent.files().pop().context("a simulated file")?.text)
 }
 

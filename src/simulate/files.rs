@@ -1,4 +1,5 @@
-//! `headend simulate --kind nem12`: an agent that hands a file over for each day, into a folder.
+//! `headend simulate --kind nem12` and `cmep`: an agent that hands a file over for each day, into a
+//! folder.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::tz::Offset;
-use simulators::files::{FileAgent, FileFault, FileSpec, SimFile};
+use simulators::files::{FileAgent, FileFault, FileKind, FileSpec, SimFile};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::output::remark;
@@ -15,12 +16,14 @@ use crate::verbs::{Exit, Failure, SimulateOptions, provision_file};
 
 /// The agent's day is of UTC+10.
 const OFFSET: Offset = Offset::constant(10);
+/// A zone that has it all the year.
+const ZONE: &str = "Australia/Brisbane";
 
 /// Writes the files of the last `hours` hours in the order in which they come.
 ///
 /// # Errors
 /// No folder is named, or a file cannot be written.
-pub(super) async fn run(options: SimulateOptions) -> anyhow::Result<()> {
+pub(super) async fn run(options: SimulateOptions, kind: FileKind) -> anyhow::Result<()> {
     let dir = options.out.as_deref().ok_or_else(|| {
         Failure::new(Exit::Usage, "files go into a folder, for example an inbox: --out DIR")
     })?;
@@ -28,6 +31,7 @@ pub(super) async fn run(options: SimulateOptions) -> anyhow::Result<()> {
     let today = OFFSET.to_datetime(SystemClock::new().now().to_jiff()).date();
     let first = today.checked_sub(jiff::Span::new().days(i64::from(days)));
     let agent = FileAgent::new(FileSpec {
+        kind,
         seed: options.seed,
         meters: options.meters(),
         first: first.context("the first day of the files")?,
@@ -41,6 +45,9 @@ pub(super) async fn run(options: SimulateOptions) -> anyhow::Result<()> {
         write_truth(path, &agent)?;
     }
     std::fs::create_dir_all(dir).with_context(|| format!("make the folder {}", dir.display()))?;
+    if kind == FileKind::Cmep {
+        remark!("Times are of UTC+10 and do not say so: --zone or [utility] zone {ZONE}");
+    }
     hand_over(dir, &agent.files(), options.speed()).await
 }
 

@@ -59,7 +59,7 @@ pub(super) struct SimulateArgs {
     /// What is simulated.
     #[arg(long, value_enum, default_value_t = SimKind::Fleet)]
     pub(super) kind: SimKind,
-    /// The broker, as HOST:PORT; all kinds but modbus and nem12 need one.
+    /// The broker, as HOST:PORT; all kinds but modbus, nem12 and cmep need one.
     #[arg(long, value_name = "HOST:PORT", value_parser = broker)]
     pub(super) broker: Option<BrokerUrl>,
     /// The same seed gives the same meters and faults.
@@ -85,7 +85,7 @@ pub(super) struct SimulateArgs {
     /// Writes the fleet as a file for `headend meters provision`.
     #[arg(long, value_name = "FILE.csv")]
     pub(super) provision_out: Option<PathBuf>,
-    /// The folder that --kind nem12 writes into, for example an inbox.
+    /// The folder that --kind nem12 or cmep writes into, for example an inbox.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Of --kind modbus")]

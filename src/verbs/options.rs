@@ -112,6 +112,8 @@ pub enum SimKind {
     Modbus,
     /// An agent that writes NEM12 files into a folder: late, repeated, overlapping and cut ones.
     Nem12,
+    /// The same agent with CMEP files, whose times are local: of the zone Australia/Brisbane.
+    Cmep,
 }
 
 /// `headend bench ingest`.

@@ -2,30 +2,43 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use protocols::Observation;
 use protocols::files::{self, Collected, Encoding, FileContext, FileFormat, ReadQuality, beacon};
 
 use super::*;
 
-fn agent(faults: bool) -> FileAgent {
+const KINDS: [FileKind; 2] = [FileKind::Nem12, FileKind::Cmep];
+
+fn agent(kind: FileKind, faults: bool) -> FileAgent {
     let first = jiff::civil::date(2026, 10, 1);
-    FileAgent::new(FileSpec { seed: 7, meters: 4, first, days: 14, faults })
+    FileAgent::new(FileSpec { kind, seed: 7, meters: 4, first, days: 14, faults })
 }
 
 type ReadValue = ((String, String, UtcTime), (i64, ReadQuality));
 
-/// NMI, suffix and end of each value of a file, with the value in watt-hours and its quality;
-/// `None` when the file as a whole is refused.
-fn read(file: &SimFile) -> Option<Vec<ReadValue>> {
+/// Meter, field and end of each value of a file, with the value in watt-hours and its quality;
+/// `None` when the file is refused, as a whole or for one of its records.
+fn read(kind: FileKind, file: &SimFile) -> Option<Vec<ReadValue>> {
+    let (format, zone) = match kind {
+        FileKind::Nem12 => (FileFormat::Nem12, None),
+        FileKind::Cmep => (FileFormat::Cmep, Some(TimeZone::fixed(OFFSET))),
+    };
+    assert_eq!(FileFormat::of(file.text.as_bytes()), Some(format), "{}", file.name);
     let context = FileContext {
         received_at: file.sent_at,
-        zone: None,
+        zone: zone.as_ref(),
         encoding: Encoding::Utf8,
         identity: beacon::Identity::default(),
         layout: None,
     };
     let mut found = Collected::default();
-    files::read(FileFormat::Nem12, &context, file.text.as_bytes(), &mut found).ok()?;
+    files::read(format, &context, file.text.as_bytes(), &mut found).ok()?;
+    if kind == FileKind::Cmep && file.fault == FileFault::Cut {
+        // All but the last record of the file are good.
+        assert_eq!((found.records.len(), found.faults.len()), (3, 1), "{}", file.name);
+        return None;
+    }
     assert!(found.faults.is_empty(), "{}: {:?}", file.name, found.faults);
     let mut reads = Vec::new();
     for record in &found.records {
@@ -48,8 +61,8 @@ fn read(file: &SimFile) -> Option<Vec<ReadValue>> {
 
 #[test]
 fn every_day_is_told_in_the_end_as_it_was_metered() {
-    for faults in [false, true] {
-        let agent = agent(faults);
+    for (kind, faults) in KINDS.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+        let agent = agent(kind, faults);
         let sources: BTreeMap<String, String> = agent
             .assets()
             .meters
@@ -58,7 +71,7 @@ fn every_day_is_told_in_the_end_as_it_was_metered() {
             .collect();
         let mut told = BTreeMap::new();
         for file in agent.files() {
-            let reads = read(&file);
+            let reads = read(kind, &file);
             assert_eq!(reads.is_none(), file.fault == FileFault::Cut, "{}", file.name);
             for ((source, field, at), (wh, quality)) in reads.into_iter().flatten() {
                 let key = (sources[&source].clone(), field, at);
@@ -74,13 +87,19 @@ fn every_day_is_told_in_the_end_as_it_was_metered() {
             .map(|read| ((read.meter, read.field, read.at), read.value))
             .collect();
         assert_eq!(told, truth);
-        // Four meters, one of them with two channels.
-        assert_eq!(truth.len(), 5 * 14 * SLOTS);
+        // Four meters, in NEM12 one of them with two channels.
+        let channels = if kind == FileKind::Nem12 { 5 } else { 4 };
+        assert_eq!(truth.len(), channels * 14 * SLOTS);
     }
 }
 
 #[test]
 fn faults_come_in_turn_and_without_them_every_day_has_one_file() {
+    KINDS.into_iter().for_each(faults_in_turn);
+}
+
+fn faults_in_turn(kind: FileKind) {
+    let agent = |faults| agent(kind, faults);
     let count = |fault| agent(true).files().iter().filter(|file| file.fault == fault).count();
     let planted = [
         FileFault::Late,
@@ -96,5 +115,6 @@ fn faults_come_in_turn_and_without_them_every_day_has_one_file() {
     assert_eq!(agent(true).files(), agent(true).files());
     let late = agent(true).files();
     let place = |name: &str| late.iter().position(|file| file.name == name).unwrap();
-    assert!(place("nem12_20261002.csv") > place("nem12_20261003.csv"));
+    let name = |day: u32| format!("{}_2026100{day}.csv", agent(true).format());
+    assert!(place(&name(2)) > place(&name(3)));
 }

@@ -26,16 +26,10 @@ fn stored(directory: &Path, meter: &str) -> BTreeMap<String, (String, String)> {
         .collect()
 }
 
-#[test]
-fn a_simulated_agents_files_give_what_was_metered_whatever_comes_late_twice_or_cut() {
-    let test = "a_simulated_agents_files_give_what_was_metered_whatever_comes_late_twice_or_cut";
-    if !has_postgres(test) {
-        return;
-    }
-    let directory = TempDir::new("agent");
-    let at = directory.path();
-    let simulate =
-        ["simulate", "--kind", "nem12", "--meters", "2", "--hours", "168", "--out", "in"];
+/// Simulates the agent, takes its files in the order in which it hands them over, and compares what
+/// is stored of the second meter with what was metered.
+fn stored_as_metered(at: &Path, kind: &str, (meter, field): (&str, &str), zone: &[&str]) {
+    let simulate = ["simulate", "--kind", kind, "--meters", "2", "--hours", "168", "--out", "in"];
     let plain = headend(at, &simulate[..7], &[]);
     assert_eq!(plain.code, 64, "{}", plain.stderr);
     assert!(plain.stderr.contains("--out DIR"), "{}", plain.stderr);
@@ -44,12 +38,11 @@ fn a_simulated_agents_files_give_what_was_metered_whatever_comes_late_twice_or_c
     assert!(told.contains("wrote 9 files"), "{told}");
     done(at, &["meters", "provision", "meters.csv"]);
 
-    // In the order in which the agent handed them over: the names of the lines.
-    let files = told.lines().filter(|line| line.starts_with("nem12_"));
+    let stem = format!("{kind}_");
     let (mut cut, mut known) = (0, 0);
-    for line in files {
-        let name = line.split(':').next().unwrap();
-        let ended = headend(at, &["import", &format!("in/{name}")], &[]);
+    for line in told.lines().filter(|line| line.starts_with(&stem)) {
+        let file = format!("in/{}", line.split(':').next().unwrap());
+        let ended = headend(at, &[&["import", &file][..], zone].concat(), &[]);
         assert_eq!(ended.code == 65, line.contains("cut"), "{line}: {}", ended.stderr);
         cut += u32::from(ended.code == 65);
         known += u32::from(ended.stderr.contains("imported before"));
@@ -57,18 +50,41 @@ fn a_simulated_agents_files_give_what_was_metered_whatever_comes_late_twice_or_c
     assert_eq!((cut, known), (1, 1), "{told}");
 
     let truth = std::fs::read_to_string(at.join("truth.csv")).unwrap();
+    let of = format!("{meter},{field},");
     let truth: BTreeMap<String, String> = truth
         .lines()
-        .filter_map(|line| line.strip_prefix("NEM-2,E1,"))
+        .filter_map(|line| line.strip_prefix(&of))
         .filter_map(|line| line.split_once(','))
         .map(|(end, wh)| (end.to_owned(), wh.to_owned()))
         .collect();
     assert_eq!(truth.len(), 7 * 48);
-    let reads = stored(at, "NEM-2");
+    let reads = stored(at, meter);
     assert!(reads.values().all(|(_, quality)| quality != "estimated"), "{reads:?}");
     let reads: BTreeMap<String, String> =
         reads.into_iter().map(|(end, (wh, _))| (end, wh)).collect();
     assert_eq!(reads, truth);
+}
+
+#[test]
+fn a_simulated_agents_cmep_files_give_what_was_metered() {
+    let test = "a_simulated_agents_cmep_files_give_what_was_metered";
+    if !has_postgres(test) {
+        return;
+    }
+    let directory = TempDir::new("agent-cmep");
+    let zone = ["--zone", "Australia/Brisbane"];
+    stored_as_metered(directory.path(), "cmep", ("CMEP-2", "KWH"), &zone);
+}
+
+#[test]
+fn a_simulated_agents_files_give_what_was_metered_whatever_comes_late_twice_or_cut() {
+    let test = "a_simulated_agents_files_give_what_was_metered_whatever_comes_late_twice_or_cut";
+    if !has_postgres(test) {
+        return;
+    }
+    let directory = TempDir::new("agent");
+    let at = directory.path();
+    stored_as_metered(at, "nem12", ("NEM-2", "E1"), &[]);
 
     let feed = done(at, &["export", "NEM-2", "--kind", "greenbutton"]).stdout;
     assert_eq!(feed.matches("<IntervalReading>").count(), 7 * 48);
