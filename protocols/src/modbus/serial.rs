@@ -61,8 +61,12 @@ pub fn open(settings: &SerialSettings) -> Result<SerialLine, String> {
     let flags = rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).map_err(|_| "unknown open flags".to_owned())?;
     let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&settings.path);
-    let file = file.map_err(|error| {
-        format!("{shown}: {error}; the account of the head-end needs the group `dialout`")
+    let file = file.map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("{shown}: {error}; the account of the head-end needs the group `dialout`")
+        }
+        io::ErrorKind::NotFound => format!("{shown}: {error}; is the adapter plugged in?"),
+        _ => format!("{shown}: {error}"),
     })?;
     set_up(&file, settings).map_err(|error| format!("{shown} is no serial line: {error}"))?;
     // The runtime's pipes are what it has for any descriptor that can be waited for.

@@ -7,6 +7,7 @@ mod meters;
 mod modbus;
 mod real_input;
 mod rtl_433;
+mod serial;
 mod shared;
 mod simulated;
 mod sparkplug;

@@ -28,14 +28,14 @@ const TIMEOUT_MS: u32 = 150;
 const LISTEN_LIMIT: Duration = Duration::from_secs(20);
 
 /// A meter by pymodbus, in a process of its own.
-struct Peer {
-    program: Program,
+pub(super) struct Peer {
+    pub(super) program: Program,
     port: u16,
     directory: TempDir,
 }
 
 /// Floats by unit and register.
-type Values = BTreeMap<u8, BTreeMap<u16, f32>>;
+pub(super) type Values = BTreeMap<u8, BTreeMap<u16, f32>>;
 
 /// Where tests/run puts what comes from PyPI.
 fn python() -> Option<PathBuf> {
@@ -48,29 +48,43 @@ fn python() -> Option<PathBuf> {
 
 impl Peer {
     fn start(test: &str, framing: &str, values: &Values, faults: [u32; 3]) -> Option<Self> {
+        let [late, drop, swap] = faults;
+        let case = json!({"framing": framing, "units": values,
+            "late_every": late, "late_s": 3.0 * f64::from(TIMEOUT_MS) / 1_000.0,
+            "drop_every": drop, "swap_every": swap});
+        Self::start_case(test, case, "listening ")
+    }
+
+    /// The meter on a serial line, and the line's name.
+    pub(super) fn on_a_line(test: &str, values: &Values, drop: u32) -> Option<(Self, String)> {
+        let case = json!({"framing": "rtu", "units": values, "drop_every": drop, "line": true});
+        let peer = Self::start_case(test, case, "line ")?;
+        let log = peer.program.log();
+        let line = log.lines().find_map(|told| told.strip_prefix("line /"))?;
+        Some((peer, format!("/{line}")))
+    }
+
+    fn start_case(test: &str, mut case: serde_json::Value, ready: &str) -> Option<Self> {
         let Some(python) = python() else {
             skip(test, "pymodbus is not installed");
             return None;
         };
         let directory = TempDir::new("modbus");
         let port = free_port();
-        let [late, drop, swap] = faults;
-        let case = json!({"port": port, "framing": framing, "units": values,
-            "late_every": late, "late_s": 3.0 * f64::from(TIMEOUT_MS) / 1_000.0,
-            "drop_every": drop, "swap_every": swap});
+        case["port"] = port.into();
         let file = directory.path().join("case.json");
         std::fs::write(&file, case.to_string()).unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/peers/modbus_meter.py");
         let log = directory.path().join("peer.log");
         let program = Program::start(Command::new(python).arg(script).arg(&file), &log);
         let peer = Self { program, port, directory };
-        let up = wait_for(LISTEN_LIMIT, || peer.program.log().contains("listening"));
+        let up = wait_for(LISTEN_LIMIT, || peer.program.log().contains(ready));
         assert!(up, "{}", peer.program.log());
         Some(peer)
     }
 }
 
-fn draw(random: &mut Random, units: u8, registers: &[u16]) -> Values {
+pub(super) fn draw(random: &mut Random, units: u8, registers: &[u16]) -> Values {
     let mut float = || f32::from(u16::try_from(random.below(60_000)).unwrap()) / 8.0 + 1.0;
     (1..=units).map(|unit| (unit, registers.iter().map(|at| (*at, float())).collect())).collect()
 }
@@ -234,7 +248,7 @@ fn mbpoll_reads_the_simulated_bus_as_we_do() {
 }
 
 /// A meter that nobody foresaw: a profile of one's own and two tables of configuration.
-const OWN_PROFILE: &str = r#"name = "acme-3p"
+pub(super) const OWN_PROFILE: &str = r#"name = "acme-3p"
 function = 4
 max_read = 8
 [[register]]
