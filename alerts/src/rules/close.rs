@@ -32,10 +32,19 @@ pub(crate) fn keep(meter: &mut Meter, at: usize, day: &OpenDay, env: &mut Env) {
 /// What the day says of the address.
 fn note_lived(meter: &Meter, at: usize, day: &OpenDay, env: &mut Env) {
     let Some(channel) = meter.channels.get(at).filter(|_| meter.premises != 0) else { return };
-    let before = day.number - 28..day.number;
-    let mut usual: Vec<i64> = before.filter_map(|number| channel.days.total(number)).collect();
-    let enough = usual.len() >= 7;
-    let quiet = enough && day.sum * 5 <= median(&mut usual);
+    // What is usual is that of the days before nobody was in; once they are forgotten, a day is as
+    // quiet as the last ones.
+    let left = env.premises.quiet_from(meter.premises).min(day.number);
+    let usual = |before: i32| -> Option<i64> {
+        let days = before - 28..before;
+        let mut totals: Vec<i64> = days.filter_map(|day| channel.days.total(day)).collect();
+        (totals.len() >= 7).then(|| median(&mut totals))
+    };
+    let quiet = match usual(left) {
+        Some(usual) => day.sum.saturating_mul(5) <= usual,
+        None if left < day.number => usual(day.number).is_some_and(|last| day.sum <= 2 * last),
+        None => false,
+    };
     let used = day.sum != 0;
     let lived = Lived { commodity: meter.commodity, number: day.number, used, quiet };
     env.premises.note(meter.premises, lived);

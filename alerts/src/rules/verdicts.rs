@@ -289,13 +289,20 @@ fn in_exchange(meter: &Meter, rule: RuleId, at: i64) -> bool {
             || (0..2 * DAY_S).contains(&(at - meter.installed_at.s())))
 }
 
+/// The address has been empty since the zeros of #18 began: #30 says that this is no stopped meter.
+fn nobody_is_in(meter: &Meter, fail: &Fail, env: &mut Env) -> bool {
+    let began = env.zones.day_at(meter.zone, fail.to - fail.detail.max(0) - 1).number;
+    env.premises.is_empty_since(meter.premises, meter.commodity, began)
+}
+
 fn fails(whose: Whose<'_>, rule: RuleId, fail: Fail, env: &mut Env) {
     let demand_billed = env.network.is(whose.place, Is::DEMAND_BILLED);
     let Some(policy) = policy(rule, demand_billed) else { return };
     let untrusted = rule == RuleId::ING_CLK && headend::clock_is_wrong(env);
     // What flows into a district or through a node is judged by its balance.
     let nobodys = rule == RuleId::INT_HILO && !whose.meter.is_customers();
-    if untrusted || nobodys || in_exchange(whose.meter, rule, fail.to) {
+    let away = rule == RuleId::INT_ZERO && nobody_is_in(whose.meter, &fail, env);
+    if untrusted || nobodys || away || in_exchange(whose.meter, rule, fail.to) {
         return;
     }
     if let Some(link) = env.network.link_mut(whose.place) {

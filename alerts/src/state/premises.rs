@@ -64,6 +64,11 @@ impl AllPremises {
         }
     }
 
+    /// First day of the run of quiet days; later than any day when the newest is not quiet.
+    pub(crate) fn quiet_from(&self, premises: i32) -> i32 {
+        self.by_number.get(&premises).map_or(i32::MAX, |known| known.quiet_from)
+    }
+
     /// Nobody was in since day `from`: another commodity was not used either, or the electricity
     /// fell to its base.
     pub(crate) fn is_empty_since(&self, premises: i32, own: Commodity, from: i32) -> bool {

@@ -1,9 +1,11 @@
 //! Water and gas that flow when they should not, use against peers and against itself.
 
 use expect_test::expect;
-use metering::{LogRecord, MeterAsset, WorkOrder, WorkOrderKind, WorkOrderStatus};
+use metering::{
+    Finding, LogRecord, MeterAsset, Outcome, RuleNo, WorkOrder, WorkOrderKind, WorkOrderStatus,
+};
 
-use super::{Log, at, check, fill, meter};
+use super::{CHANNEL, Log, at, check, fill, meter};
 use crate::{AlertTransition, Engine, Params};
 
 /// A household at quarter hours: mornings and evenings, nothing at night.
@@ -296,13 +298,14 @@ fn var_dmd_marks_an_hour_far_above_the_year() {
             let one = told
                 .iter()
                 .find(|one| one.rule.to_string() == "VAR-DMD" && id.contains("raised"))?;
-            one.evidence.iter().find(|fact| fact.key == "months_known").map(|fact| fact.value)
+            let known = one.evidence.iter().find(|fact| fact.key == "months_known")?;
+            Some(known.text.clone())
         };
         log.text()
             .lines()
             .filter(|line| line.contains("VAR-DMD"))
             .map(|line| match months(line) {
-                Some(months) => format!("{line}, {months} months known\n"),
+                Some(months) => format!("{line}, {months} known\n"),
                 None => format!("{line}\n"),
             })
             .collect()
@@ -316,7 +319,7 @@ fn var_dmd_marks_an_hour_far_above_the_year() {
     let mut bound = meter("electricity 1h class=large_commercial");
     bound.detail.contract_demand_mw = 11_000_000;
     expect![[r#"
-        11-01 06:02 raised VAR-DMD meter 1 HIGH_CONSUMPTION P3 since 11-01 05:00, 1 months known
+        11-01 06:02 raised VAR-DMD meter 1 HIGH_CONSUMPTION P3 since 11-01 05:00, 1 month known
     "#]]
     .assert_eq(&own("11-01 00:00 +5h 9000 | 11-01 05:00 +1h 11500", &bound));
 }
@@ -384,6 +387,62 @@ fn mtr_stop_is_not_raised_in_a_house_where_nobody_is() {
         06-30 23:02 raised MTR-STOP meter 1 STOPPED_METER P2 since 06-20 23:00
     "#]]
     .assert_eq(&run("0,0,90,0"));
+}
+
+/// The fridge alone runs for ten weeks, longer than the days that are remembered; then somebody is
+/// in again, and the water meter stands all the same.
+#[test]
+fn mtr_stop_waits_as_long_as_only_the_fridge_runs() {
+    let run = |back: &str| {
+        let mut water = meter("water 1h id=1");
+        let mut power = meter("electricity 1h id=2");
+        water.detail.premises = 77;
+        power.detail.premises = 77;
+        let mut log = Log::default();
+        for asset in [&water, &power] {
+            log.push(at("04-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+        }
+        fill(&mut log, &water, "04-01 00:00 +20d 0,0,9,0 | 04-21 00:00 +82d 0");
+        let lived = "04-01 00:00 +20d 300,700 | 04-21 00:00 +70d 50,60";
+        fill(&mut log, &power, &format!("{lived} | 06-30 00:00 +12d {back}"));
+        log.sort_by_log_time();
+        let text = log.text();
+        text.lines().find(|line| line.contains("MTR-STOP")).map(str::to_owned)
+    };
+    assert_eq!(run("60,50"), None);
+    let raised = run("300,700").unwrap_or_default();
+    assert!(raised.starts_with("07-0"), "{raised}");
+}
+
+/// What validation says of the zeros is told of a house where somebody is, and not of an empty one.
+#[test]
+fn int_zero_is_not_told_of_a_house_where_nobody_is() {
+    let run = |power_after: &str| {
+        let mut water = meter("water 1h id=1");
+        let mut power = meter("electricity 1h id=2");
+        water.detail.premises = 77;
+        power.detail.premises = 77;
+        let mut log = Log::default();
+        for asset in [&water, &power] {
+            log.push(at("04-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+        }
+        let lived = "04-01 00:00 +20d 300,700 | 04-21 00:00 +12d";
+        fill(&mut log, &power, &format!("{lived} {power_after}"));
+        let finding = Finding {
+            meter: water.meter,
+            channel: Some(CHANNEL),
+            rule: RuleNo::new(18).unwrap(),
+            outcome: Outcome::Fail,
+            from: at("05-01"),
+            to: at("05-02"),
+            kind: 0,
+            detail: 11 * 86_400,
+        };
+        log.push(at("05-02 03:00"), vec![LogRecord::Finding(finding), LogRecord::Tick]);
+        log.sort_by_log_time();
+        log.text().lines().filter(|line| line.contains("INT-ZERO")).count()
+    };
+    assert_eq!((run("50,60"), run("300,700")), (0, 1));
 }
 
 #[test]

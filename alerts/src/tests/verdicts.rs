@@ -67,6 +67,21 @@ fn a_sum_that_disagrees_clears_after_two_windows_that_agree() {
 }
 
 #[test]
+fn a_sum_that_is_short_one_day_and_long_the_next_is_only_a_mismatch() {
+    let asset = meter("electricity 1h");
+    let sum = |kind, day| found_kind(&asset, (13, kind), Outcome::Fail, day);
+    let log = days(
+        &asset,
+        &[sum(kind::SUM_MISSING_PULSES, "11-02"), sum(kind::SUM_DOUBLE_COUNT, "11-03")],
+    );
+    expect![[r#"
+        11-03 03:00 raised REG-SUM meter 1 MISSING_PULSES P2 since 11-02 00:00
+        11-04 03:00 updated REG-SUM meter 1 SUM_MISMATCH P2 since 11-02 00:00
+    "#]]
+    .assert_eq(&log.text());
+}
+
+#[test]
 fn a_day_that_is_judged_anew_takes_its_failure_back() {
     let asset = meter("electricity 1h");
     let mut log = days(&asset, &[found(&asset, 21, Outcome::Fail, "11-02")]);

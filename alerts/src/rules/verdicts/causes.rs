@@ -47,6 +47,7 @@ pub(super) fn named(
             let severity = if detail.abs() > 50 { P2 } else { P3 };
             let cause = match newest {
                 kind::SUM_CONFIG => Cause::ConfigMismatch,
+                _ if disagree_both_ways(fails) => Cause::SumMismatch,
                 kind::SUM_MISSING_PULSES => Cause::MissingPulses,
                 kind::SUM_DOUBLE_COUNT => Cause::DoubleCount,
                 _ => Cause::SumMismatch,
@@ -101,6 +102,15 @@ fn urgent_clock(whose: Whose<'_>, off_s: i64, env: &Env) -> bool {
 fn several_in_a_week(fails: &[Fail]) -> bool {
     let newest = fails.last().map_or(0, |fail| fail.to);
     fails.iter().filter(|fail| newest - fail.to <= 7 * DAY_S).count() >= 2
+}
+
+/// The intervals tell less than the register on some days of a week and more on others: no lost
+/// pulse and no doubled one does that.
+fn disagree_both_ways(fails: &[Fail]) -> bool {
+    let newest = fails.last().map_or(0, |fail| fail.to);
+    let told =
+        |kind: u8| fails.iter().any(|fail| fail.kind == kind && newest - fail.to <= 7 * DAY_S);
+    told(kind::SUM_MISSING_PULSES) && told(kind::SUM_DOUBLE_COUNT)
 }
 
 /// #24 keeps the issue that explains why there are no actuals, and makes it worse.
