@@ -216,7 +216,8 @@ pub(super) async fn apply(
 ) -> Result<Json<impl Serialize>, Problem> {
     let asked: ApplyBody = read_json(&headers, &body)?;
     let ApplyBody { gateway, address, profile, every, .. } = &asked;
-    let unit = Wish { gateway, address, unit: asked.unit, profile, every }.unit(&state.polls)?;
+    let profiles = modbus::profiles(&state.db, &state.polls).await?;
+    let unit = Wish { gateway, address, unit: asked.unit, profile, every }.unit(&profiles)?;
     let by = By { actor: ACTOR, reason: asked.reason.trim(), at: state.now() };
     modbus::apply(&state.db, &state.polls, (&unit, asked.confirm), by).await?;
     let live = modbus_units::live(&state.db).await?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protocols::modbus::{CheckError, Profile, ProfileError, devices};
+use store::modbus_units::UnitChange;
 
 /// Largest profile file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 256 << 10;
@@ -27,8 +28,8 @@ pub struct Known {
 pub enum Origin {
     Program,
     File(PathBuf),
-    /// Taken live in the console.
-    Console,
+    /// Carried, as this TOML, by a unit that was taken live.
+    Live(String),
 }
 
 /// A profile file cannot be used.
@@ -92,9 +93,48 @@ impl Profiles {
             .ok_or_else(|| UnknownProfile(name.chars().take(80).collect()))
     }
 
+    /// These and those that units carry which were taken live, so that the next unit of that make
+    /// needs no TOML again. A name of the program or of a file keeps its meaning; of two that units
+    /// carry by one name it is the last that was taken live.
+    #[must_use]
+    pub fn with_live(&self, live: &[UnitChange]) -> Self {
+        let mut all = self.clone();
+        let mut live: Vec<&UnitChange> = live.iter().collect();
+        live.sort_unstable_by_key(|change| change.change_no);
+        for change in live {
+            let Some(profile) = own(&change.unit.profile) else { continue };
+            if !self.by_name.contains_key(&profile.name) {
+                all.add(profile, Origin::Live(change.unit.profile.clone()));
+            }
+        }
+        all
+    }
+
+    /// What stands in the database for the profile of this name: its text if nothing else has it.
+    pub fn stored(&self, name: &str) -> String {
+        match self.by_name.get(name.trim()).map(|known| &known.origin) {
+            Some(Origin::Live(text)) => text.clone(),
+            _ => name.to_owned(),
+        }
+    }
+
     /// In the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Known> {
         self.by_name.values()
+    }
+}
+
+/// The profile that a unit carries as TOML, if it does.
+fn own(text: &str) -> Option<Profile> {
+    text.contains('\n').then(|| Profile::parse(text).ok()).flatten()
+}
+
+/// What people call the profile of a unit: its name, also where it carries the text of one.
+pub fn name_of(text: &str) -> String {
+    match own(text) {
+        Some(profile) => format!("{}, a profile of its own", profile.name),
+        None if text.contains('\n') => "a profile of its own".to_owned(),
+        None => text.to_owned(),
     }
 }
 

@@ -8,6 +8,7 @@ use store::modbus_units::{self, By, PolledUnit};
 use crate::config::GatewayAddress;
 use crate::polling::Watch;
 use crate::polling::live::{self, LiveError};
+use crate::polling::profiles::{Profiles, name_of};
 
 /// Shortest and longest time between two polls, in seconds.
 const EVERY_S: std::ops::RangeInclusive<i32> = 1..=86_400;
@@ -29,11 +30,11 @@ pub struct Wish<'a> {
 }
 
 impl Wish<'_> {
-    /// The unit, checked.
+    /// The unit, checked; `profiles` are those of [`profiles`].
     ///
     /// # Errors
     /// The first thing that is wrong, for a person.
-    pub fn unit(&self, polls: &Watch) -> Result<PolledUnit, LiveError> {
+    pub fn unit(&self, profiles: &Profiles) -> Result<PolledUnit, LiveError> {
         let gateway = self.gateway.trim();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if gateway.is_empty() || gateway.len() > GATEWAY_BYTES_MAX || !gateway.chars().all(plain) {
@@ -50,16 +51,25 @@ impl Wish<'_> {
         let every = crate::config::value::parse_duration(self.every.trim())
             .map_err(|error| LiveError::Value(error.to_string()))?;
         let every_s = i32::try_from(every.as_secs()).ok().filter(|s| EVERY_S.contains(s));
-        live::profile(&polls.profiles(), self.profile)?;
+        let profile = profiles.stored(self.profile);
+        live::profile(profiles, &profile)?;
         Ok(PolledUnit {
             source: format!("modbus:{gateway}/{}", self.unit),
             gateway: gateway.to_owned(),
             address: address.to_string(),
             unit: self.unit,
-            profile: self.profile.to_owned(),
+            profile,
             every_s: every_s.ok_or_else(|| bad("poll it every 1s to 1d"))?,
         })
     }
+}
+
+/// Profiles that can be named: of the program, of files, and those that live units carry.
+///
+/// # Errors
+/// When the database is away.
+pub async fn profiles(database: &Database, polls: &Watch) -> Result<Profiles, LiveError> {
+    Ok(polls.profiles().with_live(&modbus_units::live(database).await?))
 }
 
 /// Takes a unit live. What it would point elsewhere must be `confirmed`; a gateway that moves takes
@@ -187,7 +197,7 @@ impl Found {
         let mut told = Vec::new();
         if let Some((address, unit, profile)) = &self.same_source {
             let meter = feeds(database, name).await?;
-            let profile = if profile.contains('\n') { "a profile of its own" } else { profile };
+            let profile = name_of(profile);
             told.push(format!(
                 "the device {name} is live at {address}, unit {unit}, by {profile}; {meter}"
             ));

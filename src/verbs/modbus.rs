@@ -10,7 +10,9 @@ use protocols::modbus::frame::Request;
 use protocols::modbus::pdu::{Answer, Function, ReadRequest};
 use protocols::modbus::state::Outcome;
 use protocols::modbus::{PollRecord, Profile};
+use store::modbus_units::{self, UnitChange};
 
+use super::database;
 use super::exit::{Exit, Failure};
 use super::modbus_args::{DeviceArgs, ModbusVerb};
 use crate::clock::{Clock as _, SystemClock};
@@ -21,18 +23,18 @@ use crate::polling::probe::{Device, Fit};
 use crate::polling::profiles::{Origin, ProfileFileError, Profiles, read};
 use crate::telemetry::chain;
 
-/// Runs one of them; none asks the database.
+/// Runs one of them; of a database they want only the profiles that were taken live.
 pub(super) async fn run(verb: &ModbusVerb, config: &Config) -> anyhow::Result<()> {
-    let profiles = || Profiles::load(config.modbus.profiles.as_deref());
     match verb {
         ModbusVerb::Check { files } => check(files),
         ModbusVerb::Simulate(args) => crate::simulate::modbus::run(args.options()).await,
-        ModbusVerb::Profiles { output } => list(&profiles()?, output.format()),
+        ModbusVerb::Profiles { output } => list(&profiles(config).await?, output.format()),
         ModbusVerb::Probe { device, profile, output } => {
-            probe(&device.device(), profile.as_deref(), &profiles()?, output.format()).await
+            let profiles = profiles(config).await?;
+            probe(&device.device(), profile.as_deref(), &profiles, output.format()).await
         }
         ModbusVerb::Read { device, profile: Some(name), output, .. } => {
-            let profile = named(name, &profiles()?)?;
+            let profile = named(name, &profiles(config).await?)?;
             by_profile(&device.device(), &profile, output.format()).await
         }
         ModbusVerb::Read { profile: None, address: None, .. } => {
@@ -47,6 +49,30 @@ pub(super) async fn run(verb: &ModbusVerb, config: &Config) -> anyhow::Result<()
             bare(&device.device(), request, output.format()).await
         }
     }
+}
+
+/// Those of the program and of the operator's files; and, where a database is at hand, those that
+/// units carry which were taken live.
+async fn profiles(config: &Config) -> anyhow::Result<Profiles> {
+    let profiles = Profiles::load(config.modbus.profiles.as_deref())?;
+    let runs = || store::embedded::running_url(&config.data.dir).is_some();
+    if config.database.url.is_none() && !runs() {
+        return Ok(profiles);
+    }
+    match live_units(config).await {
+        Ok(live) => Ok(profiles.with_live(&live)),
+        Err(error) => {
+            remark!("Profiles that were taken live in the console are not known here: {error:#}");
+            Ok(profiles)
+        }
+    }
+}
+
+async fn live_units(config: &Config) -> anyhow::Result<Vec<UnitChange>> {
+    let opened = database::open(config).await?;
+    let live = modbus_units::live(&opened.database).await;
+    opened.close().await;
+    Ok(live?)
 }
 
 impl DeviceArgs {
@@ -157,7 +183,7 @@ fn list(profiles: &Profiles, format: OutputFormat) -> anyhow::Result<()> {
             Cell::text(match &known.origin {
                 Origin::Program => "program".to_owned(),
                 Origin::File(path) => path.display().to_string(),
-                Origin::Console => "console".to_owned(),
+                Origin::Live(_) => "taken live".to_owned(),
             }),
         ]);
     }

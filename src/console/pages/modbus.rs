@@ -25,7 +25,7 @@ use crate::console::words;
 use crate::polling::live::{self, LiveError};
 use crate::polling::place;
 use crate::polling::probe::Device;
-use crate::polling::profiles::Profiles;
+use crate::polling::profiles::{Known, Origin, Profiles, name_of};
 use crate::services::modbus::{self as service, Wish};
 
 const HISTORY: u32 = 20;
@@ -150,10 +150,11 @@ pub(in crate::console) async fn try_out(
     let clock = Arc::clone(&console.clock);
     let clock: PollClock = Arc::new(move || clock.now());
     let outcome = async {
-        let unit = form.unit(&console)?;
+        let profiles = service::profiles(&console.db, &console.polls).await?;
+        let unit = form.unit(&profiles)?;
         let address: GatewayAddress = unit.address.parse().map_err(LiveError::Address)?;
         let (framing, place) = place(&GatewayConfig::new(&unit.gateway, address));
-        let profile = live::profile(&console.polls.profiles(), &unit.profile)?;
+        let profile = live::profile(&profiles, &unit.profile)?;
         let device =
             Device { address: unit.address, framing, place, unit: unit.unit, timeout_ms: None };
         device.poll(&profile, &clock).await.map_err(LiveError::Value)
@@ -171,9 +172,11 @@ pub(in crate::console) async fn apply(
     Form(form): Form<UnitForm>,
 ) -> Answer {
     let by = By { actor: ACTOR, reason: form.reason.trim(), at: console.now() };
+    let mut confirm = String::new();
     let outcome = async {
-        let unit = form.unit(&console)?;
-        let confirmed = form.confirm == place_of(&unit);
+        let unit = form.unit(&service::profiles(&console.db, &console.polls).await?)?;
+        confirm = place_of(&unit);
+        let confirmed = form.confirm == confirm;
         service::apply(&console.db, &console.polls, (&unit, confirmed), by).await?;
         Ok(unit)
     };
@@ -182,7 +185,6 @@ pub(in crate::console) async fn apply(
         Err(LiveError::Store(error)) => Err(error.into()),
         Err(LiveError::Confirm(asked)) => {
             let asked = asked.iter().map(|what| words::sentence_case(what)).collect();
-            let confirm = form.unit(&console).map(|unit| place_of(&unit)).unwrap_or_default();
             page(&console, form, Shown { asked, confirm, ..Shown::default() }).await
         }
         Err(error) => {
@@ -222,7 +224,7 @@ fn told(error: &LiveError) -> String {
 }
 
 impl UnitForm {
-    fn unit(&self, console: &ConsoleState) -> Result<PolledUnit, LiveError> {
+    fn unit(&self, profiles: &Profiles) -> Result<PolledUnit, LiveError> {
         let unit = self.unit.trim().parse().map_err(|_| {
             let what = "the unit is its address: 1 to 247 on a bus, 0 to 255 over Modbus TCP";
             LiveError::Value(what.to_owned())
@@ -230,7 +232,7 @@ impl UnitForm {
         let own = self.own.replace("\r\n", "\n");
         let profile = if own.trim().is_empty() { self.profile.clone() } else { own + "\n" };
         let (gateway, address, every) = (&self.gateway, &self.address, &self.every);
-        Wish { gateway, address, unit, profile: &profile, every }.unit(&console.polls)
+        Wish { gateway, address, unit, profile: &profile, every }.unit(profiles)
     }
 }
 
@@ -250,7 +252,7 @@ async fn page(console: &ConsoleState, form: UnitForm, shown: Shown) -> Answer {
         confirm: shown.confirm,
         tried: shown.tried,
         form,
-        profiles: profiles(&console.polls.profiles()),
+        profiles: profiles(&console.polls.profiles().with_live(&live)),
         gateways: gateways.iter().map(line).collect(),
         live: live.iter().map(change).collect(),
         history: history.iter().map(change).collect(),
@@ -258,9 +260,11 @@ async fn page(console: &ConsoleState, form: UnitForm, shown: Shown) -> Answer {
 }
 
 fn profiles(profiles: &Profiles) -> Vec<(String, String)> {
-    let line =
-        |p: &crate::polling::profiles::Known| (p.profile.name.clone(), p.profile.title.clone());
-    profiles.iter().map(line).collect()
+    let title = |known: &Known| match known.origin {
+        Origin::Live(_) => format!("{} (taken live here)", known.profile.title),
+        _ => known.profile.title.clone(),
+    };
+    profiles.iter().map(|known| (known.profile.name.clone(), title(known))).collect()
 }
 
 fn say(gateways: &[GatewayHealth], live: usize) -> String {
@@ -295,6 +299,10 @@ const fn is_bad(state: UnitState) -> bool {
     !matches!(state, UnitState::New | UnitState::Answering)
 }
 
+fn told_count(count: u64, one: &str, many: &str) -> String {
+    words::count(i64::try_from(count).unwrap_or(i64::MAX), one, many)
+}
+
 impl GatewayLine {
     fn of(gateway: &GatewayHealth, now: UtcTime, zone: &TimeZone) -> Self {
         let counts = gateway.counts;
@@ -310,16 +318,16 @@ impl GatewayLine {
             },
             unreached: gateway.unreached.is_some(),
             counts: format!(
-                "{} requests, {} answers, {} timeouts, {} wrong answers, connected {}",
-                counts.requests,
-                counts.answers,
-                counts.timeouts,
-                counts.wrong_answers,
-                words::count(
-                    i64::try_from(counts.connections).unwrap_or(i64::MAX),
-                    "time",
-                    "times"
-                )
+                "{}, {}, {}, {}, connected {}",
+                told_count(counts.requests, "request", "requests"),
+                told_count(counts.answers, "answer", "answers"),
+                told_count(counts.timeouts, "timeout", "timeouts"),
+                told_count(
+                    counts.wrong_answers,
+                    "wrong or broken answer",
+                    "wrong or broken answers"
+                ),
+                told_count(counts.connections, "time", "times")
             ),
             fault: fault(gateway.last_fault.as_ref(), now),
             units: gateway.units.iter().map(|unit| UnitLine::of(unit, now)).collect(),
@@ -383,10 +391,7 @@ fn lines(record: &PollRecord) -> Vec<ValueLine> {
 impl ChangeLine {
     fn of(row: &UnitChange, now: UtcTime, console: &ConsoleState) -> Self {
         let unit = &row.unit;
-        let profile = match unit.profile.contains('\n') {
-            true => "a profile of its own",
-            false => unit.profile.as_str(),
-        };
+        let profile = name_of(&unit.profile);
         Self {
             source: unit.source.clone(),
             what: format!("{}, unit {}, {profile}", unit.address, unit.unit),

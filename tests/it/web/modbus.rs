@@ -142,6 +142,42 @@ async fn a_modbus_meter_that_nobody_foresaw_is_tried_and_taken_live() {
 }
 
 #[tokio::test]
+async fn a_profile_that_is_live_is_offered_for_the_next_unit() {
+    let Some(rig) = ConsoleRig::seeded("modbus next unit", "").await else { return };
+    let port = free_port();
+    let next = |unit: u8, profile: &str| {
+        let first = form(port, "", "next press");
+        let first = first.replace("&unit=2&", &format!("&unit={unit}&"));
+        first.replace("&profile=&", &format!("&profile={profile}&"))
+    };
+    // While no unit carries it, nobody knows the name.
+    let unknown = rig.submit("/modbus/apply", &next(3, "acme-3p")).await;
+    let unknown = words(&unknown.text());
+    assert!(unknown.contains("No profile is named acme-3p"), "{unknown}");
+    let done = rig.submit("/modbus/apply", &form(port, PROFILE, "new press")).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let page = rig.get("/modbus").await.text();
+    assert!(page.contains(r#"<option value="acme-3p">"#), "{page}");
+    assert!(page.contains("(taken live here)") && page.contains("acme-3p, a profile of its own"));
+
+    let done = rig.submit("/modbus/apply", &next(3, "acme-3p")).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let live = store::modbus_units::live(&rig.database).await.unwrap();
+    let profiles: Vec<&str> = live.iter().map(|row| &*row.unit.profile).collect();
+    assert!(profiles.len() == 2 && profiles[0].starts_with(PROFILE), "{profiles:?}");
+    assert_eq!(profiles[1], profiles[0], "the next unit carries it, too");
+    // A name of the program means what it meant.
+    let taken = PROFILE.replace("acme-3p", "eastron-sdm630");
+    let own = form(port, &taken, "odd name").replace("&unit=2&", "&unit=4&");
+    assert_eq!(rig.submit("/modbus/apply", &own).await.status, StatusCode::SEE_OTHER);
+    let done = rig.submit("/modbus/apply", &next(5, "eastron-sdm630")).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let live = store::modbus_units::live(&rig.database).await.unwrap();
+    let fifth = live.iter().find(|row| row.unit.unit == 5).unwrap();
+    assert_eq!(fifth.unit.profile, "eastron-sdm630");
+}
+
+#[tokio::test]
 async fn units_are_listed_taken_live_and_ended_over_the_api() {
     let Some(rig) = Rig::seeded("modbus api").await else { return };
     let json = [("content-type", "application/json")];
