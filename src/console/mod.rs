@@ -58,6 +58,7 @@ pub fn router(state: ConsoleState) -> Router {
             post(pages::uploads::take).layer(DefaultBodyLimit::max(pages::uploads::BODY_BYTES_MAX)),
         )
         .route("/files/uploads/{id}", get(pages::uploads::show))
+        .route("/files/uploads/{id}/look", post(pages::uploads::look))
         .route("/files/uploads/{id}/import", post(pages::uploads::import))
         .route("/files/uploads/{id}/forget", post(pages::uploads::forget))
         .route("/files/{number}", get(pages::file::show))

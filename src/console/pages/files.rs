@@ -148,7 +148,7 @@ fn say(newest: Option<&FileRow>, waiting: usize, now: UtcTime) -> String {
 }
 
 /// Value and name of what can be chosen.
-fn kinds(console: &ConsoleState) -> Vec<(String, String)> {
+pub(super) fn kinds(console: &ConsoleState) -> Vec<(String, String)> {
     let fixed = ["", "nem12", "cmep", "espi", "beacon"];
     let fixed = fixed.map(|kind| (kind.to_owned(), kind_word(kind, "")));
     let layouts = console.files.layouts().into_iter().map(|name| {

@@ -17,7 +17,9 @@ use store::files::FileCounts;
 use store::views::names;
 
 use super::file::{FaultLines, meter_href};
-use super::files::{Shown, UploadForm, Verdict, beside, bytes, frame, kind_word, number, page};
+use super::files::{
+    Shown, UploadForm, Verdict, beside, bytes, frame, kind_word, kinds, number, page,
+};
 use super::readings::ACTOR;
 use super::{Answer, html};
 use crate::console::frame::{Frame, QueryText};
@@ -50,6 +52,9 @@ struct UploadPage {
     /// Offered when the look found something to store.
     act: Option<ImportAct>,
     can_forget: bool,
+    /// Offered while nothing of it is stored: what else the file may be, and as what it was read.
+    kinds: Vec<(String, String)>,
+    kind: String,
     reports: Vec<ReportLines>,
 }
 
@@ -86,6 +91,12 @@ struct ChannelLine {
 #[serde(default)]
 pub(in crate::console) struct ImportForm {
     by_record: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(in crate::console) struct LookForm {
+    kind: String,
 }
 
 /// `POST /files/try`: the files are looked at; nothing is stored.
@@ -210,6 +221,24 @@ pub(in crate::console) async fn import(
     Ok(Redirect::to(&address(id)).into_response())
 }
 
+/// `POST /files/uploads/{id}/look`: the same file, read as another kind; nothing is stored.
+pub(in crate::console) async fn look(
+    State(console): State<ConsoleState>,
+    Path(id): Path<String>,
+    Form(form): Form<LookForm>,
+) -> Answer {
+    let id = id.parse().map_err(|_| gone())?;
+    let options = console
+        .files
+        .options(&form.kind)
+        .map_err(|error| Refusal::bad_request(words::sentence_case(&format!("{error}."))))?;
+    if !console.uploads.look_again(&console.files, id, (&form.kind, options)) {
+        return Err(gone());
+    }
+    console.uploads.settled(id, PATIENCE).await;
+    Ok(Redirect::to(&address(id)).into_response())
+}
+
 /// `POST /files/uploads/{id}/forget`.
 pub(in crate::console) async fn forget(
     State(console): State<ConsoleState>,
@@ -254,6 +283,8 @@ pub(in crate::console) async fn show(
         moving: moving(&held.standing),
         act,
         can_forget: !held.is_moving() && !is_done,
+        kinds: if held.is_moving() || is_done { Vec::new() } else { kinds(&console) },
+        kind: held.kind.clone(),
         reports: lines,
         name: held.name.clone(),
     })?;
@@ -272,7 +303,7 @@ fn say(held: &Held) -> String {
             Verdict::Known => "It was imported before: nothing is left to store.",
             Verdict::Refused => {
                 "It would be refused, so nothing can be stored. If it is of another kind, or of \
-                 a layout, choose the file again with that kind."
+                 a layout, choose that below and look again."
             }
         }
         .to_owned(),

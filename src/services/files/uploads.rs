@@ -157,6 +157,33 @@ impl Uploads {
         true
     }
 
+    /// Looks again at a file that waits, as another kind; zone, column and encoding stay. False when
+    /// its bytes are not held any more.
+    pub fn look_again(&self, files: &Files, id: u64, (kind, options): (&str, FileOptions)) -> bool {
+        let progress = Arc::new(Progress::default());
+        let work = {
+            let mut book = self.book();
+            let Some(entry) = book.entries.iter_mut().find(|entry| entry.held.id == id) else {
+                return false;
+            };
+            if entry.held.is_moving() {
+                // Pressed twice: it is under way.
+                return true;
+            }
+            let Some(bytes) = entry.bytes.clone() else { return false };
+            kind.clone_into(&mut entry.held.kind);
+            entry.options.format = options.format;
+            entry.options.layout = options.layout;
+            entry.held.standing = Standing::Trying(Arc::clone(&progress));
+            let upload =
+                Upload { name: entry.held.name.clone(), bytes, actor: entry.actor.clone() };
+            let options = entry.options.clone();
+            (upload, FileOptions { dry_run: true, by_record: true, ..options })
+        };
+        self.run(id, files, work, progress);
+        true
+    }
+
     fn run(
         &self,
         id: u64,

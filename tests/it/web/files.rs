@@ -220,6 +220,33 @@ async fn what_cannot_be_taken_is_told_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_file_that_nobody_can_tell_is_looked_at_again_by_its_layout() {
+    let Some(rig) = ConsoleRig::seeded("console files layout", METER).await else { return };
+    let line = "   012123456 0004567022826SER0000001\r\n";
+    let path = location(&choose(&rig, ("route.txt", line), &[]).await);
+    let told = settled(&rig, &path).await;
+    assert!(told.contains("choose that below and look again"), "{told}");
+    assert!(told.contains("Layout radix-a"), "{told}");
+    let look =
+        async |kind: &str| rig.submit(&format!("{path}/look"), &format!("kind={kind}")).await;
+    assert_eq!(location(&look("radix-a").await), path);
+    let read = settled(&rig, &path).await;
+    assert!(read.contains("Nothing is stored yet") && read.contains("1 good record"), "{read}");
+    assert!(read.contains("radix:SER0000001") && read.contains("radix-a, 38 B"), "{read}");
+    // It can be another kind again, and an unknown one changes nothing.
+    let none = look("none-of-these").await;
+    assert_eq!(none.status, StatusCode::BAD_REQUEST);
+    assert!(words(&none.text()).contains("names no format"), "{}", none.text());
+    location(&look("cmep").await);
+    assert!(settled(&rig, &path).await.contains("It would be refused"));
+    location(&look("radix-a").await);
+    settled(&rig, &path).await;
+    let file = location(&rig.submit(&format!("{path}/import"), "by_record=false").await);
+    assert!(settled(&rig, &file).await.contains("Layout radix-a"));
+    assert_eq!(look("cmep").await.status, StatusCode::NOT_FOUND, "it is imported");
+}
+
+#[tokio::test]
 async fn lines_of_an_unknown_device_come_back_once_it_is_a_meter() {
     let Some(rig) = ConsoleRig::seeded("console files replay", METER).await else { return };
     let text = nem12("NMI0000002", "");
