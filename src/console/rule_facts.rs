@@ -232,6 +232,7 @@ pub(super) fn told(value: i64, unit: &'static str) -> (String, &'static str) {
     }
     match unit {
         "1/100" => (decimal(value, 2), ""),
+        "1/100 C" => (decimal(value, 2), "°C"),
         "1/1000" => (decimal(value, 3), ""),
         "per mille" => (decimal(value, 1), "%"),
         _ => (words::thousands(value), unit),
@@ -258,6 +259,7 @@ mod tests {
     fn numbers_are_told_in_units_that_people_use() {
         assert_eq!(told(12_500, "mL/h"), ("12.5".to_owned(), "L/h"));
         assert_eq!(told(450, "1/100"), ("4.5".to_owned(), ""));
+        assert_eq!(told(1_550, "1/100 C"), ("15.5".to_owned(), "°C"));
         assert_eq!(told(-50, "1/100"), ("−0.5".to_owned(), ""));
         assert_eq!(told(34_560_000, "s"), ("34,560,000".to_owned(), "s"));
         assert_eq!(told(50, "per mille"), ("5".to_owned(), "%"));

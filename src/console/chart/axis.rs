@@ -37,7 +37,10 @@ impl ValueScale {
         if hi <= lo {
             hi = lo.saturating_add(smallest_span(spec.unit));
         }
-        let step = nice_step(hi - lo);
+        let mut step = nice_step(hi - lo);
+        if spec.whole {
+            step = step.max(spec.unit.milli);
+        }
         let lo = lo.div_euclid(step) * step;
         let hi = (hi + step - 1).div_euclid(step) * step;
         Self { lo, hi, step, height: f64::from(spec.height) }

@@ -56,6 +56,8 @@ pub struct ChartSpec {
     pub empty: String,
     /// The chart has a cursor and a read-out.
     pub cursor: bool,
+    /// Values are counts: the axis has no parts of one.
+    pub whole: bool,
 }
 
 /// One line of a chart.

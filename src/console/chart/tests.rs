@@ -52,6 +52,7 @@ fn spec(from: &str, text: &str) -> ChartSpec {
         flags: Vec::new(),
         empty: "No reading.".to_owned(),
         cursor: false,
+        whole: false,
     }
 }
 
@@ -239,4 +240,16 @@ fn small_drawings_break_at_holes_and_mark_what_is_far_off() {
     assert_eq!(spark(&[None, None]), "");
     assert!(spark(&[Some(0), Some(0)]).contains("L100 17"));
     assert!(delta(-24).contains("class=\"out\"") && !delta(3).contains("class=\"out\""));
+}
+
+#[test]
+fn an_axis_of_counts_has_no_parts_of_one() {
+    let ticks = |whole: bool, values: &str| {
+        let scale =
+            axis::ValueScale::of(&ChartSpec { whole, ..spec("2026-11-19T12:00:00Z", values) });
+        scale.ticks().collect::<Vec<_>>()
+    };
+    assert_eq!(ticks(false, "0 1 0"), [0, 200, 400, 600, 800, 1_000]);
+    assert_eq!(ticks(true, "0 1 0"), [0, 1_000]);
+    assert_eq!(ticks(true, "0 10 0"), ticks(false, "0 10 0"), "where one has parts to spare");
 }

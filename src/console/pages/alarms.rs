@@ -259,6 +259,7 @@ fn drawing(console: &ConsoleState, week: &[KpiRow], now: UtcTime) -> String {
         flags: Vec::new(),
         empty: "No ten minutes have been counted yet.".to_owned(),
         cursor: true,
+        whole: true,
     })
 }
 

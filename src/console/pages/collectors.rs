@@ -343,5 +343,6 @@ fn hearing_chart(console: &ConsoleState, days: &[HearingDay], now: UtcTime) -> S
             words::clock(now, console.calendar.zone())
         ),
         cursor: true,
+        whole: false,
     })
 }

@@ -151,18 +151,21 @@ fn rows(
 /// How it is heard, and how often.
 fn what(device: &CommissioningRow) -> String {
     let via = device.collector.as_ref().map(|code| format!("via {code}"));
-    let often = match device.messages {
-        0 | 1 => "once".to_owned(),
-        many => {
-            let span = device.last_seen.seconds_since(device.first_seen);
-            match span / (many - 1) {
-                0 => format!("{many} times at once"),
-                every_s => format!("about every {}", words::duration(every_s)),
-            }
-        }
-    };
+    let often = often(device.messages, device.last_seen.seconds_since(device.first_seen));
     let parts = [Some(device.adapter.clone()), via, Some(often)];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// How often messages came, of which the first and the last are `span_s` apart.
+fn often(messages: i64, span_s: i64) -> String {
+    match messages {
+        0 | 1 => "once".to_owned(),
+        many => match span_s / (many - 1) {
+            0 if span_s == 0 => format!("{many} times at once"),
+            0 => "more than once a second".to_owned(),
+            every_s => format!("about every {}", words::duration(every_s)),
+        },
+    }
 }
 
 impl Device {
@@ -187,5 +190,19 @@ impl Device {
                 device.source
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_often_a_device_is_heard_is_told_as_it_was() {
+        let told = [(1, 0), (3, 0), (12_000, 600), (11, 600)].map(|(n, span_s)| often(n, span_s));
+        assert_eq!(
+            told,
+            ["once", "3 times at once", "more than once a second", "about every 1 min"]
+        );
     }
 }

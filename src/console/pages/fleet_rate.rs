@@ -43,6 +43,7 @@ pub(super) fn rate_chart(
         flags: Vec::new(),
         empty: "Nothing was received in this range.".to_owned(),
         cursor: true,
+        whole: false,
     }
 }
 

@@ -39,7 +39,6 @@ struct IssuePage {
     work: Work,
     children: Children,
     timeline: Timeline,
-    collector: Vec<(&'static str, String)>,
 }
 
 /// Title and sentence; sent again when the state changes.
@@ -136,7 +135,6 @@ pub(in crate::console) async fn show(
         work,
         children: Children::of(&detail, now, &console),
         timeline: Timeline::of(&detail, now, &console),
-        collector: collector.map(|row| collector_facts(&row, (now, &console))).unwrap_or_default(),
         evidence,
     })
 }

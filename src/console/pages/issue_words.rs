@@ -1,6 +1,6 @@
 //! An issue in words: what is wrong, what was measured, what happened and what comes next.
 
-use metering::UtcTime;
+use metering::{Subject, UtcTime};
 use store::views::collectors::CollectorRow;
 use store::views::issues::{AlertRow, Evidence, IssueDetail, IssueLogRow};
 use store::views::meters::MeterDetail;
@@ -52,11 +52,18 @@ fn what_words(
         |key: &str| causes::instant(&row.evidence, key).map(|at| words::stamp(at, now, zone));
     let measured = fact("measured").unwrap_or_default();
     let limit = fact("threshold").map(|limit| format!(" (limit {limit})")).unwrap_or_default();
+    let over_or = |holds: &str, over: &str| match row.cleared_at {
+        None => format!("{holds} {since}, {lasted} by now."),
+        Some(_) => format!("{over} {since}, for {lasted}."),
+    };
     match row.cause.as_str() {
-        "LEAK_CUSTOMER_SIDE" | "LEAK_INTERMITTENT" => format!(
-            "Water has not stopped flowing since {since}, {lasted} by now, lately at \
-             {measured}{limit}."
-        ),
+        "LEAK_CUSTOMER_SIDE" | "LEAK_INTERMITTENT" => {
+            let flows = flow_words(&row.cause, row.cleared_at.is_some(), (since, lasted));
+            match measured.as_str() {
+                "" => format!("{flows}."),
+                rate => format!("{flows}, lately at {rate}{limit}."),
+            }
+        }
         "BURST_CUSTOMER_SIDE" => {
             format!("Since {since} water flows at {measured}{limit}, far above what is usual here.")
         }
@@ -74,12 +81,14 @@ fn what_words(
             fell_silent(detail).map_or_else(|| since.to_owned(), |at| words::stamp(at, now, zone)),
             when("battery_low_at").unwrap_or_else(|| since.to_owned())
         ),
-        "STOPPED_METER" => {
-            format!("The meter answers but has counted nothing since {since}, {lasted} by now.")
-        }
+        "STOPPED_METER" => over_or(
+            "The meter answers but has counted nothing since",
+            "The meter counted nothing from",
+        ),
         "BATTERY_LOW" => format!("The module has reported a low battery since {since}."),
         "COLLECTOR_OUTAGE" | "BACKHAUL" => {
-            format!("{} has been silent since {since}, {lasted} by now.", row.subject_name)
+            let who = &row.subject_name;
+            over_or(&format!("{who} has been silent since"), &format!("{who} was silent from"))
         }
         "HEADEND_OUTAGE" => format!("Nothing has arrived from any device since {since}."),
         "DATA_GAP" if measured.is_empty() => format!(
@@ -90,6 +99,20 @@ fn what_words(
         }
         _ if measured.is_empty() => format!("It began {since} and has lasted {lasted}."),
         _ => format!("It began {since} and has lasted {lasted}; measured: {measured}{limit}."),
+    }
+}
+
+/// How long water flows, or flowed: without a pause, or again and again.
+fn flow_words(cause: &str, is_over: bool, (since, lasted): (&str, &str)) -> String {
+    match (cause, is_over) {
+        ("LEAK_INTERMITTENT", false) => {
+            format!("Water runs again and again since {since}, {lasted} by now")
+        }
+        ("LEAK_INTERMITTENT", true) => {
+            format!("Water ran again and again from {since}, for {lasted}")
+        }
+        (_, false) => format!("Water has not stopped flowing since {since}, {lasted} by now"),
+        (_, true) => format!("Water did not stop flowing from {since}, for {lasted}"),
     }
 }
 
@@ -277,8 +300,14 @@ pub(super) fn next_words(detail: &IssueDetail) -> Vec<(&'static str, &'static st
         (false, "LEAK") => {
             ("after the repair", "Closes by itself: 1 h without flow, then 24 h well")
         }
+        (false, "COMM") if !matches!(row.subject, Subject::Meter(_)) => {
+            ("when it is heard", "Closes by itself after a day without another silence")
+        }
+        (false, "COMM") if row.cause == "RF_MARGINAL" => {
+            ("when it is heard", "Closes by itself after a week of good delivery")
+        }
         (false, "COMM") => {
-            ("when it is heard", "Closes by itself after 3 readings and a week of good delivery")
+            ("when it is heard", "Closes by itself after 3 readings and a day of good delivery")
         }
         (false, "BATTERY") => ("after the exchange", "Is watched for 30 days, then closes"),
         (false, "TAMPER") => ("after the inspection", "Staff close it with what they found"),
@@ -311,6 +340,17 @@ mod tests {
         assert!(said.ends_with("(WTR-MNF): fired"), "{said}");
         let judged = log("transition", Some("OPEN"), store::issues::JUDGED);
         assert_eq!(judged, ("Looked at by the rules".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn a_leak_is_told_as_it_flows_and_as_it_flowed() {
+        let told = |cause, is_over| flow_words(cause, is_over, ("Mon", "3 d"));
+        let steady = "LEAK_CUSTOMER_SIDE";
+        assert_eq!(told(steady, false), "Water has not stopped flowing since Mon, 3 d by now");
+        assert_eq!(told(steady, true), "Water did not stop flowing from Mon, for 3 d");
+        let runs = "LEAK_INTERMITTENT";
+        assert_eq!(told(runs, false), "Water runs again and again since Mon, 3 d by now");
+        assert_eq!(told(runs, true), "Water ran again and again from Mon, for 3 d");
     }
 
     #[test]

@@ -92,8 +92,22 @@ impl Drawn {
         if bucket.missing > 0 && bucket.n > 0 {
             notes.push(format!("{} of {} missing", bucket.missing, bucket.expected));
         }
+        let slots = self.slots(bucket);
+        if bucket.n > 0 && i64::from(bucket.n + bucket.missing) < slots {
+            notes.push(format!("only {} of {slots} intervals", bucket.n));
+        }
         notes.extend(bucket.flags.words().into_iter().map(str::to_owned));
         notes.join(", ")
+    }
+
+    /// Intervals that a bucket has room for: the last one of a range may hold fewer yet.
+    fn slots(&self, bucket: &Bucket) -> i64 {
+        match i64::from(self.series.len_s) {
+            len_s if len_s > 0 && self.series.kind != ChannelKind::Instant => {
+                bucket.end.seconds_since(bucket.start) / len_s
+            }
+            _ => 0,
+        }
     }
 
     pub(super) fn points(&self, shift_s: i64) -> Vec<Point> {
@@ -293,6 +307,7 @@ pub(super) fn spec(
         flags: Vec::new(),
         empty: String::new(),
         cursor: true,
+        whole: false,
     }
 }
 
@@ -428,5 +443,15 @@ mod tests {
         );
         check(bucket(1, (5_000, 5_000, 5_000), Q::Suspect), "Suspect | 5 Wh | version 1");
         check(bucket(0, (0, 0, 0), Q::Missing), "Missing |  | ");
+        // Half an hour of which the second interval is not due yet.
+        let half_hour = |n, missing| Bucket {
+            end: UtcTime::from_seconds(1_800),
+            expected: n + missing,
+            missing,
+            ..bucket(n, (120_000, 120_000, 120_000), Q::Raw)
+        };
+        check(half_hour(1, 0), "Plain | 120 Wh | raw, version 1, only 1 of 2 intervals");
+        check(half_hour(1, 1), "Plain | 120 Wh | raw, version 1, 1 of 2 missing");
+        check(half_hour(2, 0), "Plain | 120 Wh | raw, total 240 Wh");
     }
 }

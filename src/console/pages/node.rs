@@ -219,6 +219,7 @@ fn balance(console: &ConsoleState, commodity: Commodity, days: &[NodeDay]) -> Ba
             flags: Vec::new(),
             empty: "No day is closed yet.".to_owned(),
             cursor: true,
+            whole: false,
         }),
         id,
         keys: if supplied {
