@@ -45,6 +45,52 @@ pub(super) fn share(hits: u64, trials: u64) -> Option<f64> {
 mod tests {
     use super::*;
 
+    /// Of the published vectors, which lie beside the project; `None` after saying that they do not.
+    fn vector(test: &str, id: &str) -> Option<serde_json::Value> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus/vee/vectors.json");
+        let Ok(text) = std::fs::read_to_string(path) else {
+            let reason = format!("corpus not found: {path}");
+            eprintln!("SKIPPED {test}: {reason}");
+            if let Some(path) = std::env::var_os("HEADEND_SKIP_FILE") {
+                let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+                let line = format!("{test}: {reason}\n");
+                file.and_then(|mut f| std::io::Write::write_all(&mut f, line.as_bytes())).unwrap();
+            }
+            return None;
+        };
+        let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let mut vectors = file["vectors"].as_array().unwrap().iter();
+        Some(vectors.find(|vector| vector["id"] == id).unwrap().clone())
+    }
+
+    #[test]
+    fn rv_22_as_published() {
+        let Some(vector) = vector("rv_22_as_published", "RV-22") else { return };
+        let close = |got: f64, want: &serde_json::Value| {
+            (got - want.as_f64().unwrap()).abs() <= vector["tolerance"].as_f64().unwrap()
+        };
+        let cases = vector["inputs"]["cases"].as_array().unwrap();
+        for (case, want) in cases.iter().zip(vector["expected"].as_array().unwrap()) {
+            let (hits, trials) = (case[0].as_u64().unwrap(), case[1].as_u64().unwrap());
+            let (low, high) = wilson(hits, trials).unwrap();
+            assert!(close(low, &want[0]) && close(high, &want[1]), "{low} {high} {want}");
+        }
+        assert_eq!(cases.len(), 2);
+    }
+
+    #[test]
+    fn rv_23_as_published() {
+        let Some(vector) = vector("rv_23_as_published", "RV-23") else { return };
+        let rates = vector["inputs"]["fpr"].as_array().unwrap();
+        for (rate, want) in rates.iter().zip(vector["expected"].as_array().unwrap()) {
+            let alerts = 900.0 + 999_000.0 * rate.as_f64().unwrap();
+            let (percent, many) = (want[0].as_f64().unwrap(), want[1].as_f64().unwrap());
+            assert!((900.0 / alerts * 100.0 - percent).abs() <= 0.05, "{rate}: {alerts}");
+            assert!((alerts - many).abs() <= 0.5, "{rate}: {alerts}");
+        }
+        assert_eq!(rates.len(), 3);
+    }
+
     /// RV-22: 95/100 gives 0.888..0.978, 950/1000 gives 0.935..0.962.
     #[test]
     fn rv_22_wilson() {
