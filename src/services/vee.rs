@@ -449,8 +449,8 @@ mod tests {
         let most = told(false, 999_999_999_000).unwrap_err();
         let most = most.local(&TimeZone::get("Europe/Berlin").unwrap()).to_string();
         assert!(most.contains("ends at 1970-01-01T01:15:00+01:00 is more"), "{most}");
-        let told = "lets through (1250 L in 15 min: 1.25 times its `cap_per_hour`)";
-        assert!(most.contains(told), "{most}");
+        let limit = "lets through (1250 L in 15 min: 1.25 times its `cap_per_hour`)";
+        assert!(most.contains(limit), "{most}");
         assert!(matches!(told(true, -999_999_999_000), Err(VeeError::OverCap { .. })));
         let step = told(false, 39_500).unwrap_err().to_string();
         assert!(step.contains("no whole number of the channel's steps (1 L each)"), "{step}");
