@@ -187,6 +187,16 @@ impl Letters for StoredLetters {
             }
         }
     }
+    async fn settle(&self, all: bool) -> u64 {
+        let adapter = (!all).then_some(self.adapter);
+        self.database.settle_commissioning(adapter).await.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = chain(&error),
+                "Known devices stand on the commissioning list until the asset model changes again."
+            );
+            0
+        })
+    }
 }
 
 /// The edge node of a Sparkplug topic.

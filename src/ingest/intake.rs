@@ -110,6 +110,14 @@ pub(super) trait Letters: Send + Sync + 'static {
         let _ = (born, after);
         async { Some(Vec::new()) }
     }
+
+    /// Devices that the asset model knows are unknown no longer, also where a message came between
+    /// their provisioning and the take-over of the model; tells how many those of this adapter, or
+    /// of `all`, were.
+    fn settle(&self, all: bool) -> impl Future<Output = u64> + Send {
+        let _ = all;
+        async { 0 }
+    }
 }
 
 /// Which dead letters are told again.
@@ -142,11 +150,22 @@ impl<S: Sink, L: Letters> Intake<S, L> {
     /// Runs until we shall stop or the source ends; returns the source, for its leave.
     pub(super) async fn run<M: Source>(mut self, mut source: M) -> M {
         let mut waiting = VecDeque::new();
-        while self.turn(&mut source, &mut waiting).await.is_ok() {}
+        let mut going = self.resume().await;
+        while going.is_ok() {
+            going = self.turn(&mut source, &mut waiting).await;
+        }
         for raw in waiting {
             raw.guard.abandoned();
         }
         source
+    }
+
+    /// What came for a device that was provisioned just before the last end was never told again.
+    async fn resume(&mut self) -> Result<(), Ended> {
+        if self.letters.settle(false).await > 0 {
+            self.replay(&Again::Known).await?;
+        }
+        Ok(())
     }
 
     async fn turn<M: Source>(
@@ -270,6 +289,8 @@ impl<S: Sink, L: Letters> Intake<S, L> {
             meters = data.meters.len(),
             "Took over the asset model."
         );
+        self.committed().await?;
+        self.letters.settle(true).await;
         if grew {
             self.replay(&Again::Known).await?;
             self.replay(&Again::Unborn(None)).await?;
@@ -277,13 +298,18 @@ impl<S: Sink, L: Letters> Intake<S, L> {
         Ok(())
     }
 
-    async fn replay(&mut self, which: &Again) -> Result<(), Ended> {
-        // Letters that were made with the old model must be in the store before we ask for them.
+    /// Waits until everything that was sent is in the store: what was made with the old model can be
+    /// asked for from then on.
+    async fn committed(&mut self) -> Result<(), Ended> {
         let sent = self.sent;
         tokio::select! {
-            _ = self.shutdown.wait_for(|stop| *stop) => return Err(Ended),
-            done = self.done.wait_for(|done| *done >= sent) => { done.map_err(|_| Ended)?; }
+            _ = self.shutdown.wait_for(|stop| *stop) => Err(Ended),
+            done = self.done.wait_for(|done| *done >= sent) => done.map(|_| ()).map_err(|_| Ended),
         }
+    }
+
+    async fn replay(&mut self, which: &Again) -> Result<(), Ended> {
+        self.committed().await?;
         let mut last: Option<Letter> = None;
         loop {
             let page = match which {

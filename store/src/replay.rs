@@ -36,6 +36,12 @@ const LETTERS: &str = "\
 const MARK: &str = "\
     UPDATE dead_letter SET replayed_at = $3 WHERE adapter = $1 AND sha256 = ANY($2::bytea[])";
 
+/// Unknown devices and collectors that the asset model knows by now; `$1`: heard by this adapter.
+const SETTLE: &str = "\
+    DELETE FROM commissioning c WHERE ($1::text IS NULL OR c.adapter = $1) \
+        AND (EXISTS (SELECT 1 FROM meter_source s WHERE s.source_id = c.source_id) \
+            OR EXISTS (SELECT 1 FROM collector k WHERE 'collector:' || k.code = c.source_id))";
+
 /// A dead letter with its bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeadLetter {
@@ -116,6 +122,18 @@ impl Database {
         let statement = client.prepare_cached(MARK).await.map_err(&query)?;
         let keys: Vec<&[u8]> = keys.iter().map(<[u8; 32]>::as_slice).collect();
         client.execute(&statement, &[&adapter, &keys, &Stamp(at)]).await.map_err(&query)
+    }
+    /// Takes devices and collectors off the list of unknown ones that are known by now, those of one
+    /// adapter or all; tells how many. Provisioning does it for its own; this is for those that were
+    /// heard before a running head-end took its change over.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn settle_commissioning(&self, adapter: Option<&str>) -> Result<u64, StoreError> {
+        let query = StoreError::query("taking known devices off the commissioning list");
+        let client = self.work_client().await?;
+        let statement = client.prepare_cached(SETTLE).await.map_err(&query)?;
+        client.execute(&statement, &[&adapter]).await.map_err(&query)
     }
 }
 

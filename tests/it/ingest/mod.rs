@@ -61,7 +61,9 @@ fn options() -> IngestOptions {
         options: protocols::DecodeOptions::default(),
     };
     let routes = vec![route("ami/#", Format::Bundle), route("amr/#", Format::Rtlamr)];
-    IngestOptions { batch_rows_max: 500, ..IngestOptions::new("mqtt", routes) }
+    // The asset model is looked at when a test says so.
+    let assets_every = Duration::from_secs(3_600);
+    IngestOptions { batch_rows_max: 500, assets_every, ..IngestOptions::new("mqtt", routes) }
 }
 
 impl Rig {
@@ -254,6 +256,62 @@ async fn provisioning_a_device_tells_again_what_it_had_sent() {
     assert_eq!(count(&database, "SELECT sum(value)::int8 FROM read_interval").await, 5 * 15_000);
     let waiting = "SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL";
     assert_eq!(count(&database, waiting).await, 0);
+}
+
+const UNKNOWN: &str = "SELECT count(*) FROM commissioning";
+
+/// Waits until so many devices are listed as unknown.
+async fn until_unknown(database: &Database, left: i64) {
+    let waited = tokio::time::timeout(DEADLINE, async {
+        while count(database, UNKNOWN).await != left {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "known devices stand on the commissioning list");
+}
+
+#[tokio::test]
+async fn what_is_heard_before_the_asset_model_is_taken_over_leaves_no_unknown_device() {
+    let name = "what_is_heard_before_the_asset_model_is_taken_over_leaves_no_unknown_device";
+    let Some(database) = fresh(name).await else { return };
+    let rig = Rig::start(&database);
+    rig.send("ami/up/E-1", bundle(4), at(3600)).await;
+    rig.until(&rig.stats.messages, 1).await;
+    // The meter and the collector are known from here on, but not to the running ingest.
+    provision(&database, &[water()]).await;
+    let collector = store::assets::CollectorProvision {
+        code: "C-1".to_owned(),
+        name: String::new(),
+        utility: "U".to_owned(),
+        zone: None,
+        heartbeat_s: 0,
+        installed_at: at(0),
+    };
+    database.provision_collectors(&[collector], at(0)).await.unwrap();
+    let heard = "INSERT INTO commissioning (source_id, adapter, first_seen, last_seen, last_topic, \
+         last_payload) VALUES ('collector:C-1', 'mqtt', now(), now(), 't', '')";
+    database.client().await.unwrap().execute(heard, &[]).await.unwrap();
+    rig.send("amr/rtlamr", scm(1000, at(60)), at(60)).await;
+    rig.until(&rig.stats.messages, 2).await;
+    assert_eq!(count(&database, UNKNOWN).await, 3);
+    rig.reload.notify_one();
+    rig.until(&rig.stats.replayed, 1).await;
+    until_unknown(&database, 1).await;
+    assert_eq!(count(&database, "SELECT count(*) FROM register_read").await, 1);
+
+    // It ends before it takes the next change over: its next start does.
+    provision(&database, &[power()]).await;
+    assert_eq!(count(&database, UNKNOWN).await, 0);
+    let sent = rig.stats.messages.load(Ordering::SeqCst);
+    rig.send("ami/up/E-1", bundle(8), at(7200)).await;
+    rig.until(&rig.stats.messages, sent + 1).await;
+    rig.stop().await;
+    assert_eq!(count(&database, UNKNOWN).await, 1);
+    let rig = Rig::start(&database);
+    rig.until(&rig.stats.replayed, 2).await;
+    until_unknown(&database, 0).await;
+    assert_eq!(count(&database, "SELECT count(*) FROM read_interval").await, 4);
+    rig.stop().await;
 }
 
 #[tokio::test]
