@@ -53,7 +53,8 @@ pub struct NewEstimation {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Kept {
     pub estimation_no: i64,
-    /// False when the same estimation was kept before: nothing was changed.
+    /// False when the same estimation was kept before: nothing was changed, or, with versions, it is
+    /// in force again.
     pub is_new: bool,
     pub state: EstimationState,
     /// The meter issue that owns it; one is made when none explains the gap. `None`: an edit of

@@ -25,7 +25,8 @@ const CLOCK_CHANGE_MAX_S: i64 = 2 * 3_600;
 const KNOWN: &str = concat!(stored_columns!(), "WHERE estimation_id = $1");
 
 /// Keeps a record and, unless it is a proposal, makes a version of each of its slots. Records that
-/// it replaces are moved by the closed table. The same record again changes nothing.
+/// it replaces are moved by the closed table. The same record again changes nothing, unless it was
+/// taken back or replaced and a person wants it again.
 ///
 /// # Errors
 /// `Refused` when a slot holds a usable actual value (I2; an edit may replace one), or a final
@@ -64,6 +65,11 @@ pub(super) async fn apply_in(
     let known = client.prepare_cached(KNOWN).await.map_err(&query)?;
     if let Some(row) = client.query_opt(&known, &[&id]).await.map_err(&query)? {
         let known = stored(&row)?;
+        if let Ok(to) = next_state(known.state, Trigger::Restore)
+            && is_wanted_again(new)
+        {
+            return put_back(client, new, (&known, to), at).await;
+        }
         return Ok(Kept {
             estimation_no: known.estimation_no,
             is_new: false,
@@ -93,16 +99,7 @@ pub(super) async fn apply_in(
     rows::log(client, estimation_no, &step, at).await?;
     let mut kept = Kept { estimation_no, is_new: true, state: record.state, issue_id, versions: 0 };
     if record.state != EstimationState::Proposed {
-        let values = Values {
-            estimation_no,
-            range: (record.gap.from, record.gap.to),
-            len_s: record.len_s,
-            values: &record.values,
-            status: record.status,
-            method: record.method,
-            actor: &record.created_by,
-            note: &new.note,
-        };
+        let values = values_of(new, estimation_no);
         kept.versions = write(client, (record.meter, record.channel), &values, at).await?;
         if let Some(issue_id) = &kept.issue_id {
             issue::note(client, issue_id, &values, at).await?;
@@ -110,6 +107,51 @@ pub(super) async fn apply_in(
         }
     }
     Ok(kept)
+}
+
+/// A person has a reason, the nightly job none: what people took back it leaves alone.
+fn is_wanted_again(new: &NewEstimation) -> bool {
+    !new.note.is_empty() && new.record.state != EstimationState::Proposed
+}
+
+/// Writes the values of a record that is there already but not in force, which it is then.
+async fn put_back(
+    client: &Connection,
+    new: &NewEstimation,
+    (known, to): (&StoredEstimation, EstimationState),
+    at: UtcTime,
+) -> Result<Kept, StoreError> {
+    let values = values_of(new, known.estimation_no);
+    let (meter, channel) = (known.meter, known.channel);
+    let versions = write(client, (meter, channel), &values, at).await?;
+    let step = Step {
+        from: Some(known.state.word()),
+        to: to.word(),
+        actor: values.actor,
+        reason: values.note,
+    };
+    rows::move_to(client, known.estimation_no, &step, (at, None)).await?;
+    let issue_id = known.issue_id.clone();
+    if let Some(id) = &issue_id {
+        issue::note(client, id, &values, at).await?;
+        settle::close_gap_issue(client, id, (at, known.to)).await?;
+    }
+    let estimation_no = known.estimation_no;
+    Ok(Kept { estimation_no, is_new: false, state: to, issue_id, versions })
+}
+
+fn values_of(new: &NewEstimation, estimation_no: i64) -> Values<'_> {
+    let record = &new.record;
+    Values {
+        estimation_no,
+        range: (record.gap.from, record.gap.to),
+        len_s: record.len_s,
+        values: &record.values,
+        status: record.status,
+        method: record.method,
+        actor: &record.created_by,
+        note: &new.note,
+    }
 }
 
 /// Of an edit of intervals that all have a measured value, or one that a person wrote before: the

@@ -285,3 +285,41 @@ async fn an_edit_of_what_was_measured_opens_no_issue() {
     );
     rig.sound().await;
 }
+
+#[tokio::test]
+async fn what_was_taken_back_can_be_written_again_and_measured_late() {
+    let test = "what_was_taken_back_can_be_written_again_and_measured_late";
+    let Some(mut rig) = Rig::new(test).await else { return };
+    rig.history(13, |day, slot| day == 12 && (70..72).contains(&slot)).await;
+    rig.pass(at(13, 17)).await;
+    let (from, to, now) = (at(12, 70), at(12, 72), at(13, 20));
+    let (db, range, key) = (rig.database.clone(), rig.range(from, to), (rig.meter, CHANNEL));
+    let values = [(at(12, 71), 50_000), (at(12, 72), 51_000)];
+    for round in 0..4 {
+        let kept = match round {
+            0 | 1 => {
+                service::estimate(&db, &range, Some(Method::Linear), who("no leak", now)).await
+            }
+            _ => service::edit(&db, key, &values, false, who("read by hand", now)).await,
+        };
+        let versions: u64 = kept.unwrap().iter().map(|one| one.versions).sum();
+        assert_eq!((round, versions), (round, 2));
+        let stands = rig.slots(from, to).await;
+        assert!(stands.iter().all(|slot| slot.estimation_no.is_some()), "{round}: {stands:?}");
+        rig.sound().await;
+        assert_eq!(service::undo(&db, &range, who("wrong", now)).await.unwrap(), 2);
+        assert_eq!(rig.slots(from, to).await, [], "nothing stands there");
+        rig.sound().await;
+    }
+    assert_eq!(rig.text(STATES).await, "REVERSED 6; REVERSED 12");
+    // What is measured after all stands once its day was judged again.
+    let late: Vec<(UtcTime, i64)> =
+        (70..72).map(|slot| (at(12, slot + 1), usual(12, slot))).collect();
+    rig.arrive(&late, QualityStatus::Raw, at(14, 0)).await;
+    rig.pass(at(14, 2)).await;
+    let stands = rig.slots(from, to).await;
+    let told: Vec<_> = stands.iter().map(|slot| (slot.value, slot.status)).collect();
+    let want = [70, 71].map(|slot| (usual(12, slot), QualityStatus::Validated));
+    assert_eq!(told, want);
+    rig.sound().await;
+}

@@ -151,7 +151,7 @@ impl DaySlot {
         let usable = match self.best {
             _ if self.measured => true,
             QualityStatus::Verified => true,
-            QualityStatus::Rejected | QualityStatus::Edited | QualityStatus::Missing => false,
+            QualityStatus::Rejected | QualityStatus::Edited => false,
             _ => self.arrived.status() == QualityStatus::Raw,
         };
         usable.then_some(self.value)

@@ -289,11 +289,12 @@ fn judged(slot: &DaySlot, place: &Place<'_>, validated: bool) -> Option<SlotVers
 }
 
 /// Is the best version another one? What staff or an estimate put there stays, and a slot without
-/// exception is validated by its day's summary.
+/// exception is validated by its day's summary. Missing is what an undo left of a gap before the
+/// value came (6.1: it arrives).
 fn is_news(slot: &DaySlot, now: &SlotVersion) -> bool {
-    let ours =
-        matches!(slot.best, QualityStatus::Raw | QualityStatus::Suspect | QualityStatus::Validated);
-    let dense = |status| matches!(status, QualityStatus::Raw | QualityStatus::Validated);
+    use QualityStatus::{Missing, Raw, Suspect, Validated};
+    let ours = matches!(slot.best, Missing | Raw | Suspect | Validated);
+    let dense = |status| matches!(status, Raw | Validated);
     let same = slot.failed == now.failed
         && (slot.best == now.status
             || (now.failed.is_empty() && dense(now.status) && dense(slot.best)));
