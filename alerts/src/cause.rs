@@ -231,6 +231,37 @@ impl Cause {
         matches!(self, Self::LeakCustomerSide | Self::LeakIntermittent | Self::BurstCustomerSide)
     }
 
+    /// Why no rule names it, with the clause of `metering-rules`; `None` for what a rule names.
+    pub const fn staff_only(self) -> Option<&'static str> {
+        match self {
+            Self::Bypass => Some(
+                "named by staff only (4.3): a signature of a bypass adds points to #36 TMP-SCORE, \
+                 which says TAMPER_SUSPECT",
+            ),
+            Self::TamperConfirmed => Some(
+                "named by staff only (2.6, 4.4): #36 TMP-SCORE says TAMPER_SUSPECT, an inspection \
+                 confirms it",
+            ),
+            Self::CommLostUnknown => Some(
+                "named by staff only (2.11): without evidence #63 COM-CLASSIFY says COMM_LOST; that \
+                 nobody found out why is a finding",
+            ),
+            Self::Freeze => Some(
+                "named by staff only (2.7): #45 WTR-TEMP warns of the cold with FREEZE_RISK; that a \
+                 pipe froze is seen on site",
+            ),
+            Self::Vacant => Some(
+                "named by staff only (4.3: outcome only), for 11.1 counts a vacancy as a look-alike: \
+                 #30 MTR-STOP is silent where its guard sees one, else VACANT is the runner-up of \
+                 STOPPED_METER",
+            ),
+            Self::CustomerBehaviour | Self::NoFaultFound | Self::Other => {
+                Some("named by staff only (4.3: outcome only): what an inspection found")
+            }
+            _ => None,
+        }
+    }
+
     /// True for the causes that only staff can find: they close an issue without naming a fault.
     pub const fn is_outcome_only(self) -> bool {
         matches!(self, Self::CustomerBehaviour | Self::Vacant | Self::NoFaultFound | Self::Other)

@@ -37,7 +37,7 @@ pub use assets::{ChannelSpec, CollectorSpec, FleetAssets, MeterSpec, Place, Tran
 pub use fleet::{Fleet, SimMessage};
 pub use heard::{HeardFleet, HeardKind, HeardSpec, HeardSpecError, HeardTruth};
 pub use spec::{FleetSpec, SpecError};
-pub use trial::scenario::{HEADEND_NAMES, LONG_NAMES, NOT_INJECTED, Scenario};
+pub use trial::scenario::{HEADEND_NAMES, LONG_NAMES, Scenario, WEATHER_NAMES, spells_in};
 pub use trial::truth::{TimedAct, TrialAct, TrialFault, TrialNegative, TrialSubject};
 pub use trial::{Trial, TrialKind, TrialSpec};
 pub use truth::{

@@ -1,11 +1,11 @@
 //! The scorecard (`metering-rules.md` 11.3): summed over the trials of one kind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use alerts::Cause;
 use metering::UtcTime;
 use serde::Serialize;
-use simulators::{Scenario, TrialFault};
+use simulators::TrialFault;
 
 use super::book::Issue;
 use super::harm::BillingHarm;
@@ -76,6 +76,13 @@ pub struct LookAlikeScore {
     pub class: String,
     pub planted: u64,
     pub false_issues: u64,
+}
+
+/// A cause of the closed list that no rule names, so that none is planted.
+#[derive(Clone, Debug, Serialize)]
+pub struct StaffOnly {
+    pub cause: String,
+    pub why: String,
 }
 
 /// How often a fault of one cause was called another.
@@ -280,9 +287,11 @@ impl Tally {
     }
 
     fn issues(&mut self, outcome: &Outcome, issues: &[Issue], matched: &Matching) {
+        let spells = outcome.faults.iter().any(|f| f.scenario.is_answered_by("WEATHER_EVENT"));
         for (at, (issue, verdict)) in issues.iter().zip(&matched.verdicts).enumerate() {
-            // A notice of the weather stands for alerts that are not raised.
-            if issue.child || issue.cause() == Cause::WeatherEvent {
+            // A notice stands for alerts that are not raised. Seasons are nobody's fault and carry
+            // no label: only where spells are planted is it right or wrong.
+            if issue.child || (issue.cause() == Cause::WeatherEvent && !spells) {
                 continue;
             }
             self.told += u64::from(!issue.record_only);
@@ -429,8 +438,14 @@ fn missed(outcome: &Outcome, fault: &TrialFault, issues: &[Issue]) -> String {
 }
 
 /// Causes that a rule may name, without those that only staff find.
-fn detectable() -> BTreeSet<&'static str> {
-    let planted = Scenario::ALL.iter().map(Scenario::cause);
-    let others = simulators::NOT_INJECTED.iter().map(|(cause, _)| *cause);
-    planted.chain(others).collect()
+fn detectable() -> impl Iterator<Item = &'static str> {
+    Cause::ALL.iter().filter(|cause| cause.staff_only().is_none()).map(|cause| cause.word())
+}
+
+/// The others, each with the reason.
+pub(super) fn staff_only() -> Vec<StaffOnly> {
+    let one = |cause: &Cause| {
+        Some(StaffOnly { cause: cause.word().to_owned(), why: cause.staff_only()?.to_owned() })
+    };
+    Cause::ALL.iter().filter_map(one).collect()
 }

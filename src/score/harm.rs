@@ -15,10 +15,11 @@ const DAY_S: i64 = 86_400;
 const AFTER_S: i64 = 10 * DAY_S;
 
 /// Faults while which the intervals themselves say what was not used.
-const WRONG_VALUES: [&str; 9] = [
+const WRONG_VALUES: [&str; 10] = [
     "stuck_value",
     "missing_pulses",
     "double_count",
+    "sum_wanders",
     "wrong_multiplier",
     "negative_water",
     "reverse_rotation",
@@ -28,8 +29,8 @@ const WRONG_VALUES: [&str; 9] = [
 ];
 
 /// Of these a zero is right all the same: nothing was used, and nothing times anything is nothing.
-const RIGHT_AT_ZERO: [&str; 4] =
-    ["missing_pulses", "double_count", "wrong_multiplier", "negative_water"];
+const RIGHT_AT_ZERO: [&str; 5] =
+    ["missing_pulses", "double_count", "sum_wanders", "wrong_multiplier", "negative_water"];
 
 /// Intervals of the first channel of each meter.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]

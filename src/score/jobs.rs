@@ -25,6 +25,7 @@ impl Job {
             TrialKind::Injected { .. } => "injected",
             TrialKind::Natural { .. } => "natural rates",
             TrialKind::Headend { .. } => "the head-end itself",
+            TrialKind::Weather { .. } => "the weather",
             TrialKind::Long { .. } => "most of a year",
         };
         format!("seed {}, {kind}", self.spec.seed)

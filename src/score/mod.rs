@@ -39,7 +39,7 @@ use jobs::Job;
 use rig::Outcome;
 
 pub use ablation::Ablation;
-pub use card::{Card, CauseScore};
+pub use card::{Card, CauseScore, StaffOnly};
 pub use progress::Progress;
 
 const ZONE: &str = "Europe/Berlin";
@@ -81,6 +81,8 @@ pub struct Scorecard {
     pub start: String,
     #[serde(flatten)]
     pub injected: Card,
+    /// Causes that no rule names, with the reason; they are not among `causes`.
+    pub staff_only: Vec<StaffOnly>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub natural: Option<Card>,
     /// Simple thresholds over the same log.
@@ -153,6 +155,7 @@ pub fn measure(options: &ScoreOptions, progress: &Progress) -> anyhow::Result<Sc
         delivery_percent: options.delivery,
         start: options.start.to_string(),
         injected,
+        staff_only: card::staff_only(),
         natural,
         naive: Yardstick::of("naive thresholds", &naive),
         estimation: estimation.transpose()?,
@@ -223,15 +226,33 @@ impl ScoreOptions {
         if self.wants_any(&simulators::HEADEND_NAMES) {
             // A trial has room for so many episodes of each kind.
             let room = (self.days.saturating_sub(6) / 3).max(1);
-            for seed in &self.seeds {
-                for part in 0..u64::from(per_cause.div_ceil(room)) {
-                    let episodes = per_cause.div_ceil(per_cause.div_ceil(room));
-                    jobs.push(self.job(TrialKind::Headend { episodes }, seed * 1_000 + part));
-                }
-            }
+            let kind = |episodes| TrialKind::Headend { episodes };
+            jobs.extend(self.parts((per_cause, room), 0, kind));
+        }
+        let room = simulators::spells_in(self.days);
+        if room > 0 && self.wants_any(&simulators::WEATHER_NAMES) {
+            jobs.extend(self.parts((per_cause, room), 500, |spells| TrialKind::Weather { spells }));
         }
         let count = jobs.len();
         (jobs, count)
+    }
+
+    /// As many small trials as it takes, with `room` events each at most. Their seeds are
+    /// `first` and on in the thousand of the seed.
+    fn parts(
+        &self,
+        (per_cause, room): (u32, u32),
+        first: u64,
+        kind: impl Fn(u32) -> TrialKind,
+    ) -> Vec<Job> {
+        let parts = per_cause.div_ceil(room).max(1);
+        let each = per_cause.div_ceil(parts);
+        let of = |seed: &u64| {
+            let seed = seed * 1_000 + first;
+            (0..u64::from(parts)).map(move |part| (seed + part, each))
+        };
+        let all = self.seeds.iter().flat_map(of);
+        all.map(|(seed, each)| self.job(kind(each), seed)).collect()
     }
 
     fn wants_any(&self, names: &[&str]) -> bool {
@@ -240,10 +261,7 @@ impl ScoreOptions {
 
     /// Why a cause was not planted.
     fn why_not(&self, outcomes: &[Outcome]) -> BTreeMap<&'static str, String> {
-        let mut reasons: BTreeMap<&'static str, String> = simulators::NOT_INJECTED
-            .iter()
-            .map(|(cause, why)| (*cause, (*why).to_owned()))
-            .collect();
+        let mut reasons: BTreeMap<&'static str, String> = BTreeMap::new();
         let planted: BTreeSet<&str> = outcomes
             .iter()
             .flat_map(|outcome| &outcome.faults)

@@ -17,6 +17,10 @@ pub(super) fn write(card: &Scorecard, out: &mut impl Write) -> io::Result<()> {
         card.delivery_percent
     )?;
     write_card("Injected faults", &card.injected, out)?;
+    writeln!(out, "  no rule names these, so none is planted:")?;
+    for one in &card.staff_only {
+        writeln!(out, "  {:<19} {}", one.cause, one.why)?;
+    }
     if let Some(natural) = &card.natural {
         write_card("Faults at natural rates", natural, out)?;
     }

@@ -1,10 +1,11 @@
 //! `headend score` at the size of a test: every planted cause is looked for, the log of PostgreSQL
 //! gives the same alerts as the one in memory, and nothing depends on how often it is run.
 
+use alerts::Cause;
 use headend::output::OutputFormat;
 use headend::score::{Progress, ScoreOptions, measure, postgres};
 use metering::UtcTime;
-use simulators::TrialKind;
+use simulators::{Scenario, TrialKind};
 
 use crate::kit::database::fresh;
 
@@ -43,8 +44,28 @@ fn planted_faults_are_found_and_naive_thresholds_are_worse() {
         let told = cause.injected > 0 || cause.not_injected.is_some() || cause.wrong > 0;
         assert!(told || cause.right > 0, "{} has no figure and no reason", cause.cause);
     }
+    // What staff alone name is said apart, and by no rule.
+    let apart: Vec<&str> = card.staff_only.iter().map(|one| one.cause.as_str()).collect();
+    assert!(apart.contains(&"VACANT") && apart.contains(&"BYPASS"), "{apart:?}");
+    assert!(rules.causes.iter().all(|cause| !apart.contains(&cause.cause.as_str())));
+    for cause in ["SUM_MISMATCH", "WEATHER_EVENT"] {
+        let one = rules.causes.iter().find(|one| one.cause == cause).unwrap();
+        assert_eq!((one.exact, one.wrong), (one.injected, 0), "{cause}: {:?}", one.scenarios);
+        assert!(one.injected >= 3, "{cause}");
+    }
+    let left = rules.look_alikes.iter().find(|one| one.class == "moved_out").unwrap();
+    assert_eq!((left.planted, left.false_issues), (3, 0));
     assert_eq!((rules.collectors.outages, rules.collectors.leaked), (3, 0));
     assert_eq!(rules.collectors.with_one_issue, rules.collectors.outages);
+}
+
+/// A new cause is planted, or it is said why not.
+#[test]
+fn every_cause_is_planted_or_a_finding_of_staff() {
+    for cause in Cause::ALL {
+        let planted = Scenario::ALL.iter().any(|one| one.cause() == cause.word());
+        assert_ne!(planted, cause.staff_only().is_some(), "{cause}");
+    }
 }
 
 /// Winter average (#65), battery trend (#58) and slow meters (#31) like for like, through the whole

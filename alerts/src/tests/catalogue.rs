@@ -9,6 +9,7 @@ use metering::{
 
 use super::network::{begin, fleet, hours};
 use super::{CHANNEL, Log, at, interval, meter};
+use crate::cause::Cause;
 use crate::rule::{CATALOGUE, Judge};
 
 /// All goldens: what they show of a rule is asserted where they stand.
@@ -85,6 +86,18 @@ fn every_rule_of_the_catalogue_fires() {
         }
     }
     assert_eq!(silent, RECORDS.map(|(number, _)| number));
+}
+
+/// What staff alone name is named by no rule; all else is, or is the notice of the weather.
+#[test]
+fn every_cause_is_named_by_a_rule_or_by_staff_only() {
+    for cause in Cause::ALL {
+        let ruled = CATALOGUE.iter().any(|info| info.causes.contains(cause));
+        let notice = *cause == Cause::WeatherEvent;
+        assert_ne!(ruled || notice, cause.staff_only().is_some(), "{cause}");
+        assert!(cause.staff_only().is_some() || !cause.is_outcome_only(), "{cause}");
+        assert!(cause.staff_only().is_none() || cause.is_identifiable(), "{cause}");
+    }
 }
 
 #[test]

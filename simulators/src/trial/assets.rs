@@ -58,7 +58,7 @@ fn meter(spec: &TrialSpec, built: &Builder<'_>, device: &Device) -> MeterSpec {
         manufacturer: "Trial Meters".into(),
         model: format!("M-{}", device.cohort),
         usage_point: format!("UP-{}", device.number),
-        address: format!("Trial Road {}", device.index + 1),
+        address: format!("Trial Road {}", device.premises + 1),
         account_no: format!("A-{}", 500_001 + device.index),
         account_active: true,
         zone: device.dma.map_or(DISTRICT.to_owned(), dma_code),
@@ -83,7 +83,7 @@ fn detail(device: &Device, installed_at: metering::UtcTime) -> MeterDetail {
         transformer: device.transformer.map(|at| TransformerId::new(number(at))),
         cohort: format!("Trial Meters M-{} 1.0", device.cohort),
         serial: format!("{:08}", 50_000_000 + device.index * 131),
-        premises: number(device.index),
+        premises: number(device.premises),
         street: 0,
         battery: (device.commodity != Commodity::Electricity).then_some(BatteryAsset {
             chemistry: Chemistry::LithiumThionyl,

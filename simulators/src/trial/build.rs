@@ -57,6 +57,7 @@ impl<'a> Builder<'a> {
             TrialKind::Injected { per_cause } => this.injected(per_cause),
             TrialKind::Natural { meters } => this.natural(meters),
             TrialKind::Headend { episodes } => this.headend(episodes),
+            TrialKind::Weather { spells } => this.weather(spells),
             TrialKind::Long { per_cause } => this.long(per_cause),
         }
         this.connect();
@@ -66,10 +67,8 @@ impl<'a> Builder<'a> {
     fn injected(&mut self, per_cause: u32) {
         let wanted: Vec<&'static Scenario> =
             Scenario::ALL.iter().filter(|scenario| self.is_wanted(scenario)).collect();
-        let wanted: Vec<&'static Scenario> = wanted
-            .into_iter()
-            .filter(|one| one.place != Place::Headend && !one.is_long_only())
-            .collect();
+        let wanted: Vec<&'static Scenario> =
+            wanted.into_iter().filter(|one| !one.is_everybodys() && !one.is_long_only()).collect();
         for scenario in &wanted {
             let of_cause = wanted.iter().filter(|other| other.cause() == scenario.cause()).count();
             let count = per_cause.div_ceil(u32::try_from(of_cause).unwrap_or(1));
@@ -195,6 +194,7 @@ impl<'a> Builder<'a> {
         self.devices.push(Device {
             index,
             number: format!("{letter}-{}", 100_001 + index),
+            premises: index,
             commodity,
             class: if plant { CustomerClass::LargeCommercial } else { CustomerClass::Residential },
             tags: Vec::new(),

@@ -19,6 +19,8 @@ const KEPT_SLOTS: usize = 96 * 12;
 pub(crate) struct Device {
     pub(crate) index: usize,
     pub(crate) number: String,
+    /// Its address; that of the first of the meters there.
+    pub(crate) premises: usize,
     pub(crate) commodity: Commodity,
     pub(crate) class: CustomerClass,
     pub(crate) tags: Vec<Tag>,
@@ -135,6 +137,7 @@ impl Device {
                 counts: whole.div_euclid(1000),
                 export: export.get(slot).copied().unwrap_or(0) / 1000,
                 spike: if slot == spiked { largest } else { 0 },
+                even_day: index % 2 == 0,
             };
             self.measure(told);
         }
@@ -164,7 +167,7 @@ impl Device {
     }
 
     fn measure(&mut self, told: Told) {
-        let Told { end, counts, mut export, spike } = told;
+        let Told { end, counts, mut export, spike, .. } = told;
         let start = end.plus_seconds(-SLOT_S);
         let (mut import, mut register, mut flags) = (counts, counts, 0);
         let (mut reactive, mut rate_permille) = (counts * 300 / 1000, 0);
@@ -172,6 +175,9 @@ impl Device {
             let first = part.span.from > start.plus_seconds(-SLOT_S);
             match part.twist {
                 Twist::Intervals(permille) => import = counts * permille / 1000,
+                Twist::Wander { less, more } => {
+                    import = counts * if told.even_day { less } else { more } / 1000;
+                }
                 Twist::Stuck(value) => (import, register) = (value, value),
                 // The register knows nothing of it: else it would be real use.
                 Twist::Spike(permille) if spike > 0 => import = spike * permille / 1000,
@@ -220,4 +226,5 @@ struct Told {
     export: i64,
     /// The day's largest slot, if this is the slot that a spike is in.
     spike: i64,
+    even_day: bool,
 }

@@ -265,6 +265,13 @@ impl Builder<'_> {
                 let permille = self.stream.between(1_250, 1_700);
                 self.lasting(scenario, device, onset, Twist::Intervals(permille))
             }
+            Scenario::SUM_WANDERS => {
+                // A worn contact loses pulses on some days and doubles them on others.
+                let (less, more) =
+                    (self.stream.between(650, 900), self.stream.between(1_100, 1_350));
+                let planted = self.lasting(scenario, device, onset, Twist::Wander { less, more });
+                Planted { magnitude: more - less, ..planted }
+            }
             Scenario::WRONG_MULTIPLIER => {
                 self.lasting(scenario, device, onset, Twist::Intervals(10_000))
             }

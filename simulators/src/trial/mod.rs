@@ -54,6 +54,8 @@ pub enum TrialKind {
     Natural { meters: u32 },
     /// A small fleet whose head-end is cut off, or has a wrong clock, so many times each.
     Headend { episodes: u32 },
+    /// A small fleet that so many spells of weather pass over.
+    Weather { spells: u32 },
     /// So many events of each of what takes most of a year to be seen.
     Long { per_cause: u32 },
 }

@@ -70,10 +70,11 @@ impl Builder<'_> {
 
     /// `count` look-alikes of each class, each on a meter of its own.
     pub(crate) fn plan_negatives(&mut self, count: u32) {
-        let plans: [fn(&mut Self); 14] = [
+        let plans: [fn(&mut Self); 15] = [
             Self::pool,
             Self::vacation,
             Self::vacancy,
+            Self::moved_out,
             Self::irrigation,
             Self::hospital,
             Self::net_metering,
@@ -149,6 +150,22 @@ impl Builder<'_> {
         self.devices[device].model = Model::Nothing;
         self.tag(device, Tag::Vacant);
         self.on_meter("vacancy", device, span);
+    }
+
+    /// Everybody leaves a house for good: no water runs, and of the electricity only what is never
+    /// switched off.
+    fn moved_out(&mut self) {
+        let first = self.spec.start.plus_seconds(16 * DAY_S);
+        let room = self.end().plus_seconds(-13 * DAY_S).seconds_since(first) / 60;
+        let from = first.plus_seconds(self.stream.between(0, room.max(1)) * 60);
+        let span = Span { from, to: self.end() };
+        let (home, water) = (self.device(Place::Home), self.device(Place::Water));
+        self.devices[water].premises = home;
+        let permille = self.stream.between(60, 110);
+        self.part(home, Span { to: UtcTime::MAX, ..span }, Twist::Scale(permille));
+        self.part(water, Span { to: UtcTime::MAX, ..span }, Twist::Scale(0));
+        let meters = self.numbers([home, water].into_iter());
+        self.negative("moved_out", TrialSubject::Meters(meters), span);
     }
 
     fn irrigation(&mut self) {

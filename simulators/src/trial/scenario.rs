@@ -16,6 +16,8 @@ pub(crate) enum Place {
     Ward,
     /// The head-end: everybody is concerned, so a trial of its own.
     Headend,
+    /// The weather, which moves whole fleets: the same.
+    Weather,
 }
 
 /// One way in which something goes wrong. Several may share a cause.
@@ -78,6 +80,8 @@ scenarios! {
         ["LOW_CONSUMPTION"];
     DOUBLE_COUNT = "double_count", Home, 3, 4, ["DOUBLE_COUNT", "SUM_MISMATCH"],
         ["HIGH_CONSUMPTION"];
+    SUM_WANDERS = "sum_wanders", Home, 3, 5, ["SUM_MISMATCH"],
+        ["MISSING_PULSES", "DOUBLE_COUNT", "HIGH_CONSUMPTION", "LOW_CONSUMPTION"];
     WRONG_MULTIPLIER = "wrong_multiplier", Home, 3, 4, ["CONFIG_MISMATCH"],
         ["SUM_MISMATCH", "HIGH_CONSUMPTION", "DOUBLE_COUNT", "SPIKE"];
     WRONG_UNIT = "wrong_unit", Water, 3, 2, ["CONFIG_MISMATCH"], ["SUM_MISMATCH"];
@@ -139,35 +143,38 @@ scenarios! {
     HEADEND_OUTAGE = "headend_outage", Headend, 3, 1, ["HEADEND_OUTAGE"],
         ["COLLECTOR_OUTAGE", "BACKHAUL"];
     HEADEND_CLOCK = "headend_clock", Headend, 3, 1, ["HEADEND_CLOCK"], [];
+    WEATHER_SPELL = "weather_spell", Weather, 30, 3, ["WEATHER_EVENT"], [];
 }
 
 /// Scenarios that take most of a year; a trial of their own has the room.
 pub(crate) const LONG: [&Scenario; 3] =
     [&Scenario::SLOW, &Scenario::WINTER_BASIS, &Scenario::BATTERY_PROJ];
 
-/// Scenarios and causes of [`super::TrialKind::Long`] and of [`super::TrialKind::Headend`].
+/// Scenarios and causes of [`super::TrialKind::Long`], of [`super::TrialKind::Headend`] and of
+/// [`super::TrialKind::Weather`].
 pub const LONG_NAMES: [&str; 6] =
     ["slow_meter", "SLOW_METER", "winter_basis", "DATA_GAP", "battery_projection", "BATTERY_LOW"];
 pub const HEADEND_NAMES: [&str; 4] =
     ["headend_outage", "HEADEND_OUTAGE", "headend_clock", "HEADEND_CLOCK"];
+pub const WEATHER_NAMES: [&str; 2] = ["weather_spell", "WEATHER_EVENT"];
 
-/// Causes of the catalogue that no device of a trial can show, and why.
-pub const NOT_INJECTED: &[(&str, &str)] = &[
-    ("BYPASS", "named by staff only; the rules say TAMPER_SUSPECT"),
-    ("COMM_LOST_UNKNOWN", "counted under COMM_LOST"),
-    ("CUSTOMER_BEHAVIOUR", "a finding of staff, never detected"),
-    ("FREEZE", "counted under FREEZE_RISK"),
-    ("NO_FAULT_FOUND", "a finding of staff, never detected"),
-    ("OTHER", "a finding of staff, never detected"),
-    ("SUM_MISMATCH", "what MISSING_PULSES and DOUBLE_COUNT look like; counted there"),
-    ("TAMPER_CONFIRMED", "named by staff only; the rules say TAMPER_SUSPECT"),
-    ("VACANT", "a finding of staff, never detected"),
-    ("WEATHER_EVENT", "a notice in place of alerts, never an issue"),
-];
+/// Weeks from one spell of weather to the next: what comes every week is usual.
+pub(crate) const SPELLS_APART_W: u32 = 2;
+
+/// Spells that a trial of so many days has room for.
+pub fn spells_in(days: u32) -> u32 {
+    let span = u32::try_from(Scenario::WEATHER_SPELL.days()).unwrap_or(0);
+    days.checked_sub(span).map_or(0, |room| 1 + room / (7 * SPELLS_APART_W))
+}
 
 impl Scenario {
     pub fn from_name(name: &str) -> Option<&'static Self> {
         Self::ALL.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// Everybody is concerned: it has a trial of its own.
+    pub(crate) fn is_everybodys(&self) -> bool {
+        matches!(self.place, Place::Headend | Place::Weather)
     }
 
     /// Left to the trial of most of a year, however long an ordinary one is.

@@ -53,7 +53,7 @@ fn a_meter_has_one_fault_and_every_fault_has_time_to_be_found() {
     }
     let planted: BTreeSet<&str> = trial.faults().iter().map(|f| f.scenario.name).collect();
     // Only what needs most of a year, or the head-end for itself, is left out of a winter.
-    assert_eq!(planted.len(), super::scenario::Scenario::ALL.len() - 4, "{planted:?}");
+    assert_eq!(planted.len(), super::scenario::Scenario::ALL.len() - 5, "{planted:?}");
     assert!(!planted.contains("slow_meter"));
     let of = |days, kind| -> BTreeSet<&str> {
         let trial = Trial::new(spec(days, kind)).unwrap();
@@ -61,11 +61,42 @@ fn a_meter_has_one_fault_and_every_fault_has_time_to_be_found() {
     };
     let headend = of(20, TrialKind::Headend { episodes: 2 });
     assert!(headend.iter().copied().eq(["headend_clock", "headend_outage"]), "{headend:?}");
+    let weather = of(120, TrialKind::Weather { spells: super::scenario::spells_in(120) });
+    assert!(weather.iter().copied().eq(["weather_spell"]), "{weather:?}");
     let long = of(400, TrialKind::Long { per_cause: 2 });
     assert!(
         long.iter().copied().eq(["battery_projection", "slow_meter", "winter_basis"]),
         "{long:?}"
     );
+}
+
+#[test]
+fn a_trial_has_room_for_the_spells_that_it_is_asked_for() {
+    for days in [20, 33, 34, 45, 120] {
+        let spells = super::scenario::spells_in(days);
+        let trial = Trial::new(spec(days, TrialKind::Weather { spells })).unwrap();
+        assert_eq!(trial.faults().len(), usize::try_from(spells).unwrap(), "{days} days");
+        assert!(trial.faults().windows(2).all(|two| two[0].end.unwrap() < two[1].onset));
+    }
+    assert_eq!([33, 34, 120].map(super::scenario::spells_in), [0, 1, 7]);
+}
+
+#[test]
+fn the_meters_of_a_house_that_is_left_have_one_address() {
+    let trial = Trial::new(spec(40, TrialKind::Injected { per_cause: 2 })).unwrap();
+    let left: Vec<_> = trial.negatives().iter().filter(|one| one.class == "moved_out").collect();
+    assert_eq!(left.len(), 2);
+    for one in left {
+        let TrialSubject::Meters(numbers) = &one.subject else { panic!("{:?}", one.subject) };
+        let premises: BTreeSet<i32> = trial
+            .assets()
+            .meters
+            .iter()
+            .filter(|meter| numbers.contains(&meter.number))
+            .map(|meter| meter.detail.premises)
+            .collect();
+        assert_eq!((numbers.len(), premises.len()), (2, 1));
+    }
 }
 
 #[test]

@@ -28,6 +28,9 @@ pub(crate) enum Twist {
     Decline(i64),
     /// Intervals are thousandths of what was used; the register counts right.
     Intervals(i64),
+    /// Intervals of one day are so many thousandths of what was used, those of the next so many; the
+    /// register counts right.
+    Wander { less: i64, more: i64 },
     /// The same value in each slot.
     Stuck(i64),
     /// A slot a day, of so many thousandths of the day's largest.

@@ -5,7 +5,7 @@ use metering::{MeterRole, UtcTime};
 
 use super::Blackout;
 use super::build::{Builder, DAY_S, HOUR_S};
-use super::scenario::{Place, Scenario};
+use super::scenario::{Place, SPELLS_APART_W, Scenario};
 use super::truth::{TrialFault, TrialSubject};
 use super::twist::Twist;
 use crate::usage::{Model, Span};
@@ -15,6 +15,9 @@ const COLLECTOR_MEMBERS: usize = 24;
 const TRANSFORMER_MEMBERS: usize = 10;
 const DMA_MEMBERS: usize = 14;
 const COHORT_MEMBERS: usize = 6;
+/// Homes that a spell of weather concerns, and meters of others that it does not.
+const WEATHER_HOMES: usize = 20;
+const WEATHER_OTHERS: usize = 10;
 /// Meters of a head-end that has trouble itself.
 const HEADEND_METERS: usize = 40;
 
@@ -252,6 +255,41 @@ impl Builder<'_> {
             let size = behind_s.unwrap_or(hours);
             self.fault(scenario, TrialSubject::Headend, members.clone(), (onset, Some(end), size));
             from = from.plus_seconds(36 * HOUR_S);
+        }
+    }
+
+    /// Spells of one or two days in which all heaters run, or all coolers, some more than others.
+    /// They begin on Wednesdays: weekends have not been seen often enough.
+    pub(crate) fn weather(&mut self, spells: u32) {
+        let scenario = &Scenario::WEATHER_SPELL;
+        let homes: Vec<usize> = (0..WEATHER_HOMES).map(|_| self.device(Place::Home)).collect();
+        for _ in 0..WEATHER_OTHERS {
+            self.device(Place::Water);
+        }
+        if !self.is_wanted(scenario) {
+            return;
+        }
+        // A Wednesday is among the last six of the days before.
+        let first = self.spec.start.plus_seconds((scenario.before_d - 6) * DAY_S);
+        let last = self.end().plus_seconds(-scenario.need_d * DAY_S);
+        let days = self.days.all();
+        let begins = |day: &crate::calendar::Day| {
+            day.weekday == jiff::civil::Weekday::Wednesday
+                && first <= day.start
+                && day.start <= last
+        };
+        let all: Vec<usize> = (0..days.len()).filter(|at| begins(&days[*at])).collect();
+        let (apart, most) = (usize::try_from(SPELLS_APART_W), usize::try_from(spells));
+        for at in all.into_iter().step_by(apart.unwrap_or(1)).take(most.unwrap_or(0)) {
+            let more = self.stream.index(2);
+            let span = Span { from: days[at].start, to: days[at + more].end };
+            for home in &homes {
+                let permille = self.stream.between(1_500, 2_500);
+                self.part(*home, span, Twist::Scale(permille));
+            }
+            let size = i64::try_from(more).unwrap_or(0) + 1;
+            let planted = (span.from, Some(span.to), size);
+            self.fault(scenario, TrialSubject::Headend, Vec::new(), planted);
         }
     }
 
