@@ -95,7 +95,12 @@ impl Head {
         let last_days = (now.plus_seconds(-40 * 86_400), now.plus_seconds(86_400));
         let (issues, mut registers) = futures_util::future::try_join(
             issues::of_subject(&console.db, Subject::Meter(meter.meter)),
-            series::registers(&console.db, (meter.meter, main_register(&meter)), last_days, 1),
+            series::registers(
+                &console.db,
+                (meter.meter, main_register(&meter.channels)),
+                last_days,
+                1,
+            ),
         )
         .await?;
         let channel = chosen_channel(&meter, &asked.channel)?;
@@ -115,10 +120,24 @@ fn register_words(register: &RegisterRow, now: UtcTime) -> String {
     format!("{}{doubt} · {age} ago", unit.exact(register.value))
 }
 
-/// The channel whose counter the head of the page shows.
-fn main_register(meter: &MeterDetail) -> Option<metering::ChannelNo> {
-    let counts = |channel: &&ChannelInfo| channel.kind != ChannelKind::Instant;
-    meter.channels.iter().find(counts).map(|channel| channel.channel)
+/// The channel whose counter the head of the page shows: of what the meter measures first, the one
+/// that is a register, else the one that may carry registers beside its intervals.
+fn main_register(channels: &[ChannelInfo]) -> Option<metering::ChannelNo> {
+    let first = channels.iter().find(|channel| channel.kind != ChannelKind::Instant)?;
+    let counts = |channel: &&ChannelInfo| {
+        channel.kind == ChannelKind::Register && channel.reading_type == first.reading_type
+    };
+    Some(channels.iter().find(counts).unwrap_or(first).channel)
+}
+
+/// What a channel is called: by its field, too, where another of the meter is called alike.
+fn channel_word(channel: &ChannelInfo, all: &[ChannelInfo]) -> String {
+    let title = measure::title(channel.reading_type);
+    let alike = |other: &&ChannelInfo| measure::title(other.reading_type) == title;
+    if all.iter().filter(alike).count() > 1 {
+        return format!("{title}, {}", channel.field);
+    }
+    title
 }
 
 fn chosen_channel(meter: &MeterDetail, text: &str) -> Result<Option<ChannelInfo>, Refusal> {
@@ -324,7 +343,7 @@ fn channel_choices(head: &Head, asked: &MeterQuery, path: &str) -> Vec<Choice> {
         let asked = MeterQuery { channel: channel.channel.to_string(), ..asked.clone() };
         Choice {
             href: asked.kept_with_range().with("tab", &asked.tab).on(path),
-            word: measure::title(channel.reading_type),
+            word: channel_word(channel, &head.meter.channels),
             count: None,
             current: Some(channel.channel) == shown,
         }
@@ -413,5 +432,40 @@ mod tests {
         assert_eq!(register_words(&register, now), "12 kWh, suspect · 21 min ago");
         register.status = QualityStatus::Raw;
         assert_eq!(register_words(&register, now), "12 kWh · 21 min ago");
+    }
+    fn channel(number: i16, field: &str, kind: ChannelKind) -> ChannelInfo {
+        ChannelInfo {
+            channel: ChannelNo::new(number),
+            field: field.to_owned(),
+            reading_type: ReadingType::ENERGY_IMPORT,
+            kind,
+            unit: "kWh".to_owned(),
+            multiplier: "1".to_owned(),
+            decimals: 3,
+            modulus: 0,
+            len_s: 3_600,
+            resolution: 1_000,
+            cap_per_hour: 0,
+            delivery_lag_s: 21_600,
+            valid_from: UtcTime::default(),
+            valid_to: UtcTime::MAX,
+            expected_from: UtcTime::default(),
+        }
+    }
+
+    #[test]
+    fn the_head_shows_the_register_of_what_is_measured_first() {
+        let both =
+            [channel(1, "use", ChannelKind::Interval), channel(2, "read", ChannelKind::Register)];
+        assert_eq!(main_register(&both), Some(ChannelNo::new(2)));
+        assert_eq!(main_register(&both[..1]), Some(ChannelNo::new(1)), "it may carry registers");
+        let mut other = both.clone();
+        other[1].reading_type = ReadingType::VOLUME;
+        assert_eq!(main_register(&other), Some(ChannelNo::new(1)));
+        assert_eq!(main_register(&[channel(1, "u", ChannelKind::Instant)]), None);
+        // Two that are called alike are told apart by their fields.
+        let words = both.each_ref().map(|one| channel_word(one, &both));
+        assert_eq!(words, ["Energy in, use", "Energy in, read"]);
+        assert_eq!(channel_word(&other[0], &other), "Energy in");
     }
 }
