@@ -46,7 +46,8 @@ const I2: &str = concat!(
 );
 
 /// I5: a version that takes another back is not what stood there before it (or, taking an undo
-/// back, is not what that one took). What arrived later is no part of it.
+/// back, is not what that one took). Where nothing had arrived it is missing (0), whatever came
+/// later.
 const I5: &str = "\
     SELECT u.meter_id, u.channel, u.starts_at, u.version FROM interval_exception u \
     JOIN interval_exception t ON t.meter_id = u.meter_id AND t.channel = u.channel \
@@ -57,12 +58,11 @@ const I5: &str = "\
         AND (CASE WHEN t.undoes IS NULL THEN p.version < t.version ELSE p.version = t.undoes END) \
         ORDER BY p.version DESC LIMIT 1) b ON true \
     LEFT JOIN LATERAL (SELECT r.value FROM read_interval r WHERE r.meter_id = u.meter_id \
-        AND r.channel = u.channel AND r.starts_at = u.starts_at \
-        AND r.received_at <= u.recorded_at) r ON true \
+        AND r.channel = u.channel AND r.starts_at = u.starts_at) r ON true \
     WHERE u.undoes IS NOT NULL AND u.starts_at >= $1 AND (\
         (b.status IS NOT NULL AND (u.value, u.status, u.method, u.estimation_no) \
             IS DISTINCT FROM (b.value, b.status, b.method, b.estimation_no)) \
-        OR (b.status IS NULL AND u.value <> coalesce(r.value, 0))) \
+        OR (b.status IS NULL AND u.status <> 0 AND u.value <> coalesce(r.value, 0))) \
     ORDER BY 1, 2, 3 LIMIT $2";
 
 /// I6: an estimated or edited best value has no record in force, or its record no issue. An edit
