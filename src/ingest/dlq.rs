@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use metering::UtcTime;
 use protocols::RejectReason;
 use protocols::sparkplug::Born;
 use store::{Database, DeadLetter, ReplayFilter, Stored};
@@ -69,7 +68,7 @@ impl Replayer {
         loop {
             let page = self.page(filter, after).await?;
             let Some(last) = page.last() else { break };
-            after = Some((last.received_at, last.sha256));
+            after = Some(last.arrival_no);
             self.tell(&page, (&mut core, &mut sink), &mut report).await?;
         }
         sink.rest().await;
@@ -89,7 +88,7 @@ impl Replayer {
         loop {
             let page = self.page(filter, after).await?;
             let Some(last) = page.last() else { return Ok((letters, reads)) };
-            after = Some((last.received_at, last.sha256));
+            after = Some(last.arrival_no);
             letters += page.len() as u64;
             reads +=
                 page.iter().map(|letter| u64::try_from(letter.reads).unwrap_or(0)).sum::<u64>();
@@ -99,7 +98,7 @@ impl Replayer {
     async fn page(
         &self,
         filter: &ReplayFilter,
-        after: Option<(UtcTime, [u8; 32])>,
+        after: Option<i64>,
     ) -> Result<Vec<DeadLetter>, SinkError> {
         Ok(self.database.letters_to_replay(self.options.adapter, filter, after).await?)
     }
@@ -149,7 +148,7 @@ impl StoredLetters {
 impl Letters for StoredLetters {
     async fn page(&self, after: Option<&Letter>) -> Option<Vec<Letter>> {
         let filter = ReplayFilter { provisioned: true, ..ReplayFilter::default() };
-        let after = after.map(|letter| (letter.received_at, letter.sha256));
+        let after = after.map(|letter| letter.arrival_no);
         match self.database.letters_to_replay(self.adapter, &filter, after).await {
             Ok(page) => Some(page.iter().map(Letter::from).collect()),
             Err(error) => {
@@ -165,7 +164,7 @@ impl Letters for StoredLetters {
     async fn unborn(&self, born: Option<&Born>, after: Option<&Letter>) -> Option<Vec<Letter>> {
         let reason = Some(RejectReason::NoBirth.label().to_owned());
         let filter = ReplayFilter { reason, ..ReplayFilter::default() };
-        let mut after = after.map(|letter| (letter.received_at, letter.sha256));
+        let mut after = after.map(|letter| letter.arrival_no);
         loop {
             let page = match self.database.letters_to_replay(self.adapter, &filter, after).await {
                 Ok(page) => page,
@@ -175,7 +174,7 @@ impl Letters for StoredLetters {
                 }
             };
             let last = page.last()?;
-            after = Some((last.received_at, last.sha256));
+            after = Some(last.arrival_no);
             let wanted = |letter: &&DeadLetter| {
                 born.is_none_or(|born| {
                     letter.received_at >= born.since && is_of(&letter.topic, born)
@@ -187,6 +186,7 @@ impl Letters for StoredLetters {
             }
         }
     }
+
     async fn settle(&self, all: bool) -> u64 {
         let adapter = (!all).then_some(self.adapter);
         self.database.settle_commissioning(adapter).await.unwrap_or_else(|error| {
@@ -212,6 +212,7 @@ impl From<&DeadLetter> for Letter {
             topic: letter.topic.clone(),
             payload: letter.payload.clone(),
             received_at: letter.received_at,
+            arrival_no: letter.arrival_no,
         }
     }
 }

@@ -122,6 +122,7 @@ impl Letters for FakeStore {
                 topic: row.topic.to_string(),
                 payload: row.payload.clone(),
                 received_at: row.received_at,
+                arrival_no: 0,
             };
             dead.filter(|row| row.reason == reasons::UNKNOWN_DEVICE).map(letter).collect()
         }))

@@ -29,6 +29,8 @@ pub struct Letter {
     pub topic: String,
     pub payload: Bytes,
     pub received_at: UtcTime,
+    /// Its place in the order in which letters came.
+    pub arrival_no: i64,
 }
 
 /// Takes batches, one at a time.

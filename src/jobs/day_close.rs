@@ -291,7 +291,7 @@ impl DayCloseJob {
                 Some((at, neighbours::request(self.own(stretch.series)?, known)?))
             })
             .collect();
-        let mut rows = Vec::new();
+        let (mut rows, mut redrawn) = (Vec::new(), Vec::new());
         let (long, short): (Vec<_>, Vec<_>) =
             lacking.into_iter().partition(|(_, request)| request.is_long());
         // The reads of many weeks are held for one channel at a time.
@@ -301,14 +301,17 @@ impl DayCloseJob {
             for ((at, _), reads) in part.iter().zip(&reads) {
                 let (stretch, known, _) = &loaded[*at];
                 if let Some(own) = self.own(stretch.series) {
-                    rows.extend(neighbours::derived(own, known, reads, now));
+                    let told = neighbours::derived(own, known, reads, now);
+                    rows.extend(told.rows);
+                    redrawn.extend(told.redrawn);
                 }
             }
         }
-        if rows.is_empty() {
+        if rows.is_empty() && redrawn.is_empty() {
             return Ok(loaded);
         }
-        closed.derived += rows.len() as u64;
+        closed.derived += (rows.len() + redrawn.len()) as u64;
+        closed.versions += day::redraw(&self.database, &redrawn, now).await?;
         let last_seq = neighbours::keep(&mut self.writer, rows, now).await?;
         closed.last_seq = last_seq.or(closed.last_seq);
         self.load(stretches).await

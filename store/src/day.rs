@@ -13,6 +13,7 @@ mod findings;
 mod holds;
 mod load;
 mod neighbours;
+mod redraw;
 
 use metering::{ChannelNo, EventCode, MeterId, UtcTime};
 use vee::day::{DaySlot, DaySummary, DayVerdict, RegisterPoint};
@@ -26,6 +27,7 @@ pub use holds::{DayHold, holds, release_holds};
 pub use load::load;
 pub(crate) use load::status_of;
 pub use neighbours::{CounterRequest, counters};
+pub use redraw::{Redrawn, redraw};
 
 /// A channel whose next local day may have ended.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -13,12 +13,13 @@ use crate::types::Stamp;
 const PAGE_LETTERS: i64 = 500;
 const PAGE_BYTES: i64 = 16 << 20;
 
-/// Which letters of the adapter wait, oldest first, after `($6, $7)`? `$2`: by source, with those
+/// Which letters of the adapter wait, in the order in which they came, after `$6`? `$2`: by source, with those
 /// that name several devices; `$3`: by reason; `$4`: by key; `$5`: of devices that are provisioned.
 const LETTERS: &str = "\
-    SELECT sha256, topic, payload, first_seen, reads, import_no FROM ( \
+    SELECT sha256, topic, payload, first_seen, reads, import_no, arrival_no FROM ( \
         SELECT *, sum(octet_length(payload)) OVER w AS bytes, row_number() OVER w AS nth FROM ( \
-            SELECT sha256, topic, payload, first_seen, reads, import_no FROM dead_letter \
+            SELECT sha256, topic, payload, first_seen, reads, import_no, arrival_no \
+            FROM dead_letter \
             WHERE adapter = $1 AND replayed_at IS NULL \
                 AND ($2::text[] IS NULL OR source_id = ANY($2) \
                     OR (source_id IS NULL AND reason = 'unknown_device')) \
@@ -27,10 +28,9 @@ const LETTERS: &str = "\
                 AND (NOT $5::bool OR (reason IN ('unknown_device', 'unknown_field') \
                     AND (source_id IS NULL OR EXISTS (SELECT 1 FROM meter_source s \
                         WHERE s.source_id = dead_letter.source_id)))) \
-                AND ($6::timestamptz IS NULL OR (first_seen, sha256) > ($6, $7::bytea)) \
-            ORDER BY first_seen, sha256 LIMIT $8) AS letter \
-        WINDOW w AS (ORDER BY first_seen, sha256)) AS page \
-    WHERE bytes <= $9 OR nth = 1 ORDER BY first_seen, sha256";
+                AND ($6::int8 IS NULL OR arrival_no > $6) ORDER BY arrival_no LIMIT $7) AS letter \
+        WINDOW w AS (ORDER BY arrival_no)) AS page \
+    WHERE bytes <= $8 OR nth = 1 ORDER BY arrival_no";
 
 /// These became readings. A letter that comes again later waits again.
 const MARK: &str = "\
@@ -55,6 +55,8 @@ pub struct DeadLetter {
     pub reads: i64,
     /// Of a record of a file: the import that told of it last.
     pub import_no: Option<i64>,
+    /// Its place in the order in which letters came.
+    pub arrival_no: i64,
 }
 
 /// Which dead letters to tell again. Those that were replayed are out.
@@ -69,7 +71,8 @@ pub struct ReplayFilter {
 }
 
 impl Database {
-    /// One page of waiting dead letters, oldest first; empty at the end.
+    /// One page of waiting dead letters in the order in which they came, after the one of the number
+    /// `after`; empty at the end.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -77,7 +80,7 @@ impl Database {
         &self,
         adapter: &str,
         filter: &ReplayFilter,
-        after: Option<(UtcTime, [u8; 32])>,
+        after: Option<i64>,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let query = StoreError::query("reading dead letters to replay");
         let client = self.work_client().await?;
@@ -85,8 +88,6 @@ impl Database {
         let sources: Option<Vec<&str>> =
             filter.sources.as_ref().map(|sources| sources.iter().map(SourceId::as_str).collect());
         let key = filter.sha256.as_ref().map(<[u8; 32]>::as_slice);
-        let after_at = after.map(|(at, _)| Stamp(at));
-        let after_key = after.as_ref().map(|(_, key)| key.as_slice());
         let rows = client
             .query(
                 &statement,
@@ -96,8 +97,7 @@ impl Database {
                     &filter.reason,
                     &key,
                     &filter.provisioned,
-                    &after_at,
-                    &after_key,
+                    &after,
                     &PAGE_LETTERS,
                     &PAGE_BYTES,
                 ],
@@ -123,6 +123,7 @@ impl Database {
         let keys: Vec<&[u8]> = keys.iter().map(<[u8; 32]>::as_slice).collect();
         client.execute(&statement, &[&adapter, &keys, &Stamp(at)]).await.map_err(&query)
     }
+
     /// Takes devices and collectors off the list of unknown ones that are known by now, those of one
     /// adapter or all; tells how many. Provisioning does it for its own; this is for those that were
     /// heard before a running head-end took its change over.
@@ -149,5 +150,6 @@ fn letter(row: &Row) -> Result<DeadLetter, StoreError> {
         received_at: row.get::<_, Stamp>(3).0,
         reads: row.get(4),
         import_no: row.get(5),
+        arrival_no: row.get(6),
     })
 }

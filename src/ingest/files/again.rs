@@ -63,7 +63,7 @@ impl FileImporter {
         loop {
             let page = self.database.letters_to_replay(FILE_ADAPTER, filter, after).await?;
             let Some(last) = page.last() else { return Ok(report) };
-            after = Some((last.received_at, last.sha256));
+            after = Some(last.arrival_no);
             self.tell(&page, &mut reading, &mut report).await?;
         }
     }

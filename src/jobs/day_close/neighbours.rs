@@ -1,15 +1,16 @@
 //! Registers that came out of order: ingest derives intervals as a counter moves on, and can do
 //! nothing with a read that is older than the last one. Before a day is judged, what is missing of a
 //! register channel is derived from the reads that are neighbours in time, in whatever order they
-//! came; it goes the way of all readings, into the log as well.
+//! came; it goes the way of all readings, into the log as well. What was drawn over a read that came
+//! since is drawn again, as another version.
 
 use std::collections::BTreeMap;
 
 use metering::{
-    ChannelAsset, ChannelKind, DeviceFlags, IntervalReading, LocalCalendar, MeterAsset,
+    ChannelAsset, ChannelKind, DeviceFlags, Interval, IntervalReading, LocalCalendar, MeterAsset,
     QualityStatus, Tag, UtcTime,
 };
-use store::day::{ChannelDays, CounterRequest};
+use store::day::{ChannelDays, CounterRequest, Redrawn};
 use store::{Batch, IntervalRow, Writer};
 use vee::day::RegisterPoint;
 use vee::{Agreement, Arrival, IntervalContext, Params, Verdict};
@@ -22,6 +23,9 @@ const ADAPTER: &str = "registers";
 /// Most intervals that go into one transaction.
 const BATCH_MAX: usize = 20_000;
 
+/// Intervals by their end, with what the counter tells of them in milli-units.
+type Told = BTreeMap<UtcTime, (Interval, i64)>;
+
 /// A channel whose days are about to be judged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Own<'a> {
@@ -31,21 +35,13 @@ pub(super) struct Own<'a> {
     pub(super) params: &'a Params,
 }
 
-/// Asks for the counter around the days when intervals of a register channel are missing in them.
+/// Asks for the counter around the days of a register channel.
 pub(super) fn request(own: Own<'_>, known: &ChannelDays) -> Option<CounterRequest> {
     let (channel, len_s) = (own.channel, i64::from(own.channel.len_s));
     if channel.kind != ChannelKind::Register || len_s <= 0 {
         return None;
     }
     let days = &known.request;
-    let within = |end: UtcTime| days.from < end && end <= days.to;
-    let arrived = known.slots.iter().filter(|slot| arrived(slot) && within(slot.end)).count();
-    // A day has the slots that end in it, on the grid of UTC.
-    let slots_to = |at: UtcTime| at.seconds().div_euclid(len_s);
-    let expected = slots_to(days.to) - slots_to(days.from);
-    if i64::try_from(arrived).unwrap_or(i64::MAX) >= expected {
-        return None;
-    }
     let (from, to) = (days.from.plus_seconds(-4 * len_s), days.to.plus_seconds(3 * len_s));
     Some(CounterRequest { meter: own.meter.meter, channel: channel.channel, from, to })
 }
@@ -54,14 +50,22 @@ fn arrived(slot: &vee::day::DaySlot) -> bool {
     slot.arrived.status() != QualityStatus::Missing
 }
 
-/// The intervals of these days that are missing and that two neighbouring reads tell. `now`: the
-/// log's time.
+/// What the reads tell of the days.
+#[derive(Debug, Default)]
+pub(super) struct Derived {
+    /// Intervals that are missing and that two neighbouring reads tell.
+    pub(super) rows: Vec<IntervalRow>,
+    /// Intervals that were drawn over a read that came since.
+    pub(super) redrawn: Vec<Redrawn>,
+}
+
+/// `now`: the log's time.
 pub(super) fn derived(
     own: Own<'_>,
     known: &ChannelDays,
     reads: &[RegisterPoint],
     now: UtcTime,
-) -> Vec<IntervalRow> {
+) -> Derived {
     let days = &known.request;
     let net = own.meter.has_tag(Tag::NetMeter);
     let arrival = Arrival {
@@ -81,23 +85,27 @@ pub(super) fn derived(
         net,
         inherited: Verdict::default(),
     };
+    let len_s = i64::from(own.channel.len_s);
     let stored = |end: UtcTime| {
         let at = known.slots.partition_point(|slot| slot.end < end);
         let slot = known.slots.get(at).filter(|slot| slot.end == end && arrived(slot))?;
         Some(slot.value)
     };
-    let mut told = BTreeMap::new();
+    let mut told = Told::new();
     joined(own, reads, net, |interval, value| {
         told.insert(interval.end(), (interval, value));
     });
+    let redrawn = redrawn(own, known, &told);
     // A read between two older ones moves the counter's course at the ends of intervals. Beside an
     // interval that was drawn on the former course the sum would no longer be the advance.
     let agrees = |end: UtcTime| {
+        let is_redrawn = || redrawn.iter().any(|slot| slot.start.plus_seconds(len_s) == end);
         stored(end).is_none_or(|value| told.get(&end).is_some_and(|(_, fresh)| *fresh == value))
+            || is_redrawn()
     };
     let mut rows = Vec::new();
     for (end, (interval, value)) in &told {
-        let after = end.plus_seconds(i64::from(own.channel.len_s));
+        let after = end.plus_seconds(len_s);
         let due = days.from < *end && *end <= days.to && stored(*end).is_none();
         if !due || !agrees(interval.start()) || !agrees(after) {
             continue;
@@ -117,18 +125,53 @@ pub(super) fn derived(
             source: SOURCE_DERIVED,
         });
     }
-    rows
+    Derived { rows, redrawn }
+}
+
+/// Intervals as they arrived that the counter tells otherwise by now. Only where a run of them takes
+/// the same in all: a read came between, and moves what was used from one to the other. What people
+/// decided, what was doubted and what was estimated stays.
+fn redrawn(own: Own<'_>, known: &ChannelDays, told: &Told) -> Vec<Redrawn> {
+    let len_s = i64::from(own.channel.len_s);
+    let mut all = Vec::new();
+    let mut run: Vec<(Redrawn, i64)> = Vec::new();
+    let mut settle = |run: &mut Vec<(Redrawn, i64)>| {
+        let moved: i128 =
+            run.iter().map(|(slot, old)| i128::from(slot.value) - i128::from(*old)).sum();
+        if moved == 0 {
+            all.extend(run.iter().map(|(slot, _)| *slot));
+        }
+        run.clear();
+    };
+    for slot in &known.slots {
+        use QualityStatus::{Raw, Validated};
+        let as_arrived = slot.arrived.status() == Raw && matches!(slot.best, Raw | Validated);
+        let fresh = told.get(&slot.end).filter(|(_, fresh)| as_arrived && *fresh != slot.value);
+        let Some((interval, value)) = fresh else {
+            settle(&mut run);
+            continue;
+        };
+        if run.last().is_some_and(|(last, _)| last.start.plus_seconds(len_s) != interval.start()) {
+            settle(&mut run);
+        }
+        let redrawn = Redrawn {
+            meter: own.meter.meter,
+            channel: own.channel.channel,
+            start: interval.start(),
+            value: *value,
+            flags: slot.arrived.flags(),
+            is_judged: known.request.from <= interval.start(),
+        };
+        run.push((redrawn, slot.value));
+    }
+    settle(&mut run);
+    all
 }
 
 /// Follows the counter from read to read. Over a fall, and over more than the service carries,
 /// nothing is told: the counter rolled over, started again, or one of the two reads is wrong. Only
 /// the service's limit tells it of a counter that may run both ways.
-fn joined(
-    own: Own<'_>,
-    reads: &[RegisterPoint],
-    net: bool,
-    mut emit: impl FnMut(metering::Interval, i64),
-) {
+fn joined(own: Own<'_>, reads: &[RegisterPoint], net: bool, mut emit: impl FnMut(Interval, i64)) {
     let len_s = own.channel.len_s;
     let grid = Grid { len_s, step: own.channel.resolution };
     let mut last: Option<(Point, Option<Point>)> = None;

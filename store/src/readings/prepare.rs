@@ -63,6 +63,8 @@ pub(super) struct DeadLetterRow {
     pub(super) sha256: [u8; 32],
     pub(super) row: DeadRow,
     pub(super) count: i64,
+    /// Which of the batch its first copy was.
+    pub(super) nth: i64,
 }
 
 /// An unknown device with all its messages in the batch.
@@ -304,7 +306,7 @@ fn fold_heard(rows: &[HeardRow]) -> Vec<HeardRow> {
 
 fn fold_dead(rows: Vec<DeadRow>) -> Vec<DeadLetterRow> {
     let mut folded: BTreeMap<[u8; 32], DeadLetterRow> = BTreeMap::new();
-    for mut row in rows {
+    for (nth, mut row) in (0..).zip(rows) {
         row.topic = storable(&row.topic).as_ref().into();
         row.reason = storable(&row.reason).into_owned();
         row.detail = cut(storable(&row.detail).into_owned(), DETAIL_BYTES_MAX);
@@ -317,7 +319,7 @@ fn fold_dead(rows: Vec<DeadRow>) -> Vec<DeadLetterRow> {
                 known.count += 1;
                 known.row.received_at = known.row.received_at.max(row.received_at);
             })
-            .or_insert(DeadLetterRow { sha256, row, count: 1 });
+            .or_insert(DeadLetterRow { sha256, row, count: 1, nth });
     }
     folded.into_values().collect()
 }

@@ -79,12 +79,13 @@ const EVENTS: &str = "\
 /// only a sample is kept: one in 64, by its hash.
 const DEAD: &str = "\
     INSERT INTO dead_letter AS d (sha256, adapter, topic, payload, reason, detail, source_id, \
-        first_seen, last_seen, count, reads, import_no) \
+        first_seen, last_seen, count, reads, import_no, arrival_no) \
     SELECT u.sha256, $1::text, u.topic, u.payload, u.reason, u.detail, u.source_id, u.seen, \
-        u.seen, u.count, u.reads, u.import_no \
+        u.seen, u.count, u.reads, u.import_no, \
+        ((SELECT nextval('dead_letter_batch')) << 20) + u.nth \
     FROM unnest($2::bytea[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], \
-        $8::timestamptz[], $9::int8[], $10::int8[], $12::int8[]) \
-        AS u(sha256, topic, payload, reason, detail, source_id, seen, count, reads, import_no) \
+        $8::timestamptz[], $9::int8[], $10::int8[], $12::int8[], $13::int8[]) AS u(sha256, topic, \
+        payload, reason, detail, source_id, seen, count, reads, import_no, nth) \
     WHERE NOT $11::bool OR get_byte(u.sha256, 0) < 4 OR EXISTS (SELECT 1 FROM dead_letter k \
         WHERE k.sha256 = u.sha256 AND k.adapter = $1::text) \
     ON CONFLICT (sha256, adapter) DO UPDATE SET \
@@ -251,11 +252,12 @@ async fn dead_letters(
     let counts: Vec<i64> = rows.iter().map(|dead| dead.count).collect();
     let reads: Vec<i64> = rows.iter().map(|dead| i64::from(dead.row.reads)).collect();
     let imports: Vec<Option<i64>> = rows.iter().map(|dead| dead.row.import_no).collect();
+    let nth: Vec<i64> = rows.iter().map(|dead| dead.nth).collect();
     let query = StoreError::query("keeping dead letters");
     let statement = client.prepare_cached(DEAD).await.map_err(&query)?;
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 12] = [
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 13] = [
         &adapter, &hashes, &topics, &payloads, &reasons, &details, &sources, &seen, &counts,
-        &reads, &full, &imports,
+        &reads, &full, &imports, &nth,
     ];
     client.execute(&statement, &parameters).await.map_err(&query)?;
     Ok(())

@@ -22,7 +22,7 @@ fn letter(name: &str, source: Option<&str>, at: UtcTime) -> DeadRow {
 async fn waiting(database: &Database, filter: &ReplayFilter) -> Vec<DeadLetter> {
     let mut all: Vec<DeadLetter> = Vec::new();
     loop {
-        let after = all.last().map(|last| (last.received_at, last.sha256));
+        let after = all.last().map(|last| last.arrival_no);
         let page = database.letters_to_replay("test", filter, after).await.unwrap();
         if page.is_empty() {
             return all;
@@ -53,6 +53,8 @@ async fn copies_are_counted_and_a_source_is_told_again_in_order() {
         ReplayFilter { sources: Some(vec![SourceId::new("ert", 1)]), ..ReplayFilter::default() };
     let letters = waiting(&database, &of_source).await;
     assert_eq!(letters.len(), 1_200);
+    let told = letters.iter().map(|letter| letter.payload.clone());
+    assert!(told.eq((0..1_200).map(|n| Bytes::from(format!("{n}")))), "as they came");
     let keys: Vec<[u8; 32]> = letters.iter().map(|letter| letter.sha256).collect();
     assert_eq!(database.mark_replayed("test", &keys, T0).await.unwrap(), 1_200);
     assert!(waiting(&database, &of_source).await.is_empty());

@@ -90,6 +90,35 @@ async fn a_counter_that_fell_and_reads_far_apart_tell_nothing() {
     assert_eq!(rig.number(SLOTS).await, 92);
 }
 
+/// Ten times the second of the two quarters from 10:00 on, and the first.
+const BEST: &str = "SELECT sum(value * CASE extract(minute FROM starts_at) WHEN 0 THEN 1 ELSE 10 \
+    END)::int8 FROM (SELECT DISTINCT ON (starts_at) * FROM interval_exception WHERE lane = 0 \
+        ORDER BY starts_at, version DESC) b WHERE extract(minute FROM starts_at) < 30";
+
+/// Quarters 40 and 41 were drawn on a line over both; the read between says 30 and 90 Wh.
+#[tokio::test]
+async fn what_was_drawn_over_a_read_that_came_late_is_drawn_again() {
+    for after_close in [false, true] {
+        let name = format!("drawn_again_{after_close}");
+        let Some(mut rig) = Rig::with(&name, counter()).await else { return };
+        let total = |slot| 5_000_000 + slot * 60_000;
+        for slot in (0..=96).filter(|slot| *slot != 41) {
+            rig.read(at(0, slot), total(slot), at(0, slot)).await;
+        }
+        let slots: Vec<(i64, i64)> = (0..96).map(|slot| (slot, 60_000)).collect();
+        rig.arrive(0, &slots, at(1, 0)).await;
+        if after_close {
+            assert_eq!(rig.close(at(1, 16)).await.derived, 0);
+        }
+        rig.read(at(0, 41), total(41) - 30_000, at(1, 17)).await;
+        let closed = rig.close(at(1, 18)).await;
+        assert_eq!((closed.derived, closed.days + closed.repaired), (2, 1), "{after_close}");
+        assert_eq!(rig.number(BEST).await, 30_000 + 10 * 90_000);
+        assert_eq!(rig.number("SELECT count(*) FROM closed_day WHERE failing <> 0").await, 0);
+        assert_eq!(rig.close(at(1, 19)).await, Closed::default(), "once");
+    }
+}
+
 /// Intervals that ingest drew while a read was on its way do not meet those drawn with it.
 #[tokio::test]
 async fn beside_an_interval_of_the_former_course_nothing_is_told() {
