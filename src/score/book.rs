@@ -61,7 +61,7 @@ impl Book {
         let active = std::mem::take(&mut self.active);
         for at in active {
             let view = self.view_of(at);
-            if let Some(change) = due_changes(&view, now) {
+            for change in due_changes(&view, now) {
                 self.change(change, now, None);
             }
             if self.issues[at].view.state.is_active() && !self.active.contains(&at) {
@@ -124,7 +124,11 @@ impl Book {
                 match to {
                     State::Open => issue.view.cleared_at = None,
                     State::Closed => issue.view.closed_at = Some(now),
-                    State::Dismissed => issue.withdrawn = true,
+                    State::Dismissed => {
+                        issue.withdrawn = true;
+                        issue.view.closed_at = Some(now);
+                    }
+                    State::ClosedWithParent => issue.view.closed_at = Some(now),
                     _ => {}
                 }
                 if cleared_at.is_some() {
@@ -232,6 +236,7 @@ fn blank(issue_id: String, subject: Subject, family: Family, start: UtcTime) -> 
         snoozed_until: None,
         acknowledged: false,
         work_order_open: false,
+        flows_on: false,
         billing_hold_from: None,
     }
 }

@@ -28,6 +28,8 @@ pub struct IssueView {
     pub snoozed_until: Option<UtcTime>,
     pub acknowledged: bool,
     pub work_order_open: bool,
+    /// A leak whose alert stands although the field reported it repaired.
+    pub flows_on: bool,
     /// Begin of the overlay BILLING_HOLD, released or not.
     pub billing_hold_from: Option<UtcTime>,
 }
@@ -153,9 +155,11 @@ fn was_ended(transition: &AlertTransition, view: &IssueView) -> bool {
         && view.closed_at.is_some_and(|closed_at| transition.condition_start < closed_at)
 }
 
-/// Not only another figure of what the issue says already.
+/// Not only another figure of what the issue says already. Of a condition that was first for the
+/// record, the first that staff are told may be another figure.
 fn is_news(transition: &AlertTransition, view: &IssueView) -> bool {
     transition.kind == TransitionKind::Raised
+        || transition.condition_start != view.condition_start
         || transition.severity < view.severity
         || transition.cause != view.cause
 }

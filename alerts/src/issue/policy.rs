@@ -39,45 +39,63 @@ pub const fn reopen_within_s(family: Family) -> i64 {
     }
 }
 
+/// A repaired leak clears a day after its flow stopped, and its last reads may be a day late.
+const FLOWS_ON_S: i64 = 3 * DAY_S;
+
 /// The step that is due for an issue at log time `now` although no alert spoke: close after
-/// verification, end of a snooze, the fate of a child whose parent closed. At most one; call again
-/// after applying it.
-pub fn due_changes(view: &IssueView, now: UtcTime) -> Option<IssueChange> {
+/// verification or re-open when that failed, end of a snooze, the fate of a child whose parent
+/// closed. To be asked again once the changes are applied.
+pub fn due_changes(view: &IssueView, now: UtcTime) -> Vec<IssueChange> {
     if !view.state.is_active() {
-        return None;
+        return Vec::new();
     }
     if view.suppressed && !view.parent_open {
-        return Some(after_parent(view));
+        return vec![after_parent(view)];
     }
     if view.snoozed_until.is_some_and(|until| until <= now) {
-        return Some(IssueChange::SnoozeEnded { issue_id: view.issue_id.clone() });
+        return vec![IssueChange::SnoozeEnded { issue_id: view.issue_id.clone() }];
     }
     if view.state != State::FixedPending || view.work_order_open || view.suppressed {
-        return None;
+        return Vec::new();
     }
+    verified(view, now).unwrap_or_default()
+}
+
+fn verified(view: &IssueView, now: UtcTime) -> Option<Vec<IssueChange>> {
     let verify_s = verify_after_s(view.family, view.cause, view.severity)?;
     let cleared_at = view.cleared_at?;
-    (cleared_at.plus_seconds(verify_s) <= now).then(|| IssueChange::Transition {
+    let is_past = |wait_s| cleared_at.plus_seconds(wait_s) <= now;
+    if view.flows_on {
+        let failed = "verification failed: the flow did not stop after the repair".to_owned();
+        return is_past(FLOWS_ON_S).then(|| {
+            vec![
+                step(view, (State::FixedPending, State::Reopened), failed),
+                step(view, (State::Reopened, State::Open), "re-opened".to_owned()),
+            ]
+        });
+    }
+    let reason = format!("verified: clear since {cleared_at}");
+    is_past(verify_s).then(|| vec![step(view, (State::FixedPending, State::Closed), reason)])
+}
+
+fn step(view: &IssueView, (from, to): (State, State), reason: String) -> IssueChange {
+    IssueChange::Transition {
         issue_id: view.issue_id.clone(),
-        from: State::FixedPending,
-        to: State::Closed,
-        reason: format!("verified: clear since {cleared_at}"),
+        from,
+        to,
+        reason,
         cleared_at: None,
         date_fixed: None,
-    })
+    }
 }
 
 fn after_parent(view: &IssueView) -> IssueChange {
     let reason = "the parent issue closed";
     match (view.state, view.cleared_at) {
-        (State::Detected, Some(_)) => IssueChange::Transition {
-            issue_id: view.issue_id.clone(),
-            from: State::Detected,
-            to: State::ClosedWithParent,
-            reason: format!("{reason} and the condition is clear"),
-            cleared_at: None,
-            date_fixed: None,
-        },
+        (State::Detected, Some(_)) => {
+            let reason = format!("{reason} and the condition is clear");
+            step(view, (State::Detected, State::ClosedWithParent), reason)
+        }
         _ => IssueChange::Unsuppress {
             issue_id: view.issue_id.clone(),
             reason: format!("{reason}, the condition persists"),

@@ -102,6 +102,7 @@ fn view(state: State, cause: Cause) -> IssueView {
         snoozed_until: None,
         acknowledged: state != State::Detected,
         work_order_open: state == State::WorkOrdered,
+        flows_on: false,
         billing_hold_from: None,
     }
 }
@@ -166,6 +167,10 @@ fn an_alert_opens_hits_reopens_or_does_nothing() {
     check(&alert(Updated, LEAK, Severity::P2, 2), Some(&ended(State::FalsePositive)), "open");
     let before = IssueView { closed_at: Some(at(-1)), ..view(State::FalsePositive, LEAK) };
     check(&another, Some(&before), "open");
+    // Another condition, which was first for the record.
+    let other = AlertTransition { condition_start: at(0).plus_seconds(60), ..another.clone() };
+    check(&other, Some(&ended(State::Closed)), "REOPENED, OPEN, evidence");
+    check(&other, Some(&view(State::FixedPending, LEAK)), "REOPENED, OPEN, evidence");
     check(&another, Some(&view(State::FixedPending, LEAK)), "evidence");
     check(
         &alert(Raised, BURST, Severity::P1, 2),
@@ -197,11 +202,10 @@ fn a_child_is_suppressed_while_its_parent_is_active() {
     child.kind = TransitionKind::Cleared;
     assert_eq!(words_of(&plan(&child, Some(&current), Some(&parent))), "evidence cleared");
     let recovered = IssueView { cleared_at: Some(at(3)), parent_open: false, ..current.clone() };
-    let due = due_changes(&recovered, at(4)).unwrap();
-    assert_eq!(words_of(&[due]), "CLOSED_WITH_PARENT");
+    assert_eq!(words_of(&due_changes(&recovered, at(4))), "CLOSED_WITH_PARENT");
     let silent = IssueView { parent_open: false, ..current.clone() };
-    assert_eq!(words_of(&[due_changes(&silent, at(4)).unwrap()]), "unsuppress");
-    assert_eq!(due_changes(&current, at(4)), None);
+    assert_eq!(words_of(&due_changes(&silent, at(4))), "unsuppress");
+    assert_eq!(due_changes(&current, at(4)), []);
     let own = AlertTransition { kind: TransitionKind::Updated, annunciate: true, ..child };
     assert_eq!(words_of(&plan(&own, Some(&current), None)), "unsuppress, evidence");
 }
@@ -210,10 +214,10 @@ fn a_child_is_suppressed_while_its_parent_is_active() {
 fn an_issue_closes_when_its_family_says_so() {
     let check = |cause: Cause, want_days: Option<i64>| {
         let pending = IssueView { cleared_at: Some(at(0)), ..view(State::FixedPending, cause) };
-        let closes = (0..60).find(|day| due_changes(&pending, at(*day)).is_some());
+        let closes = (0..60).find(|day| !due_changes(&pending, at(*day)).is_empty());
         assert_eq!(closes, want_days, "{cause}");
         let ordered = IssueView { work_order_open: true, ..pending };
-        assert_eq!(due_changes(&ordered, at(60)), None);
+        assert_eq!(due_changes(&ordered, at(60)), []);
     };
     check(Cause::CommLost, Some(1));
     check(Cause::RfMarginal, Some(7));
@@ -228,8 +232,13 @@ fn an_issue_closes_when_its_family_says_so() {
     check(Cause::ClockError, Some(1));
     check(Cause::GasContinuousFlow, Some(1));
     let snoozed = IssueView { snoozed_until: Some(at(2)), ..view(State::Open, LEAK) };
-    assert_eq!(due_changes(&snoozed, at(1)), None);
-    assert_eq!(words_of(&[due_changes(&snoozed, at(2)).unwrap()]), "snooze ended");
+    assert_eq!(due_changes(&snoozed, at(1)), []);
+    assert_eq!(words_of(&due_changes(&snoozed, at(2))), "snooze ended");
+    let repaired = IssueView { cleared_at: Some(at(0)), ..view(State::FixedPending, LEAK) };
+    assert_eq!(words_of(&due_changes(&repaired, at(1))), "CLOSED");
+    let in_vain = IssueView { flows_on: true, ..repaired };
+    assert_eq!(due_changes(&in_vain, at(2)), []);
+    assert_eq!(words_of(&due_changes(&in_vain, at(3))), "REOPENED, OPEN");
 }
 
 #[test]

@@ -53,9 +53,14 @@ impl Book {
     /// Steps that are due at log time `now`.
     pub(super) fn due(&mut self, now: UtcTime) {
         for place in 0..self.kept.len() {
-            while let Some(change) = self.view(Some(place)).and_then(|view| due_changes(&view, now))
-            {
-                self.change(&change, now);
+            while let Some(view) = self.view(Some(place)) {
+                let due = due_changes(&view, now);
+                if due.is_empty() {
+                    break;
+                }
+                for change in &due {
+                    self.change(change, now);
+                }
             }
         }
     }
@@ -85,6 +90,7 @@ impl Book {
                         snoozed_until: None,
                         acknowledged: false,
                         work_order_open: false,
+                        flows_on: false,
                         billing_hold_from: new.billing_hold_from,
                     },
                     parent: new.parent_issue_id.clone(),

@@ -39,13 +39,9 @@ macro_rules! said_columns {
 
 pub(super) use said_columns;
 
-/// What does the issue of the alert count of it? What was told for the record only is counted by no
-/// issue yet, what was withdrawn not any more.
-const SAID: &str = concat!(
-    "SELECT ",
-    said_columns!(),
-    " FROM alert WHERE alert_id = $1 AND issue_id IS NOT NULL AND retracted_at IS NULL"
-);
+/// What do issues count of the alert? What was told for the record only is counted by none yet.
+const SAID: &str =
+    concat!("SELECT ", said_columns!(), " FROM alert WHERE alert_id = $1 AND issue_id IS NOT NULL");
 
 const ADD: &str = "\
     UPDATE meter_issue SET leak_volume = greatest(leak_volume + $2, 0) WHERE issue_id = $1";
@@ -126,7 +122,9 @@ pub(super) async fn note(
     let counted = match (transition.kind, issue_id, said) {
         // No issue counts more: neither what was told for the record, nor what staff have ended.
         (_, None, said) => said,
-        (TransitionKind::Retracted, ..) => None,
+        (TransitionKind::Retracted, _, said) => {
+            said.map(|said| Said { per_day: 0, leaked: 0, ..said })
+        }
         (TransitionKind::Cleared, _, Some(said)) => {
             Some(said.until(transition.condition_end.map_or(said.to, UtcTime::micros)))
         }

@@ -19,7 +19,12 @@ macro_rules! view_columns {
          i.state = 'WORK_ORDERED' OR EXISTS (SELECT FROM work_order_issue l \
            JOIN work_order o ON o.number = l.number \
            WHERE l.issue_id = i.issue_id AND o.status IN ('created', 'assigned')), \
-         i.billing_hold_from \
+         i.billing_hold_from, i.state = 'FIXED_PENDING' AND i.family = 'LEAK' AND EXISTS (SELECT \
+           FROM alert a WHERE a.issue_id = i.issue_id AND a.rule_no = i.rule_no \
+             AND a.condition_start = i.condition_start \
+             AND a.cleared_at IS NULL AND a.retracted_at IS NULL) \
+           AND (i.subject_kind <> 'meter' OR EXISTS (SELECT FROM installation n \
+             WHERE n.meter_id = i.subject_id AND n.valid_to = 'infinity')) \
          FROM meter_issue i LEFT JOIN meter_issue p ON p.issue_id = i.parent_issue_id "
     };
 }
@@ -124,6 +129,7 @@ fn view(row: &Row) -> Result<IssueView, StoreError> {
         acknowledged: row.get(13),
         work_order_open: row.get(14),
         billing_hold_from: instant(15),
+        flows_on: row.get(16),
         issue_id,
     })
 }

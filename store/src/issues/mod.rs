@@ -98,7 +98,7 @@ impl Issues {
         let tx = Tx::begin(&self.database).await?;
         let mut applied = Applied::default();
         for view in load::due(tx.client(), now, DUE_MAX).await? {
-            if let Some(change) = due_changes(&view, now) {
+            for change in due_changes(&view, now) {
                 let applier = Applier { client: tx.client(), at: now, log_seq };
                 applied.add(applier.apply(&change).await?);
             }
@@ -228,7 +228,8 @@ async fn tell_heir(
     log_seq: i64,
 ) -> Result<Applied, StoreError> {
     let note = format!("{} {} ({})", transition.rule, transition.kind, transition.subject.kind());
-    alerts::record(tx.client(), transition, Some(&heir), &transition.evidence).await?;
+    let counted = leak::note(tx.client(), transition, Some(&heir)).await?;
+    alerts::record(tx.client(), transition, Some(&heir), &counted).await?;
     // The evidence of the other issue is of its own rule and stays.
     let evidence = Vec::new();
     let change =

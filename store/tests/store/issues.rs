@@ -3,14 +3,17 @@
 
 use alerts::issue::State;
 use alerts::{AlertTransition, Cause, Family, KnownLeak, RuleId, TransitionKind, alert_id};
-use metering::{Commodity, MeterId, Severity, Subject};
+use metering::{Commodity, MeterId, Severity, Subject, WorkOrderKind, WorkOrderStatus};
 use store::issues::{ActError, Issues, UserAct};
 use store::views::orders;
+use store::work_orders::{self, Findings, NewWorkOrder, Told};
 use store::{Database, Offset, PgLog, StoreError};
 
+use crate::days::meters;
 use crate::support::{T0, database, number};
 
 const RULES: &str = "rules";
+const DAY: i64 = 86_400;
 
 fn leak(meter: i32, kind: TransitionKind, at_s: i64) -> AlertTransition {
     let subject = Subject::Meter(MeterId::new(meter));
@@ -188,6 +191,68 @@ async fn a_leak_that_lasts_again_leaks_once() {
     // It never was.
     apply(&issues, 8, &[leak(1, TransitionKind::Retracted, 11 * day)]).await;
     assert_eq!(number(&database, SUM).await, 0);
+}
+
+/// A leak of an installed meter, repaired by a work order that was completed at hour `fixed_h`.
+async fn repaired(test: &str, fixed_h: i64) -> Option<(Database, Issues)> {
+    let database = database(test).await?;
+    meters(&database, 1).await;
+    let issues = Issues::new(database.clone());
+    apply(&issues, 1, &[flowing(leak(1, TransitionKind::Raised, DAY), 600_000, DAY)]).await;
+    let order = NewWorkOrder {
+        subject: Subject::Meter(MeterId::new(1)),
+        kind: WorkOrderKind::Repair,
+        severity: Severity::P3,
+        at: T0.plus_seconds(DAY),
+        issues: vec![1],
+        action: "close the tap".to_owned(),
+        parts: String::new(),
+        safety: String::new(),
+        assignee: None,
+        ext_system: String::new(),
+        ext_id: String::new(),
+    };
+    let number = work_orders::create(&database, &order, "ann", order.at).await.unwrap();
+    let at = T0.plus_seconds(fixed_h * 3_600);
+    let told = Told {
+        status: WorkOrderStatus::Completed,
+        at,
+        note: "a new washer".to_owned(),
+        findings: Some(Findings {
+            cause: Some(Cause::LeakCustomerSide),
+            fix_action: Some("valve_or_leak_repaired".to_owned()),
+            new_serial: None,
+            final_read: None,
+            initial_read: None,
+        }),
+    };
+    work_orders::tell(&database, number, &told, "bob", at).await.unwrap();
+    assert_eq!(states(&database).await, ["1 FIXED_PENDING"]);
+    Some((database, issues))
+}
+
+#[tokio::test]
+async fn a_leak_that_flows_on_after_its_repair_is_opened_again() {
+    let test = "a_leak_that_flows_on_after_its_repair_is_opened_again";
+    let Some((database, issues)) = repaired(test, 48).await else { return };
+    let due = async |day: i64| {
+        issues.apply_due(T0.plus_seconds(day * DAY), 5).await.unwrap();
+        states(&database).await
+    };
+    assert_eq!(due(4).await, ["1 FIXED_PENDING"], "the alert stands");
+    assert_eq!(due(5).await, ["1 OPEN"]);
+    let why = "SELECT count(*) FROM meter_issue_log WHERE to_state = 'REOPENED' \
+        AND reason = 'verification failed: the flow did not stop after the repair'";
+    assert_eq!(number(&database, why).await, 1);
+}
+
+#[tokio::test]
+async fn a_leak_that_stopped_after_its_repair_is_closed() {
+    let test = "a_leak_that_stopped_after_its_repair_is_closed";
+    let Some((database, issues)) = repaired(test, 48).await else { return };
+    apply(&issues, 2, &[leak(1, TransitionKind::Cleared, 3 * DAY)]).await;
+    issues.apply_due(T0.plus_seconds(5 * DAY), 5).await.unwrap();
+    assert_eq!(states(&database).await, ["1 CLOSED"]);
 }
 
 #[tokio::test]
