@@ -210,7 +210,7 @@ impl FileAgent {
                     for (slot, wh) in values[first..first + SLOTS].iter().enumerate() {
                         let guessed = *estimated && slot < ESTIMATED;
                         let (flag, wh) = if guessed { ("E0", guess(*wh)) } else { ("R0", *wh) };
-                        let (hour, minute) = ((slot + 1) / 2, (slot + 1) % 2 * 30);
+                        let (hour, minute) = (slot.div_ceil(2), (slot + 1) % 2 * 30);
                         let date = date8(self.date(day + u32::from(hour == 24)));
                         let (hour, kwh) = (hour % 24, wh / 1_000);
                         let _ = write!(text, ",{date}{hour:02}{minute:02},{flag},");

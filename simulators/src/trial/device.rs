@@ -137,7 +137,7 @@ impl Device {
                 counts: whole.div_euclid(1000),
                 export: export.get(slot).copied().unwrap_or(0) / 1000,
                 spike: if slot == spiked { largest } else { 0 },
-                even_day: index % 2 == 0,
+                even_day: index.is_multiple_of(2),
             };
             self.measure(told);
         }
