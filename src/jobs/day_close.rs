@@ -29,6 +29,8 @@ const BATCH: u32 = 250;
 const DAYS_MAX: usize = 14;
 /// Days of a channel that are judged again in one transaction.
 const REPAIR_DAYS_MAX: usize = 40;
+/// Older than any reading may be (400 days, ING-TIME): a clock may claim any year.
+const REPAIR_BACK_S: i64 = 400 * metering::time::DAY_S;
 /// Log time after which a channel that could not be judged is looked at again, in seconds.
 const AGAIN_S: i64 = 600;
 /// Pause between looks.
@@ -218,6 +220,7 @@ impl DayCloseJob {
             let start = UtcTime::from_seconds(day.utc_day * metering::time::DAY_S);
             // A read also ends the interval before it, which may lie in the day before.
             let start = start.plus_seconds(-self.reach_s((day.meter, day.channel)));
+            let start = start.max(now.plus_seconds(-REPAIR_BACK_S));
             let from = first.entry((day.meter, day.channel)).or_insert(start);
             *from = start.min(*from);
         }

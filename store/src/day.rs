@@ -26,7 +26,7 @@ pub(crate) use holds::without_held;
 pub use holds::{DayHold, holds, release_holds};
 pub use load::load;
 pub(crate) use load::status_of;
-pub use neighbours::{CounterRequest, counters};
+pub use neighbours::{CounterRead, CounterRequest, counters};
 pub use redraw::{Redrawn, redraw};
 
 /// A channel whose next local day may have ended.

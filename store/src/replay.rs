@@ -13,8 +13,8 @@ use crate::types::Stamp;
 const PAGE_LETTERS: i64 = 500;
 const PAGE_BYTES: i64 = 16 << 20;
 
-/// Which letters of the adapter wait, in the order in which they came, after `$6`? `$2`: by source, with those
-/// that name several devices; `$3`: by reason; `$4`: by key; `$5`: of devices that are provisioned.
+/// Which letters of the adapter wait, in the order in which they came, after `$6`? `$2`: by source,
+/// with those that name several devices; `$3`: by reason; `$4`: by key; `$5`: of devices that are provisioned.
 const LETTERS: &str = "\
     SELECT sha256, topic, payload, first_seen, reads, import_no, arrival_no FROM ( \
         SELECT *, sum(octet_length(payload)) OVER w AS bytes, row_number() OVER w AS nth FROM ( \

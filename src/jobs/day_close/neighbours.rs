@@ -10,9 +10,8 @@ use metering::{
     ChannelAsset, ChannelKind, DeviceFlags, Interval, IntervalReading, LocalCalendar, MeterAsset,
     QualityStatus, Tag, UtcTime,
 };
-use store::day::{ChannelDays, CounterRequest, Redrawn};
+use store::day::{ChannelDays, CounterRead, CounterRequest, Redrawn};
 use store::{Batch, IntervalRow, Writer};
-use vee::day::RegisterPoint;
 use vee::{Agreement, Arrival, IntervalContext, Params, Verdict};
 
 use crate::ingest::SOURCE_DERIVED;
@@ -63,7 +62,7 @@ pub(super) struct Derived {
 pub(super) fn derived(
     own: Own<'_>,
     known: &ChannelDays,
-    reads: &[RegisterPoint],
+    reads: &[CounterRead],
     now: UtcTime,
 ) -> Derived {
     let days = &known.request;
@@ -95,7 +94,7 @@ pub(super) fn derived(
     joined(own, reads, net, |interval, value| {
         told.insert(interval.end(), (interval, value));
     });
-    let redrawn = redrawn(own, known, &told);
+    let redrawn = redrawn(own, (known, &told), &late(reads));
     // A read between two older ones moves the counter's course at the ends of intervals. Beside an
     // interval that was drawn on the former course the sum would no longer be the advance.
     let agrees = |end: UtcTime| {
@@ -128,54 +127,98 @@ pub(super) fn derived(
     Derived { rows, redrawn }
 }
 
-/// Intervals as they arrived that the counter tells otherwise by now. Only where a run of them takes
-/// the same in all: a read came between, and moves what was used from one to the other. What people
-/// decided, what was doubted and what was estimated stays.
-fn redrawn(own: Own<'_>, known: &ChannelDays, told: &Told) -> Vec<Redrawn> {
-    let len_s = i64::from(own.channel.len_s);
-    let mut all = Vec::new();
-    let mut run: Vec<(Redrawn, i64)> = Vec::new();
-    let mut settle = |run: &mut Vec<(Redrawn, i64)>| {
-        let moved: i128 =
-            run.iter().map(|(slot, old)| i128::from(slot.value) - i128::from(*old)).sum();
-        if moved == 0 {
-            all.extend(run.iter().map(|(slot, _)| *slot));
+/// When the reads were that came after one that is later than they.
+fn late(reads: &[CounterRead]) -> Vec<UtcTime> {
+    let mut late = Vec::new();
+    let mut first: Option<UtcTime> = None;
+    for read in reads.iter().rev().filter(|read| read.usable) {
+        if first.is_some_and(|first| first < read.received_at) {
+            late.push(read.read_at);
         }
-        run.clear();
-    };
-    for slot in &known.slots {
-        use QualityStatus::{Raw, Validated};
+        first = Some(first.map_or(read.received_at, |first| first.min(read.received_at)));
+    }
+    late
+}
+
+/// A slot as the counter tells it by now, and its value so far.
+type Drawn = (Redrawn, i64);
+
+/// Intervals as they arrived that the counter tells otherwise since a read came between. Only where
+/// they take the same in all: it moves what was used from one to the other. What people decided, what
+/// was doubted and what was estimated stays.
+fn redrawn(own: Own<'_>, (known, told): (&ChannelDays, &Told), late: &[UtcTime]) -> Vec<Redrawn> {
+    use QualityStatus::{Raw, Validated};
+    let mut all = Vec::new();
+    let mut run: Vec<Drawn> = Vec::new();
+    for slot in known.slots.iter().filter(|_| !late.is_empty()) {
         let as_arrived = slot.arrived.status() == Raw && matches!(slot.best, Raw | Validated);
-        let fresh = told.get(&slot.end).filter(|(_, fresh)| as_arrived && *fresh != slot.value);
-        let Some((interval, value)) = fresh else {
-            settle(&mut run);
+        let Some((interval, value)) = told.get(&slot.end).filter(|_| as_arrived) else {
+            all.extend(moved(&std::mem::take(&mut run), late));
             continue;
         };
-        if run.last().is_some_and(|(last, _)| last.start.plus_seconds(len_s) != interval.start()) {
-            settle(&mut run);
+        if run.last().is_some_and(|(last, _)| last.end != interval.start()) {
+            all.extend(moved(&std::mem::take(&mut run), late));
         }
         let redrawn = Redrawn {
             meter: own.meter.meter,
             channel: own.channel.channel,
             start: interval.start(),
+            end: slot.end,
             value: *value,
             flags: slot.arrived.flags(),
             is_judged: known.request.from <= interval.start(),
         };
         run.push((redrawn, slot.value));
     }
-    settle(&mut run);
+    all.extend(moved(&run, late));
     all
+}
+
+/// The changed slots of the parts of a run that take the same in all as before and hold a late read.
+fn moved(run: &[Drawn], late: &[UtcTime]) -> Vec<Redrawn> {
+    let mut all = Vec::new();
+    let whole = &run[balanced(run)];
+    let (mut moved, mut from) = (0, 0);
+    for (at, (slot, old)) in whole.iter().enumerate() {
+        moved += i128::from(slot.value) - i128::from(*old);
+        if moved != 0 {
+            continue;
+        }
+        let part = &whole[from..=at];
+        from = at + 1;
+        let begin = part.first().map_or(slot.start, |(first, _)| first.start);
+        if late.iter().any(|read| begin < *read && *read < slot.end) {
+            let changed = part.iter().filter(|(slot, old)| slot.value != *old);
+            all.extend(changed.map(|(slot, _)| *slot));
+        }
+    }
+    all
+}
+
+/// The longest part of the run that takes the same in all as before. A run may begin or end in the
+/// middle of a line: the rest is of the days beside these.
+fn balanced(run: &[Drawn]) -> std::ops::Range<usize> {
+    // By what was moved up to a slot: where it was so first.
+    let mut first: BTreeMap<i128, usize> = BTreeMap::from([(0, 0)]);
+    let (mut moved, mut longest) = (0, 0..0);
+    for (at, (slot, old)) in run.iter().enumerate() {
+        moved += i128::from(slot.value) - i128::from(*old);
+        let from = *first.entry(moved).or_insert(at + 1);
+        if at + 1 - from > longest.len() {
+            longest = from..at + 1;
+        }
+    }
+    longest
 }
 
 /// Follows the counter from read to read. Over a fall, and over more than the service carries,
 /// nothing is told: the counter rolled over, started again, or one of the two reads is wrong. Only
 /// the service's limit tells it of a counter that may run both ways.
-fn joined(own: Own<'_>, reads: &[RegisterPoint], net: bool, mut emit: impl FnMut(Interval, i64)) {
+fn joined(own: Own<'_>, reads: &[CounterRead], net: bool, mut emit: impl FnMut(Interval, i64)) {
     let len_s = own.channel.len_s;
     let grid = Grid { len_s, step: own.channel.resolution };
     let mut last: Option<(Point, Option<Point>)> = None;
-    let own_reads = |read: &&RegisterPoint| read.usable && read.read_at >= own.meter.installed_at;
+    let own_reads = |read: &&CounterRead| read.usable && read.read_at >= own.meter.installed_at;
     for read in reads.iter().filter(own_reads) {
         let here = Point { at: read.read_at, total: read.value };
         let advances = last.is_none_or(|(from, _)| is_advance(own, (from, here), net));

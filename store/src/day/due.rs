@@ -23,7 +23,7 @@ const DUE: &str = "\
 /// A channel's days begin with the first that is known of it. The counter tells that as well: reads
 /// that came out of order, while nobody knew the meter, are intervals only once their days are
 /// judged. What is suspect begins nothing (a clock may claim any year), nor does what is older than
-/// any reading may be (400 days, ING-TIME).
+/// the calendar of expected reads looks (40 days): the repair of its days tells its intervals.
 const NEW: &str = "\
     SELECT c.meter_id, c.channel, u.time_zone, NULL::timestamptz, \
         least(greatest(c.valid_from, m.created_at), (SELECT min(r.starts_at) FROM read_interval r \
@@ -31,7 +31,7 @@ const NEW: &str = "\
             (SELECT g.read_at FROM register_read g WHERE c.kind = 'register' \
                 AND g.meter_id = c.meter_id AND g.channel = c.channel AND g.rule_mask = 0 \
                 AND (g.flags & 15) NOT IN (2, 7) AND g.source <= 2 AND g.read_at >= \
-                    greatest(c.valid_from, m.created_at - interval '400 days') \
+                    greatest(c.valid_from, m.created_at - interval '40 days') \
                 ORDER BY g.read_at LIMIT 1)), c.len_s, c.delivery_lag_s \
     FROM meter_channel c JOIN meter m USING (meter_id) \
     JOIN LATERAL (SELECT usage_point_id FROM installation i WHERE i.meter_id = c.meter_id \

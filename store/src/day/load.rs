@@ -176,12 +176,16 @@ async fn slots(
             (slot.best, slot.failed) = (best, failed);
             // The hour that came twice, intervals of another length, what a newer file measured.
             let calculated = i16::from(Method::Calculated.number());
-            let moved = best == QualityStatus::Validated
-                && (slot.value != row.get::<_, i64>(3)
-                    || matches!(
-                        slot.arrived.status(),
-                        QualityStatus::Missing | QualityStatus::Estimated
-                    ));
+            let other = slot.value != row.get::<_, i64>(3);
+            let moved = match (best, slot.arrived.status()) {
+                (QualityStatus::Validated, QualityStatus::Missing | QualityStatus::Estimated) => {
+                    true
+                }
+                (QualityStatus::Validated, _) => other,
+                // The checks or a person looked at it meanwhile.
+                (QualityStatus::Suspect | QualityStatus::Verified, QualityStatus::Raw) => other,
+                _ => false,
+            };
             if moved || best == QualityStatus::Estimated && row.get::<_, i16>(6) == calculated {
                 (slot.value, slot.measured) = (row.get(3), true);
                 // What was doubted is the value that arrived, and this is another.
@@ -341,7 +345,7 @@ fn end_of(row: &Row) -> UtcTime {
 }
 
 /// A read from the columns that begin with `first`: when, value, step, code, failed rules.
-pub(super) fn point_of(row: &Row, first: usize) -> Result<RegisterPoint, StoreError> {
+fn point_of(row: &Row, first: usize) -> Result<RegisterPoint, StoreError> {
     let status = status_of(row.get::<_, i16>(first + 3) & 15)?;
     Ok(RegisterPoint {
         read_at: row.get::<_, Stamp>(first).0,

@@ -1,9 +1,8 @@
 //! What the counters of channels showed: for intervals whose reads came out of order.
 
-use metering::{ChannelNo, MeterId, UtcTime};
-use vee::day::RegisterPoint;
+use metering::{ChannelNo, MeterId, QualityStatus, UtcTime};
 
-use super::load::{index, point_of};
+use super::load::{index, status_of};
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::types::Stamp;
@@ -24,14 +23,24 @@ impl CounterRequest {
     }
 }
 
+/// A read of a counter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CounterRead {
+    pub read_at: UtcTime,
+    /// Milli-units, multiplier applied.
+    pub value: i64,
+    pub received_at: UtcTime,
+    /// As ingest took it: marked or not, but neither suspect nor rejected.
+    pub usable: bool,
+}
+
 /// Reads of the channel's own counter in each stretch; `$5` and `$6` bound all of them. The limit
 /// is more than a read a minute for the longest stretch.
 const READS: &str = "\
-    SELECT q.i, r.read_at, r.value, c.resolution, r.flags, r.rule_mask \
+    SELECT q.i, r.read_at, r.value, r.received_at, r.flags \
     FROM unnest($1::int4[], $2::int2[], $3::timestamptz[], $4::timestamptz[]) \
         WITH ORDINALITY AS q(meter_id, channel, from_at, to_at, i) \
-    JOIN meter_channel c ON c.meter_id = q.meter_id AND c.channel = q.channel \
-    CROSS JOIN LATERAL (SELECT g.read_at, g.value, g.flags, g.rule_mask FROM register_read g \
+    CROSS JOIN LATERAL (SELECT g.read_at, g.value, g.received_at, g.flags FROM register_read g \
         WHERE g.meter_id = q.meter_id AND g.channel = q.channel AND g.read_at >= q.from_at \
         AND g.read_at <= q.to_at AND g.read_at >= $5 AND g.read_at <= $6 AND g.source <= 2 \
         ORDER BY g.read_at LIMIT 80000) r ORDER BY q.i, r.read_at";
@@ -43,7 +52,7 @@ const READS: &str = "\
 pub async fn counters(
     database: &Database,
     requests: &[CounterRequest],
-) -> Result<Vec<Vec<RegisterPoint>>, StoreError> {
+) -> Result<Vec<Vec<CounterRead>>, StoreError> {
     let mut found = vec![Vec::new(); requests.len()];
     let (Some(first), Some(last)) =
         (requests.iter().map(|one| one.from).min(), requests.iter().map(|one| one.to).max())
@@ -63,7 +72,13 @@ pub async fn counters(
         .map_err(&query)?;
     for row in &rows {
         if let Some(reads) = found.get_mut(index(row)) {
-            reads.push(point_of(row, 1)?);
+            let status = status_of(row.get::<_, i16>(4) & 15)?;
+            reads.push(CounterRead {
+                read_at: row.get::<_, Stamp>(1).0,
+                value: row.get(2),
+                received_at: row.get::<_, Stamp>(3).0,
+                usable: !matches!(status, QualityStatus::Suspect | QualityStatus::Rejected),
+            });
         }
     }
     Ok(found)

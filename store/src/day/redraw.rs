@@ -18,6 +18,7 @@ pub struct Redrawn {
     pub meter: MeterId,
     pub channel: ChannelNo,
     pub start: UtcTime,
+    pub end: UtcTime,
     /// Milli-units.
     pub value: i64,
     pub flags: DeviceFlags,

@@ -116,7 +116,77 @@ async fn what_was_drawn_over_a_read_that_came_late_is_drawn_again() {
         assert_eq!(rig.number(BEST).await, 30_000 + 10 * 90_000);
         assert_eq!(rig.number("SELECT count(*) FROM closed_day WHERE failing <> 0").await, 0);
         assert_eq!(rig.close(at(1, 19)).await, Closed::default(), "once");
+        // What was drawn again is what the checks look at from then on, also when they doubt it.
+        let doubt = "INSERT INTO interval_exception (meter_id, channel, starts_at, value, status, \
+            flags, rule_mask, version, recorded_at) SELECT meter_id, channel, starts_at, value, 2, \
+            2, 1 << 19, 3, recorded_at FROM interval_exception WHERE version = 2 \
+            AND extract(minute FROM starts_at) < 30 RETURNING 1";
+        assert_eq!(rig.database.client().await.unwrap().execute(doubt, &[]).await.unwrap(), 2);
+        rig.read(at(0, 80).plus_seconds(60), total(80) + 4_000, at(1, 20)).await;
+        assert_eq!(rig.close(at(1, 21)).await.repaired, 1);
+        assert_eq!(rig.number(BEST).await, 30_000 + 10 * 90_000);
     }
+}
+
+const CHANGED: &str = "SELECT count(*) FROM (SELECT DISTINCT ON (starts_at) * \
+    FROM interval_exception WHERE lane = 0 ORDER BY starts_at, version DESC) b \
+    WHERE value / 15000 <> 4";
+
+/// Of two days every other read comes late: the lines between the others ran over midnight, too.
+#[tokio::test]
+async fn lines_over_midnight_are_drawn_again_in_both_days() {
+    let test = "lines_over_midnight_are_drawn_again_in_both_days";
+    let Some(mut rig) = Rig::with(test, counter()).await else { return };
+    // Never the same for long, but even over each line.
+    let used = |slot: i64| 60_000 + 2_000 * ((slot + 1) / 2 % 2);
+    let total = |slot| 5_000_000 + (0..slot).map(used).sum::<i64>();
+    for slot in (0..=192).filter(|slot| slot % 2 == 1 || [0, 192].contains(slot)) {
+        rig.read(at(0, slot), total(slot), at(0, slot)).await;
+    }
+    for day in [0, 1] {
+        let slots: Vec<(i64, i64)> = (0..96).map(|slot| (slot, used(96 * day + slot))).collect();
+        rig.arrive(day, &slots, at(day + 1, 0)).await;
+    }
+    rig.close(at(2, 16)).await;
+    for (part, minute) in [(1..=47, 17), (48..=95, 18)] {
+        for slot in part.map(|n| 2 * n) {
+            rig.read(at(0, slot), total(slot) - 30_000, at(2, minute)).await;
+        }
+        rig.close(at(2, minute)).await;
+    }
+    assert_eq!(rig.number(CHANGED).await, 190);
+    assert_eq!(rig.close(at(2, 19)).await, Closed::default(), "once");
+}
+
+/// Reads in the middle of the quarters: a late one moves the quarters beside its own.
+#[tokio::test]
+async fn a_late_read_off_the_grid_moves_the_quarters_beside_it() {
+    let test = "a_late_read_off_the_grid_moves_the_quarters_beside_it";
+    let Some(mut rig) = Rig::with(test, counter()).await else { return };
+    let middle = |slot| at(0, slot).plus_seconds(450);
+    let total = |slot| 5_000_000 + slot * 60_000;
+    for slot in (-1..=96).filter(|slot| *slot != 41) {
+        rig.read(middle(slot), total(slot), middle(slot)).await;
+    }
+    let slots: Vec<(i64, i64)> = (0..96).map(|slot| (slot, 60_000)).collect();
+    rig.arrive(0, &slots, at(1, 0)).await;
+    rig.read(middle(41), total(41) - 30_000, at(1, 8)).await;
+    rig.close(at(1, 16)).await;
+    assert_eq!(rig.number(CHANGED).await, 2);
+}
+
+/// Without a late read another course is no reason: the meter may have sent its intervals itself.
+#[tokio::test]
+async fn what_no_late_read_moves_stays() {
+    let Some(mut rig) = Rig::with("what_no_late_read_moves_stays", counter()).await else { return };
+    let total = |slot| 5_000_000 + slot * 60_000;
+    for slot in (0..=96).filter(|slot| slot % 2 == 0) {
+        rig.read(at(0, slot), total(slot), at(0, slot)).await;
+    }
+    let of = |slot| if slot % 2 == 0 { 30_000 } else { 90_000 };
+    let slots: Vec<(i64, i64)> = (0..96).map(|slot| (slot, of(slot))).collect();
+    rig.arrive(0, &slots, at(1, 0)).await;
+    assert_eq!(rig.close(at(1, 16)).await.derived, 0);
 }
 
 /// Intervals that ingest drew while a read was on its way do not meet those drawn with it.
