@@ -237,6 +237,7 @@ fn blank(issue_id: String, subject: Subject, family: Family, start: UtcTime) -> 
         acknowledged: false,
         work_order_open: false,
         flows_on: false,
+        heard_since: false,
         billing_hold_from: None,
     }
 }

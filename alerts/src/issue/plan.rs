@@ -30,6 +30,8 @@ pub struct IssueView {
     pub work_order_open: bool,
     /// A leak whose alert stands although the field reported it repaired.
     pub flows_on: bool,
+    /// Intervals of the meter are there that began more than three days after it was cleared.
+    pub heard_since: bool,
     /// Begin of the overlay BILLING_HOLD, released or not.
     pub billing_hold_from: Option<UtcTime>,
 }

@@ -39,9 +39,6 @@ pub const fn reopen_within_s(family: Family) -> i64 {
     }
 }
 
-/// A repaired leak clears a day after its flow stopped, and its last reads may be a day late.
-const FLOWS_ON_S: i64 = 3 * DAY_S;
-
 /// The step that is due for an issue at log time `now` although no alert spoke: close after
 /// verification or re-open when that failed, end of a snooze, the fate of a child whose parent
 /// closed. To be asked again once the changes are applied.
@@ -67,7 +64,8 @@ fn verified(view: &IssueView, now: UtcTime) -> Option<Vec<IssueChange>> {
     let is_past = |wait_s| cleared_at.plus_seconds(wait_s) <= now;
     if view.flows_on {
         let failed = "verification failed: the flow did not stop after the repair".to_owned();
-        return is_past(FLOWS_ON_S).then(|| {
+        // It clears once the flow stopped for `keep_for`, three days at the most, and that was heard.
+        return view.heard_since.then(|| {
             vec![
                 step(view, (State::FixedPending, State::Reopened), failed),
                 step(view, (State::Reopened, State::Open), "re-opened".to_owned()),

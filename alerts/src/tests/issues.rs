@@ -91,6 +91,7 @@ impl Book {
                         acknowledged: false,
                         work_order_open: false,
                         flows_on: false,
+                        heard_since: false,
                         billing_hold_from: new.billing_hold_from,
                     },
                     parent: new.parent_issue_id.clone(),

@@ -20,11 +20,13 @@ macro_rules! view_columns {
            JOIN work_order o ON o.number = l.number \
            WHERE l.issue_id = i.issue_id AND o.status IN ('created', 'assigned')), \
          i.billing_hold_from, i.state = 'FIXED_PENDING' AND i.family = 'LEAK' AND EXISTS (SELECT \
-           FROM alert a WHERE a.issue_id = i.issue_id AND a.rule_no = i.rule_no \
-             AND a.condition_start = i.condition_start \
+           FROM alert a WHERE a.issue_id = i.issue_id AND a.rule_no IN (38, i.rule_no) \
              AND a.cleared_at IS NULL AND a.retracted_at IS NULL) \
            AND (i.subject_kind <> 'meter' OR EXISTS (SELECT FROM installation n \
-             WHERE n.meter_id = i.subject_id AND n.valid_to = 'infinity')) \
+             WHERE n.meter_id = i.subject_id AND n.valid_to = 'infinity')), \
+         i.state = 'FIXED_PENDING' AND i.family = 'LEAK' AND i.subject_kind = 'meter' AND EXISTS ( \
+           SELECT FROM read_interval r WHERE r.meter_id = i.subject_id \
+             AND r.starts_at > i.cleared_at + interval '3 days 6 hours') \
          FROM meter_issue i LEFT JOIN meter_issue p ON p.issue_id = i.parent_issue_id "
     };
 }
@@ -130,6 +132,7 @@ fn view(row: &Row) -> Result<IssueView, StoreError> {
         work_order_open: row.get(14),
         billing_hold_from: instant(15),
         flows_on: row.get(16),
+        heard_since: row.get(17),
         issue_id,
     })
 }
