@@ -129,6 +129,11 @@ fn own(text: &str) -> Option<Profile> {
     text.contains('\n').then(|| Profile::parse(text).ok()).flatten()
 }
 
+/// Both are texts of profiles, of one name and not the same.
+pub fn differ_under_one_name(one: &str, other: &str) -> bool {
+    one != other && own(one).zip(own(other)).is_some_and(|(one, other)| one.name == other.name)
+}
+
 /// What people call the profile of a unit: its name, also where it carries the text of one.
 pub fn name_of(text: &str) -> String {
     match own(text) {

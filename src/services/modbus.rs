@@ -8,7 +8,7 @@ use store::modbus_units::{self, By, PolledUnit};
 use crate::config::GatewayAddress;
 use crate::polling::Watch;
 use crate::polling::live::{self, LiveError};
-use crate::polling::profiles::{Profiles, name_of};
+use crate::polling::profiles::{Profiles, differ_under_one_name, name_of};
 
 /// Shortest and longest time between two polls, in seconds.
 const EVERY_S: std::ops::RangeInclusive<i32> = 1..=86_400;
@@ -127,6 +127,8 @@ async fn settled(
 struct Found {
     /// The device of this name is polled otherwise: by which address, unit and profile.
     same_source: Option<(String, u8, String)>,
+    /// Other devices that carry another profile of the same name.
+    same_name: Vec<String>,
     /// Units of its gateway, which is at another address.
     moved: Vec<PolledUnit>,
     /// A unit of the new address that is polled under another name than the one that comes there,
@@ -142,6 +144,9 @@ impl Found {
             if other.source == unit.source && (moves || other.profile != unit.profile) {
                 let now = (other.address.clone(), other.unit, other.profile.clone());
                 found.same_source = Some(now);
+            }
+            if other.source != unit.source && differ_under_one_name(&other.profile, &unit.profile) {
+                found.same_name.push(other.source.clone());
             }
             if other.gateway == unit.gateway && moves {
                 found.moved.push(other.clone());
@@ -189,7 +194,7 @@ impl Found {
     }
 
     const fn is_empty(&self) -> bool {
-        self.same_source.is_none() && self.moved.is_empty()
+        self.same_source.is_none() && self.moved.is_empty() && self.same_name.is_empty()
     }
 
     /// Each as a sentence, with the meter that it feeds.
@@ -200,6 +205,13 @@ impl Found {
             let profile = name_of(profile);
             told.push(format!(
                 "the device {name} is live at {address}, unit {unit}, by {profile}; {meter}"
+            ));
+        }
+        if !self.same_name.is_empty() {
+            told.push(format!(
+                "another profile of this name is polled by {} and stays there; by its name the next \
+                 unit would get the new one",
+                self.same_name.join(", ")
             ));
         }
         for other in &self.moved {

@@ -166,6 +166,16 @@ async fn a_profile_that_is_live_is_offered_for_the_next_unit() {
     let profiles: Vec<&str> = live.iter().map(|row| &*row.unit.profile).collect();
     assert!(profiles.len() == 2 && profiles[0].starts_with(PROFILE), "{profiles:?}");
     assert_eq!(profiles[1], profiles[0], "the next unit carries it, too");
+    // Another profile of that name is not taken without a word.
+    let other = PROFILE.to_owned() + "\n# another scale\n";
+    let other = form(port, &other, "odd scale").replace("&unit=2&", "&unit=6&");
+    let asked = rig.submit("/modbus/apply", &other).await;
+    assert_eq!(asked.status, StatusCode::OK, "{}", asked.text());
+    assert!(
+        words(&asked.text()).contains("nother profile of this name is polled by modbus:plant/2"),
+        "{}",
+        asked.text()
+    );
     // A name of the program means what it meant.
     let taken = PROFILE.replace("acme-3p", "eastron-sdm630");
     let own = form(port, &taken, "odd name").replace("&unit=2&", "&unit=4&");
