@@ -365,17 +365,23 @@ fn mtr_slow_falls_behind_its_peers_month_by_month() {
     assert!(own[0].contains("raised MTR-SLOW meter 1 SLOW_METER P4"), "{own:?}");
 }
 
+/// A water meter and another one behind one door, entered at `from`.
+fn house(other: &str, from: &str) -> (MeterAsset, MeterAsset, Log) {
+    let mut log = Log::default();
+    let mut of = |spec: &str| {
+        let mut asset = meter(spec);
+        asset.detail.premises = 77;
+        log.push(at(from), vec![LogRecord::Meter(Box::new(asset.clone()))]);
+        asset
+    };
+    let (water, other) = (of("water 1h id=1"), of(&format!("{other} 1h id=2")));
+    (water, other, log)
+}
+
 #[test]
 fn mtr_stop_is_not_raised_in_a_house_where_nobody_is() {
     let run = |gas: &str| {
-        let mut water = meter("water 1h id=1");
-        let mut other = meter("gas 1h id=2");
-        water.detail.premises = 77;
-        other.detail.premises = 77;
-        let mut log = Log::default();
-        for asset in [&water, &other] {
-            log.push(at("06-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
-        }
+        let (water, other, mut log) = house("gas", "06-01");
         fill(&mut log, &water, "06-01 00:00 +20d 0,0,9,0 | 06-21 00:00 +14d 0");
         fill(&mut log, &other, &format!("06-01 00:00 +20d 0,0,90,0 | 06-21 00:00 +14d {gas}"));
         log.sort_by_log_time();
@@ -394,14 +400,7 @@ fn mtr_stop_is_not_raised_in_a_house_where_nobody_is() {
 #[test]
 fn mtr_stop_waits_as_long_as_only_the_fridge_runs() {
     let run = |back: &str| {
-        let mut water = meter("water 1h id=1");
-        let mut power = meter("electricity 1h id=2");
-        water.detail.premises = 77;
-        power.detail.premises = 77;
-        let mut log = Log::default();
-        for asset in [&water, &power] {
-            log.push(at("04-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
-        }
+        let (water, power, mut log) = house("electricity", "04-01");
         fill(&mut log, &water, "04-01 00:00 +20d 0,0,9,0 | 04-21 00:00 +82d 0");
         let lived = "04-01 00:00 +20d 300,700 | 04-21 00:00 +70d 50,60";
         fill(&mut log, &power, &format!("{lived} | 06-30 00:00 +12d {back}"));
@@ -418,14 +417,7 @@ fn mtr_stop_waits_as_long_as_only_the_fridge_runs() {
 #[test]
 fn int_zero_is_not_told_of_a_house_where_nobody_is() {
     let run = |power_after: &str| {
-        let mut water = meter("water 1h id=1");
-        let mut power = meter("electricity 1h id=2");
-        water.detail.premises = 77;
-        power.detail.premises = 77;
-        let mut log = Log::default();
-        for asset in [&water, &power] {
-            log.push(at("04-01"), vec![LogRecord::Meter(Box::new(asset.clone()))]);
-        }
+        let (water, power, mut log) = house("electricity", "04-01");
         let lived = "04-01 00:00 +20d 300,700 | 04-21 00:00 +12d";
         fill(&mut log, &power, &format!("{lived} {power_after}"));
         let finding = Finding {

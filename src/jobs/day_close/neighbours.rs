@@ -98,7 +98,7 @@ pub(super) fn derived(
     // A read between two older ones moves the counter's course at the ends of intervals. Beside an
     // interval that was drawn on the former course the sum would no longer be the advance.
     let agrees = |end: UtcTime| {
-        let is_redrawn = || redrawn.iter().any(|slot| slot.start.plus_seconds(len_s) == end);
+        let is_redrawn = || redrawn.iter().any(|slot| slot.end == end);
         stored(end).is_none_or(|value| told.get(&end).is_some_and(|(_, fresh)| *fresh == value))
             || is_redrawn()
     };
